@@ -1,0 +1,1 @@
+//! Load generator, micro-benchmarks and comparison with other servers.

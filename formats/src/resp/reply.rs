@@ -1,0 +1,198 @@
+//! Writes replies, in the shape that the client's protocol version wants.
+//!
+//! RESP3 types that RESP2 lacks are written as Redis writes them there: a map as a flat array, a set as an array,
+//! a double as a bulk string, a boolean as 0 or 1, null as the null bulk string.
+
+/// The protocol version of a connection; RESP2 until HELLO asks for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Protocol {
+    #[default]
+    Resp2,
+    Resp3,
+}
+
+/// A reply under construction at the end of a buffer.
+pub struct Reply<'a> {
+    out: &'a mut Vec<u8>,
+    protocol: Protocol,
+}
+
+impl<'a> Reply<'a> {
+    /// Appends to `out`.
+    pub fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Self {
+        Self { out, protocol }
+    }
+
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Bytes in the buffer so far; a mark for [`Reply::truncate`].
+    pub fn position(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes back what was written behind `position`.
+    pub fn truncate(&mut self, position: usize) {
+        self.out.truncate(position);
+    }
+
+    /// `+OK`
+    #[inline]
+    pub fn ok(&mut self) {
+        self.out.extend_from_slice(b"+OK\r\n");
+    }
+
+    /// A simple string; must not contain line breaks.
+    pub fn simple(&mut self, text: &str) {
+        self.line(b'+', text.as_bytes());
+    }
+
+    /// An error with its code, as `ERR no such key`. Line breaks become blanks, as in Redis.
+    pub fn error(&mut self, text: &str) {
+        self.error_bytes(text.as_bytes());
+    }
+
+    /// As [`Reply::error`], for texts that quote what a client sent.
+    pub fn error_bytes(&mut self, text: &[u8]) {
+        self.out.push(b'-');
+        self.out.extend(text.iter().map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    #[inline]
+    pub fn integer(&mut self, value: i64) {
+        self.number_line(b':', value);
+    }
+
+    #[inline]
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        self.header(b'$', bytes.len());
+        self.out.extend_from_slice(bytes);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    pub fn bulk_str(&mut self, text: &str) {
+        self.bulk(text.as_bytes());
+    }
+
+    /// The missing value: the null bulk string, or RESP3's null.
+    #[inline]
+    pub fn null(&mut self) {
+        self.out.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => b"$-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// The missing array.
+    pub fn null_array(&mut self) {
+        self.out.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => b"*-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    pub fn boolean(&mut self, value: bool) {
+        match self.protocol {
+            Protocol::Resp2 => self.integer(i64::from(value)),
+            Protocol::Resp3 => self.out.extend_from_slice(if value { b"#t\r\n" } else { b"#f\r\n" }),
+        }
+    }
+
+    /// Head of an array of `count` replies that follow.
+    #[inline]
+    pub fn array(&mut self, count: usize) {
+        self.header(b'*', count);
+    }
+
+    /// Head of a map of `count` pairs.
+    pub fn map(&mut self, count: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', count * 2),
+            Protocol::Resp3 => self.header(b'%', count),
+        }
+    }
+
+    /// Head of a set of `count` members.
+    pub fn set(&mut self, count: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', count),
+            Protocol::Resp3 => self.header(b'~', count),
+        }
+    }
+
+    /// Text that a person reads (`format` is three letters, as `txt`).
+    pub fn verbatim(&mut self, format: &str, text: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text),
+            Protocol::Resp3 => {
+                self.header(b'=', text.len() + 4);
+                self.out.extend_from_slice(format.as_bytes());
+                self.out.push(b':');
+                self.out.extend_from_slice(text);
+                self.out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    /// A reply, or several, that are encoded already.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        self.out.push(kind);
+        self.out.extend_from_slice(text);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    #[inline]
+    fn header(&mut self, kind: u8, count: usize) {
+        if count < 10 {
+            let digit = b'0' + count as u8; // one digit: the commonest header by far
+            self.out.extend_from_slice(&[kind, digit, b'\r', b'\n']);
+        } else {
+            self.number_line(kind, count as i64); // lengths of memory fit
+        }
+    }
+
+    #[inline]
+    fn number_line(&mut self, kind: u8, value: i64) {
+        let mut digits = itoa::Buffer::new();
+        self.line(kind, digits.format(value).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(protocol: Protocol, write: impl FnOnce(&mut Reply<'_>)) -> String {
+        let mut out = Vec::new();
+        write(&mut Reply::new(&mut out, protocol));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn shapes_follow_the_protocol() {
+        use Protocol::{Resp2, Resp3};
+        type Case = (fn(&mut Reply<'_>), &'static str, &'static str);
+        let cases: [Case; 10] = [
+            (|r| r.null(), "$-1\r\n", "_\r\n"),
+            (|r| r.null_array(), "*-1\r\n", "_\r\n"),
+            (|r| r.boolean(true), ":1\r\n", "#t\r\n"),
+            (|r| r.map(3), "*6\r\n", "%3\r\n"),
+            (|r| r.set(12), "*12\r\n", "~12\r\n"),
+            (|r| r.verbatim("txt", b"hi"), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"),
+            (|r| r.integer(-42), ":-42\r\n", ":-42\r\n"),
+            (|r| r.bulk(b"0123456789"), "$10\r\n0123456789\r\n", "$10\r\n0123456789\r\n"),
+            (|r| r.bulk(b""), "$0\r\n\r\n", "$0\r\n\r\n"),
+            (|r| r.error_bytes(b"ERR a\r\nb"), "-ERR a  b\r\n", "-ERR a  b\r\n"),
+        ];
+        for (write, resp2, resp3) in cases {
+            assert_eq!(written(Resp2, write), resp2);
+            assert_eq!(written(Resp3, write), resp3);
+        }
+    }
+}

@@ -1,0 +1,611 @@
+//! Decides where each command runs, and collects the replies.
+//!
+//! Invariants:
+//! 1. Replies leave in the order of the commands.
+//! 2. What a connection sent before is run before what it sends later, wherever they share a key: batches go out
+//!    before anything is sequenced, and tasks wait until the connection has nothing under way.
+//! 3. At most `MAX_ROUNDS` rounds are in flight; each has at most one message per shard, or one transaction.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use formats::log::ShardId;
+use formats::resp::{Protocol, Reply, Request};
+use smallvec::SmallVec;
+
+use super::Buffers;
+use super::round::{Piece, Round, write_merged};
+use crate::clock;
+use crate::command::{self, Across, Command, Flags, Invocation, Merge, Run, Session, TaskFuture};
+use crate::shard::Shard;
+use crate::shard::batch::{Batch, Origin};
+use crate::shard::client::Client;
+use crate::shard::context::{Call, CommandError, Context, KeyRef};
+use crate::shard::mailbox::Message;
+use crate::shard::transaction::{self, Decision, Parts};
+
+/// Rounds of a connection that wait for other shards or for the log.
+pub const MAX_ROUNDS: usize = 64;
+
+/// What the connection does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The next request.
+    Continue,
+    /// Nothing more until the task has answered.
+    Wait,
+    /// The same request again when all rounds are through.
+    RetryDrained,
+    /// The same request again when the log of a shard that it writes to has room.
+    RetryLogFull,
+    /// No more requests; close when all replies are sent.
+    Close,
+}
+
+/// Where a task leaves its reply.
+type TaskSlot = Rc<RefCell<Option<Vec<u8>>>>;
+
+/// The commands under way on one connection.
+pub struct Dispatcher {
+    pub shard: Rc<Shard>,
+    pub client: Rc<Client>,
+    slot: usize,
+    buffers: Rc<Buffers>,
+    /// Replies ready to be written to the socket.
+    pub out: Vec<u8>,
+    rounds: VecDeque<Round>,
+    /// The round that is being filled.
+    current: Option<Round>,
+    spare: Option<Round>,
+    next_round: u64,
+    /// Batches of the current round that have not been sent, with their part.
+    open: SmallVec<[Option<(u32, Box<Batch>)>; 8]>,
+    task: Option<(u64, TaskSlot)>,
+    keys: Vec<KeyRef>,
+    now_ms: u64,
+    gated: bool,
+}
+
+impl Dispatcher {
+    pub fn new(shard: Rc<Shard>, client: Rc<Client>, slot: usize, buffers: Rc<Buffers>) -> Self {
+        let shards = usize::from(shard.shared.shards());
+        Self {
+            shard,
+            client,
+            slot,
+            buffers,
+            out: Vec::new(),
+            rounds: VecDeque::new(),
+            current: None,
+            spare: None,
+            next_round: 0,
+            open: (0..shards).map(|_| None).collect(),
+            task: None,
+            keys: Vec::new(),
+            now_ms: 0,
+            gated: false,
+        }
+    }
+
+    /// Nothing waits for a shard, the log or a task.
+    pub fn is_drained(&self) -> bool {
+        self.rounds.is_empty() && self.current.is_none()
+    }
+
+    /// A task has yet to answer, or too much is under way.
+    pub fn is_blocked(&self) -> bool {
+        self.task.is_some() || self.rounds.len() >= MAX_ROUNDS
+    }
+
+    /// Bytes of replies that have not reached the socket.
+    pub fn reply_bytes(&self) -> usize {
+        self.out.len() + self.rounds.iter().map(Round::bytes).sum::<usize>()
+    }
+
+    /// Before the first request of a round.
+    pub fn begin(&mut self) {
+        self.shard.before_round();
+        self.now_ms = clock::unix_ms();
+        self.gated = self.shard.engine.borrow().is_gated();
+        if self.out.capacity() == 0 {
+            self.out = self.buffers.take();
+        }
+        self.client.active_unix_ms.set(self.now_ms);
+    }
+
+    /// Behind the last request of a round: sends what other shards are to run.
+    pub fn end(&mut self) {
+        self.send_open();
+        let Some(round) = self.current.take() else { return };
+        if round.pieces.is_empty() && round.pending == 0 {
+            self.spare = Some(round);
+            return;
+        }
+        if round.gate > self.shard.released() {
+            self.shard.hold_connection(round.gate, self.slot, self.client.id);
+        }
+        self.rounds.push_back(round);
+    }
+
+    /// Takes what came back, and moves the replies of complete rounds to `out`.
+    pub fn collect(&mut self) {
+        let done = std::mem::take(&mut *self.client.done.borrow_mut());
+        for batch in done {
+            self.take_part(batch);
+        }
+        self.take_task();
+        let released = self.shard.released();
+        while let Some(round) = self.rounds.front_mut() {
+            if !round.is_complete() || round.gate > released {
+                return;
+            }
+            if self.out.capacity() == 0 {
+                self.out = self.buffers.take();
+            }
+            round.write(&mut self.out, self.client.protocol.get(), &self.shard);
+            self.spare = self.rounds.pop_front();
+        }
+    }
+
+    fn take_part(&mut self, batch: Box<Batch>) {
+        let Origin::Connection { round, part, .. } = batch.origin else {
+            return self.shard.recycle(batch);
+        };
+        if let Some(round) = self.rounds.iter_mut().find(|candidate| candidate.id == round) {
+            round.parts[part as usize] = Some(batch);
+            round.pending -= 1;
+        }
+    }
+
+    fn take_task(&mut self) {
+        let Some((id, slot)) = &self.task else { return };
+        let Some(reply) = slot.borrow_mut().take() else { return };
+        if let Some(round) = self.rounds.iter_mut().find(|round| round.id == *id) {
+            round.local.extend_from_slice(&reply);
+            round.local_reply();
+            round.pending -= 1;
+        }
+        self.task = None;
+    }
+
+    /// Runs one request, or sends it on its way.
+    pub fn dispatch(&mut self, request: Request<'_>) -> Next {
+        let (index, command) = match command::find(request) {
+            Ok(found) => found,
+            Err(error) => return self.fail(&error),
+        };
+        self.client.last_command.set(index);
+        self.client.commands.set(self.client.commands.get() + 1);
+        if let Err(error) = self.admit(command) {
+            return self.fail(&error);
+        }
+        match command.run {
+            Run::Keys(handler, across) => {
+                let call = self.call(handler, index, command);
+                self.dispatch_keys(command, call, across, request)
+            }
+            Run::Routed(handler, route) => match route(request, self.shard.shared.shards()) {
+                Ok(target) => {
+                    let call = self.call(handler, index, command);
+                    self.keys.clear();
+                    self.run_on(ShardId(target), &call, request)
+                }
+                Err(error) => self.fail(&error),
+            },
+            Run::Everywhere(handler, merge) => {
+                let call = self.call(handler, index, command);
+                self.dispatch_everywhere(&call, merge, request)
+            }
+            Run::Session(handler) => self.run_session(handler, index, request),
+            Run::Task(start) => {
+                if !self.is_drained() {
+                    return Next::RetryDrained;
+                }
+                let invocation = Invocation::new(&self.shard, &self.client, request);
+                self.start_task(start(invocation))
+            }
+            Run::Container => self.fail(&"ERR unknown subcommand".into()),
+        }
+    }
+
+    fn call(&self, handler: fn(&mut Context<'_>) -> Result<(), CommandError>, index: u16, command: &Command) -> Call {
+        Call {
+            handler,
+            command: index,
+            writes: command.flags.has(Flags::WRITE),
+            whole_keyspace: command.flags.has(Flags::WHOLE_KEYSPACE),
+            db: self.client.db.get(),
+        }
+    }
+
+    /// May this command run at all now?
+    fn admit(&self, command: &Command) -> Result<(), CommandError> {
+        if !self.client.authenticated.get() && !command.flags.has(Flags::NO_AUTH) {
+            return Err("NOAUTH Authentication required.".into());
+        }
+        if self.shard.shared.is_loading() && !command.flags.has(Flags::LOADING) {
+            return Err("LOADING Redis is loading the dataset in memory".into());
+        }
+        Ok(())
+    }
+
+    /// May the shard `target` take a write now? Else what to do.
+    #[inline]
+    fn admit_write(&mut self, call: &Call, target: ShardId) -> Result<(), Next> {
+        if !call.writes {
+            return Ok(());
+        }
+        if let Some(reason) = self.shard.shared.log_refuses(target) {
+            return Err(self.fail(&format!("MISCONF Errors writing to the AOF file: {reason}").into()));
+        }
+        if self.shard.shared.log_is_full(target) {
+            return Err(Next::RetryLogFull);
+        }
+        Ok(())
+    }
+
+    fn dispatch_keys(&mut self, command: &Command, call: Call, across: Across, request: Request<'_>) -> Next {
+        let shards = self.shard.shared.shards();
+        self.keys.clear();
+        let mut target = None;
+        let mut spread = false;
+        {
+            let engine = self.shard.engine.borrow();
+            for arg in command::keys::positions(command, request) {
+                let key = request.arg(arg);
+                let hash = engine.hasher.hash(key);
+                self.keys.push(KeyRef { arg: arg as u32, hash });
+                if shards > 1 {
+                    let shard = engine.hasher.shard(key, hash, shards);
+                    spread |= target.is_some_and(|first| first != shard);
+                    target.get_or_insert(shard);
+                }
+            }
+        }
+        if !spread {
+            return self.run_on(ShardId(target.unwrap_or(self.shard.id.0)), &call, request);
+        }
+        match across {
+            Across::Never => self.run_on(ShardId(target.unwrap_or(0)), &call, request),
+            Across::Split { group, merge } => self.split(&call, group, merge, request),
+            Across::TwoStep(plan) => {
+                if !self.is_drained() {
+                    return Next::RetryDrained;
+                }
+                let invocation = Invocation::new(&self.shard, &self.client, request);
+                for shard in self.key_shards(request) {
+                    if let Err(next) = self.admit_write(&call, shard) {
+                        return next;
+                    }
+                }
+                match plan(&self.shard, &invocation) {
+                    Ok(plan) => {
+                        let shard = Rc::clone(&self.shard);
+                        self.start_task(Box::pin(async move {
+                            transaction::two_step(&shard, plan.read, plan.decide).await
+                        }))
+                    }
+                    Err(error) => self.fail(&error),
+                }
+            }
+        }
+    }
+
+    /// The shards of the request's keys, each once.
+    fn key_shards(&self, request: Request<'_>) -> SmallVec<[ShardId; 4]> {
+        let engine = self.shard.engine.borrow();
+        let mut shards = SmallVec::new();
+        for key in &self.keys {
+            let shard =
+                ShardId(engine.hasher.shard(request.arg(key.arg as usize), key.hash, self.shard.shared.shards()));
+            if !shards.contains(&shard) {
+                shards.push(shard);
+            }
+        }
+        shards
+    }
+
+    /// Runs a command whose keys (in `self.keys`) are all on `target`.
+    fn run_on(&mut self, target: ShardId, call: &Call, request: Request<'_>) -> Next {
+        if let Err(next) = self.admit_write(call, target) {
+            return next;
+        }
+        if target == self.shard.id {
+            return self.run_here(call, request);
+        }
+        self.send_later(target, call, request);
+        Next::Continue
+    }
+
+    fn run_here(&mut self, call: &Call, request: Request<'_>) -> Next {
+        let shard = Rc::clone(&self.shard);
+        let mut engine = shard.engine.borrow_mut();
+        if self.open[usize::from(shard.id.0)].is_some()
+            || engine.blocked(call.db, call.writes, &self.keys).is_some()
+        {
+            drop(engine);
+            self.send_later(shard.id, call, request); // it waits for the lock as a batch, and what follows behind it
+            return Next::Continue;
+        }
+        let protocol = self.client.protocol.get();
+        if self.is_direct() {
+            engine.execute(call, request, &self.keys, self.now_ms, protocol, &mut self.out);
+            return Next::Continue;
+        }
+        let now_ms = self.now_ms;
+        let keys = std::mem::take(&mut self.keys);
+        let round = self.round();
+        let gate = engine.execute(call, request, &keys, now_ms, protocol, &mut round.local);
+        round.gate = round.gate.max(gate);
+        round.local_reply();
+        self.keys = keys;
+        Next::Continue
+    }
+
+    /// Replies may go straight to the socket's buffer.
+    #[inline]
+    fn is_direct(&self) -> bool {
+        !self.gated && self.current.is_none() && self.rounds.is_empty()
+    }
+
+    fn round(&mut self) -> &mut Round {
+        let Self { current, spare, next_round, .. } = self;
+        current.get_or_insert_with(|| {
+            let mut round = spare.take().unwrap_or_default();
+            round.id = *next_round;
+            *next_round += 1;
+            round
+        })
+    }
+
+    /// Adds a command to the batch for `target`.
+    fn send_later(&mut self, target: ShardId, call: &Call, request: Request<'_>) {
+        let index = usize::from(target.0);
+        if self.open[index].is_none() {
+            let part = self.round().expect_part();
+            let mut batch = self.shard.new_batch();
+            batch.protocol = self.client.protocol.get();
+            self.open[index] = Some((part, batch));
+        }
+        let keys = std::mem::take(&mut self.keys);
+        if let Some((part, batch)) = &mut self.open[index] {
+            batch.push(call, request.iter(), keys.iter().copied());
+            let piece = Piece::Remote { part: *part, call: (batch.calls.len() - 1) as u32 };
+            self.round().pieces.push(piece);
+        }
+        self.keys = keys;
+    }
+
+    fn send_open(&mut self) {
+        let Some(round) = &self.current else { return };
+        let round = round.id;
+        for (target, open) in self.open.iter_mut().enumerate() {
+            if let Some((part, mut batch)) = open.take() {
+                batch.origin = origin(&self.shard, self.slot, &self.client, round, part);
+                self.shard.send(ShardId(target as u16), Message::Run(batch));
+            }
+        }
+    }
+
+    /// Cuts a command whose keys are on several shards into parts, and runs them as one transaction.
+    fn split(&mut self, call: &Call, group: usize, merge: Merge, request: Request<'_>) -> Next {
+        for shard in self.key_shards(request) {
+            if let Err(next) = self.admit_write(call, shard) {
+                return next;
+            }
+        }
+        let mut parts = Parts::default();
+        let replies = self.split_parts(call, group, merge, request, &mut parts);
+        self.one_shot(call, parts, merge, replies)
+    }
+
+    fn split_parts(
+        &self,
+        call: &Call,
+        group: usize,
+        merge: Merge,
+        request: Request<'_>,
+        parts: &mut Parts,
+    ) -> Vec<(u32, u32)> {
+        let protocol = self.client.protocol.get();
+        let engine = self.shard.engine.borrow();
+        let target_of = |key: &KeyRef| {
+            ShardId(engine.hasher.shard(request.arg(key.arg as usize), key.hash, self.shard.shared.shards()))
+        };
+        let group_args = |key: &KeyRef| (key.arg as usize..key.arg as usize + group).map(|arg| request.arg(arg));
+        let mut replies = Vec::new();
+        if merge == Merge::Interleave {
+            for key in &self.keys {
+                let (part, batch) = parts.batch(&self.shard, target_of(key), protocol);
+                let args = std::iter::once(request.arg(0)).chain(group_args(key));
+                batch.push(call, args, std::iter::once(KeyRef { arg: 1, hash: key.hash }));
+                replies.push((part as u32, (batch.calls.len() - 1) as u32));
+            }
+            return replies;
+        }
+        for shard in self.key_shards(request) {
+            let mine = || self.keys.iter().filter(|key| target_of(key) == shard);
+            let (part, batch) = parts.batch(&self.shard, shard, protocol);
+            let args = std::iter::once(request.arg(0)).chain(mine().flat_map(group_args));
+            let keys =
+                mine().enumerate().map(|(index, key)| KeyRef { arg: (1 + index * group) as u32, hash: key.hash });
+            batch.push(call, args, keys);
+            replies.push((part as u32, 0));
+        }
+        replies
+    }
+
+    /// Sends the parts of a one-shot transaction, or takes the slower way while two-step ones are under way.
+    fn one_shot(&mut self, call: &Call, parts: Parts, merge: Merge, replies: Vec<(u32, u32)>) -> Next {
+        self.send_open();
+        let shard = Rc::clone(&self.shard);
+        let section = match shard.shared.sequencer.one_shot() {
+            Some(section) => section,
+            None if !self.is_drained() => {
+                parts.recycle(&shard);
+                return Next::RetryDrained;
+            }
+            None if call.writes => return self.slow_write(parts, merge, replies),
+            None => shard.shared.sequencer.read(),
+        };
+        let base = self.round().parts.len() as u32;
+        for _ in 0..parts.len() {
+            self.round().expect_part();
+        }
+        let round = self.round().id;
+        transaction::send_one_shot(&shard, section, parts, call.writes, |index| {
+            origin(&shard, self.slot, &self.client, round, base + index as u32)
+        });
+        let replies = replies.into_iter().map(|(part, call)| (base + part, call)).collect();
+        self.round().pieces.push(Piece::Merged { merge, replies });
+        if !self.shard.mailbox().is_empty() {
+            self.shard.pump(); // this shard's own part runs before the connection's next command
+        }
+        Next::Continue
+    }
+
+    /// A one-shot write while two-step transactions are under way: under locks, or alone if it names no keys.
+    fn slow_write(&mut self, mut parts: Parts, merge: Merge, replies: Vec<(u32, u32)>) -> Next {
+        let shard = Rc::clone(&self.shard);
+        let protocol = self.client.protocol.get();
+        let mut locks = Parts::default();
+        let targets: Vec<ShardId> = parts.shards().collect();
+        let mut names_keys = true;
+        for (batch, target) in parts.batches().zip(targets) {
+            let (_, lock) = locks.batch(&shard, target, protocol);
+            for index in 0..batch.calls.len() {
+                let keys = batch.call(index).1;
+                names_keys &= !keys.is_empty();
+                let call = Call {
+                    handler: do_nothing,
+                    command: u16::MAX,
+                    writes: false,
+                    whole_keyspace: false,
+                    db: batch.calls[index].db,
+                };
+                lock.push(&call, std::iter::empty(), keys.iter().copied());
+            }
+        }
+        let finish = move |parts: &mut Parts| {
+            let batches: Vec<&Batch> = parts.batches().map(|batch| &**batch).collect();
+            let mut out = Vec::new();
+            let replies = replies.iter().map(|(part, call)| batches[*part as usize].reply(*call as usize));
+            write_merged(&mut Reply::new(&mut out, protocol), merge, replies);
+            out
+        };
+        if names_keys {
+            self.start_task(Box::pin(async move {
+                transaction::two_step(&shard, locks, |_| Decision::Commit(parts, Box::new(finish))).await
+            }))
+        } else {
+            locks.recycle(&shard);
+            self.start_task(Box::pin(async move {
+                let mut parts = transaction::exclusive(&shard, parts).await;
+                let reply = finish(&mut parts);
+                parts.recycle(&shard);
+                reply
+            }))
+        }
+    }
+
+    fn dispatch_everywhere(&mut self, call: &Call, merge: Merge, request: Request<'_>) -> Next {
+        self.keys.clear();
+        if self.shard.shared.shards() == 1 {
+            return self.run_on(self.shard.id, call, request);
+        }
+        let mut parts = Parts::default();
+        let mut replies = Vec::new();
+        for shard in self.shard.shared.shard_ids() {
+            if let Err(next) = self.admit_write(call, shard) {
+                return next;
+            }
+            let (part, batch) = parts.batch(&self.shard, shard, self.client.protocol.get());
+            batch.push(call, request.iter(), std::iter::empty());
+            replies.push((part as u32, 0));
+        }
+        self.one_shot(call, parts, merge, replies)
+    }
+
+    fn run_session(
+        &mut self,
+        handler: fn(&mut Session<'_>) -> Result<(), CommandError>,
+        index: u16,
+        request: Request<'_>,
+    ) -> Next {
+        let direct = self.is_direct() || self.gated && self.is_drained();
+        let mut local = if direct { std::mem::take(&mut self.out) } else { std::mem::take(&mut self.round().local) };
+        let start = local.len();
+        let mut close = false;
+        let mut session = Session {
+            shard: &self.shard,
+            client: &self.client,
+            request,
+            reply: Reply::new(&mut local, self.client.protocol.get()),
+            close: &mut close,
+        };
+        let result = handler(&mut session);
+        if let Err(error) = &result {
+            local.truncate(start);
+            Reply::new(&mut local, Protocol::Resp2).error(&error.0);
+        }
+        self.shard.engine.borrow_mut().count(index, result.is_err());
+        if direct {
+            self.out = local;
+        } else {
+            let round = self.round();
+            round.local = local;
+            round.local_reply();
+        }
+        if close { Next::Close } else { Next::Continue }
+    }
+
+    fn start_task(&mut self, task: TaskFuture) -> Next {
+        let slot = TaskSlot::default();
+        let (result, client) = (Rc::clone(&slot), Rc::clone(&self.client));
+        tokio::task::spawn_local(async move {
+            let reply = task.await;
+            *result.borrow_mut() = Some(reply);
+            client.wake();
+        });
+        let round = self.round();
+        round.pending += 1;
+        self.task = Some((round.id, slot));
+        Next::Wait
+    }
+
+    fn fail(&mut self, error: &CommandError) -> Next {
+        self.write_here(|reply| reply.error(&error.0));
+        Next::Continue
+    }
+
+    /// A reply that waits for nothing but the replies before it.
+    pub fn write_here(&mut self, write: impl FnOnce(&mut Reply<'_>)) {
+        let protocol = self.client.protocol.get();
+        if self.is_drained() {
+            return write(&mut Reply::new(&mut self.out, protocol));
+        }
+        let round = self.round();
+        write(&mut Reply::new(&mut round.local, protocol));
+        round.local_reply();
+    }
+}
+
+fn origin(shard: &Shard, slot: usize, client: &Client, round: u64, part: u32) -> Origin {
+    Origin::Connection { shard: shard.id, slot, client: client.id, round, part }
+}
+
+/// Runs under the locks of a one-shot command that became a two-step one.
+fn do_nothing(_: &mut Context<'_>) -> Result<(), CommandError> {
+    Ok(())
+}
+
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        self.buffers.give(std::mem::take(&mut self.out));
+        for batch in self.client.done.take() {
+            self.shard.recycle(batch);
+        }
+    }
+}
+

@@ -1,0 +1,301 @@
+//! What a command's handler sees: its request, its keys, the databases of its shard, its reply, and where its effects go.
+//!
+//! A handler changes the keyspace only through the methods here; each change is given to the log as an *effect*, which
+//! names one key and needs no clock to be repeated. Nothing else reaches a handler: no sockets, no files, no globals.
+
+use std::borrow::Cow;
+
+use formats::resp::{Reply, Request};
+
+use super::engine::Engine;
+use crate::store::{Entry, KeyHash, Keyspace, Object, Type, ValueRef};
+
+/// A command's meaning on the shard that has its keys.
+pub type Handler = fn(&mut Context<'_>) -> Result<(), CommandError>;
+
+/// The error that a command answers, with its code: `WRONGTYPE Operation against ...`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandError(pub Cow<'static, str>);
+
+impl From<&'static str> for CommandError {
+    fn from(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for CommandError {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
+pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
+
+/// How to call a handler: what the command table knows, as far as a shard needs it.
+#[derive(Clone, Copy)]
+pub struct Call {
+    pub handler: Handler,
+    /// Index of the command in the table.
+    pub command: u16,
+    /// May change the keyspace.
+    pub writes: bool,
+    /// Tells of keys that it does not name (KEYS, SCAN, DBSIZE, ...).
+    pub whole_keyspace: bool,
+    pub db: u16,
+}
+
+/// A key of a request: which argument, and its hash.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRef {
+    pub arg: u32,
+    pub hash: KeyHash,
+}
+
+/// A key with its hash, which was computed once when the command arrived.
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    pub bytes: &'a [u8],
+    pub hash: KeyHash,
+}
+
+/// A value with its expiry, detached from the keyspace.
+#[derive(Clone)]
+pub struct Record {
+    pub object: Object,
+    /// Unix time in ms.
+    pub expire_at: Option<u64>,
+}
+
+/// See the module.
+pub struct Context<'a> {
+    pub request: Request<'a>,
+    pub keys: &'a [KeyRef],
+    pub reply: Reply<'a>,
+    /// Wall-clock time of this command, Unix ms. 0 while a log is replayed: then nothing expires.
+    pub now_ms: u64,
+    /// The selected database.
+    pub db: u16,
+    /// What a two-step transaction reads or writes: see [`super::batch::BatchCall::record`].
+    pub record: &'a mut Option<Record>,
+    pub(super) engine: &'a mut Engine,
+}
+
+impl<'a> Context<'a> {
+    /// Argument `index` of the request.
+    #[inline]
+    pub fn arg(&self, index: usize) -> &'a [u8] {
+        self.request.arg(index)
+    }
+
+    /// The `index`-th key of the request.
+    #[inline]
+    pub fn key(&self, index: usize) -> Key<'a> {
+        let key = self.keys[index];
+        Key { bytes: self.request.arg(key.arg as usize), hash: key.hash }
+    }
+
+    /// Number of databases.
+    pub fn databases(&self) -> u16 {
+        self.engine.dbs.len() as u16
+    }
+
+    /// The selected database, for reading. Entries may have expired: see [`Context::lookup`].
+    #[inline]
+    pub fn keyspace(&self) -> &Keyspace {
+        &self.engine.dbs[self.db as usize]
+    }
+
+    /// Numbers that the shard counts.
+    pub fn stats(&mut self) -> &mut super::engine::EngineStats {
+        &mut self.engine.stats
+    }
+
+    /// The living entry of a key. One that has expired is deleted on the way.
+    #[inline]
+    pub fn lookup(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        self.lookup_in(self.db, key)
+    }
+
+    /// As [`Context::lookup`], in another database.
+    #[inline]
+    pub fn lookup_in(&mut self, db: u16, key: Key<'_>) -> Option<Entry<'_>> {
+        let now_ms = self.now_ms;
+        let expired = match self.engine.dbs[db as usize].get(key.hash, key.bytes) {
+            None => return None,
+            Some(entry) => entry.expire_at.is_some_and(|at| at <= now_ms),
+        };
+        if expired {
+            self.engine.expire(db, key);
+            return None;
+        }
+        // A second look-up instead of a returned borrow, which the borrow checker does not allow across `expire`;
+        // the page is in the cache by now.
+        self.engine.dbs[db as usize].get(key.hash, key.bytes)
+    }
+
+    /// As [`Context::lookup`], and counted as a hit or miss.
+    #[inline]
+    pub fn read(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        let now_ms = self.now_ms;
+        let db = self.db as usize;
+        let expires = match self.engine.dbs[db].get(key.hash, key.bytes) {
+            None => {
+                self.engine.stats.keyspace_misses += 1;
+                return None;
+            }
+            Some(entry) => entry.expire_at,
+        };
+        if expires.is_some_and(|at| at <= now_ms) {
+            self.engine.stats.keyspace_misses += 1;
+            self.engine.expire(self.db, key);
+            return None;
+        }
+        self.engine.stats.keyspace_hits += 1;
+        self.engine.dbs[db].get(key.hash, key.bytes)
+    }
+
+    /// The string at a key, counted as a hit or miss; an error if the key holds another type.
+    #[inline]
+    pub fn read_string(&mut self, key: Key<'_>) -> Result<Option<&[u8]>, CommandError> {
+        match self.read(key).map(|entry| entry.value) {
+            None => Ok(None),
+            Some(ValueRef::Str(bytes)) => Ok(Some(bytes)),
+            #[allow(unreachable_patterns)] // strings are the first type, not the last
+            Some(_) => Err(WRONG_TYPE.into()),
+        }
+    }
+
+    /// As [`Context::read_string`] for commands that write: with the expiry, and not counted.
+    pub fn string_to_change(&mut self, key: Key<'_>) -> Result<Option<(&[u8], Option<u64>)>, CommandError> {
+        match self.lookup(key) {
+            None => Ok(None),
+            Some(Entry { value: ValueRef::Str(bytes), expire_at, .. }) => Ok(Some((bytes, expire_at))),
+            #[allow(unreachable_patterns)]
+            Some(_) => Err(WRONG_TYPE.into()),
+        }
+    }
+
+    /// The type of the living value at a key.
+    pub fn type_of(&mut self, key: Key<'_>) -> Option<Type> {
+        self.lookup(key).map(|entry| entry.kind())
+    }
+
+    /// A detached copy of the living value at a key.
+    pub fn detach(&mut self, db: u16, key: Key<'_>) -> Option<Record> {
+        self.lookup_in(db, key)?;
+        let (object, expire_at) = self.engine.dbs[db as usize].get_object(key.hash, key.bytes)?;
+        Some(Record { object, expire_at })
+    }
+
+    /// Sets a string, replacing whatever is there. Effect: `SET key value [PXAT ms]`.
+    #[inline]
+    pub fn put_string(&mut self, key: Key<'_>, value: &[u8], expire_at: Option<u64>) {
+        self.engine.dbs[self.db as usize].set_str(key.hash, key.bytes, value, expire_at);
+        self.effect_set(self.db, key, value, expire_at);
+    }
+
+    /// Stores a detached value. Effects: what creates it.
+    pub fn put_record(&mut self, db: u16, key: Key<'_>, record: Record) {
+        match &record.object {
+            Object::Str(bytes) => self.effect_set(db, key, bytes, record.expire_at),
+            #[allow(unreachable_patterns)]
+            _ => unreachable!("a type without effects"),
+        }
+        self.engine.dbs[db as usize].set_object(key.hash, key.bytes, record.object, record.expire_at);
+    }
+
+    /// Appends to a string and returns the new length; the key is created where there is none. Effect: `APPEND key bytes`.
+    pub fn append_string(&mut self, key: Key<'_>, bytes: &[u8]) -> usize {
+        let db = &mut self.engine.dbs[self.db as usize];
+        let length = match db.update_str(key.hash, key.bytes, |value| {
+            value.extend_from_slice(bytes);
+            value.len()
+        }) {
+            Some(length) => length,
+            None => {
+                db.set_str(key.hash, key.bytes, bytes, None);
+                bytes.len()
+            }
+        };
+        self.engine.effect(self.db, key.hash, &[b"APPEND", key.bytes, bytes]);
+        length
+    }
+
+    /// Deletes a key; says whether there was one (expired ones do not count). Effect: `DEL key`.
+    pub fn delete(&mut self, key: Key<'_>) -> bool {
+        self.delete_in(self.db, key)
+    }
+
+    /// As [`Context::delete`], in another database.
+    pub fn delete_in(&mut self, db: u16, key: Key<'_>) -> bool {
+        if self.lookup_in(db, key).is_none() {
+            return false;
+        }
+        let removed = self.engine.dbs[db as usize].remove(key.hash, key.bytes);
+        if removed {
+            self.engine.effect(db, key.hash, &[b"DEL", key.bytes]);
+        }
+        removed
+    }
+
+    /// Sets or takes away (`None`) the expiry of an existing key. Effects: `PEXPIREAT key ms`, `PERSIST key`.
+    pub fn set_expiry(&mut self, key: Key<'_>, expire_at: Option<u64>) {
+        if !self.engine.dbs[self.db as usize].set_expire(key.hash, key.bytes, expire_at) {
+            return;
+        }
+        match expire_at {
+            Some(at) => {
+                let mut digits = itoa::Buffer::new();
+                let at = digits.format(at).as_bytes();
+                self.engine.effect(self.db, key.hash, &[b"PEXPIREAT", key.bytes, at]);
+            }
+            None => self.engine.effect(self.db, key.hash, &[b"PERSIST", key.bytes]),
+        }
+    }
+
+    /// Empties database `db`, or all of them. Effects: `FLUSHDB`, `FLUSHALL`.
+    pub fn flush(&mut self, db: Option<u16>) {
+        self.engine.flush(db);
+    }
+
+    /// Removes the keys of one database that `keep` does not want. No effect: for the replay of a flush of
+    /// a shard that had other keys than this one has.
+    pub fn retain(&mut self, db: u16, keep: impl FnMut(&[u8]) -> bool) {
+        self.engine.dbs[db as usize].retain(keep);
+    }
+
+    /// A random number, for RANDOMKEY and the like.
+    pub fn random(&mut self) -> u64 {
+        self.engine.random()
+    }
+
+    /// The hash of a key that is not among the request's.
+    pub fn hash(&self, key: &[u8]) -> KeyHash {
+        self.engine.hasher.hash(key)
+    }
+
+    fn effect_set(&mut self, db: u16, key: Key<'_>, value: &[u8], expire_at: Option<u64>) {
+        match expire_at {
+            None => self.engine.effect(db, key.hash, &[b"SET", key.bytes, value]),
+            Some(at) => {
+                let mut digits = itoa::Buffer::new();
+                let at = digits.format(at).as_bytes();
+                self.engine.effect(db, key.hash, &[b"SET", key.bytes, value, b"PXAT", at]);
+            }
+        }
+    }
+
+    /// A random living key of the selected database; tries a bounded number of times to avoid expired ones.
+    pub fn random_key(&mut self) -> Option<Vec<u8>> {
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            let (now_ms, db) = (self.now_ms, self.db as usize);
+            let Engine { dbs, rng, .. } = &mut *self.engine;
+            let entry = dbs[db].random(|| rng.next())?;
+            if entry.expire_at.is_none_or(|at| at > now_ms) {
+                return Some(entry.key.to_vec());
+            }
+        }
+        None
+    }
+}

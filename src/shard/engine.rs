@@ -1,0 +1,382 @@
+//! The data of one shard and the rules for running commands on it: no sockets, no threads, no waiting.
+//!
+//! Invariants:
+//! 1. Every change of the keyspace is handed to the log in the same call, before anybody else runs.
+//! 2. The gate that `execute` returns covers all that the reply tells: the command's own effects, or, for a read, the
+//!    last write of the keys that it read which may not be durable yet.
+//! 3. While a log is replayed nothing is logged and nothing expires.
+
+use formats::log::{Gsn, Position, ShardId};
+use formats::resp::{Protocol, Reply, Request};
+
+use super::batch::{Batch, Mode, Sequenced};
+use super::context::{Call, Context, Key, KeyRef, Record};
+use super::locks::{LockKey, LockTable, Ready};
+use crate::persist::log::Log;
+use crate::store::{ExpireCycle, KeyHash, KeyHasher, Keyspace};
+
+/// Slots of the table of recent writes. A slot is shared by keys with the same low hash bits: a read may wait
+/// for a neighbour's write, which costs it at most one sync.
+const RECENT_SLOTS: usize = 1 << 14;
+
+/// What a shard counts for INFO.
+#[derive(Clone, Debug, Default)]
+pub struct EngineStats {
+    pub keyspace_hits: u64,
+    pub keyspace_misses: u64,
+    pub expired_keys: u64,
+    pub commands: u64,
+    /// Calls and errors by command, indexed as the command table.
+    pub calls_by_command: Vec<u64>,
+    pub errors_by_command: Vec<u64>,
+}
+
+/// What became of a batch.
+pub enum Outcome {
+    /// All its commands have run.
+    Done(Box<Batch>),
+    /// It waits for a lock, inside the engine.
+    Waiting,
+}
+
+/// See the module.
+pub struct Engine {
+    pub id: ShardId,
+    pub hasher: KeyHasher,
+    pub dbs: Vec<Keyspace>,
+    pub log: Option<Log>,
+    pub stats: EngineStats,
+    pub(super) rng: Rng,
+    locks: LockTable,
+    /// Replies wait for the log (`appendfsync always`).
+    gated: bool,
+    /// Position behind the last write of the keys that share a slot.
+    recent: Box<[Position]>,
+    /// Position behind the last flush.
+    flushed: Position,
+    cycles: Vec<ExpireCycle>,
+    replaying: bool,
+}
+
+impl Engine {
+    pub fn new(id: ShardId, databases: u16, hasher: KeyHasher, random_seed: u64) -> Self {
+        Self {
+            id,
+            hasher,
+            dbs: (0..databases).map(|_| Keyspace::new()).collect(),
+            log: None,
+            stats: EngineStats::default(),
+            rng: Rng(random_seed | 1),
+            locks: LockTable::default(),
+            gated: false,
+            recent: vec![Position(0); RECENT_SLOTS].into_boxed_slice(),
+            flushed: Position(0),
+            cycles: (0..databases).map(|_| ExpireCycle::default()).collect(),
+            replaying: false,
+        }
+    }
+
+    /// Replies wait until the log is durable (`always`), or not.
+    pub fn set_gated(&mut self, gated: bool) {
+        self.gated = gated;
+    }
+
+    pub fn is_gated(&self) -> bool {
+        self.gated
+    }
+
+    /// Position behind the last effect.
+    #[inline]
+    pub fn appended(&self) -> Position {
+        self.log.as_ref().map_or(Position(0), Log::appended)
+    }
+
+    /// Runs one command whose keys are all here, and appends its reply to `out`.
+    ///
+    /// Returns the position that must be durable before the reply may leave.
+    #[inline]
+    pub fn execute(
+        &mut self,
+        call: &Call,
+        request: Request<'_>,
+        keys: &[KeyRef],
+        now_ms: u64,
+        protocol: Protocol,
+        out: &mut Vec<u8>,
+    ) -> Position {
+        let mut record = None;
+        self.execute_with(call, request, keys, now_ms, protocol, out, &mut record)
+    }
+
+    #[allow(clippy::too_many_arguments)] // one place where all that a command needs comes together
+    #[inline]
+    fn execute_with(
+        &mut self,
+        call: &Call,
+        request: Request<'_>,
+        keys: &[KeyRef],
+        now_ms: u64,
+        protocol: Protocol,
+        out: &mut Vec<u8>,
+        record: &mut Option<Record>,
+    ) -> Position {
+        let before = self.appended();
+        let start = out.len();
+        let mut context = Context {
+            request,
+            keys,
+            reply: Reply::new(out, protocol),
+            now_ms,
+            db: call.db,
+            record,
+            engine: self,
+        };
+        let result = (call.handler)(&mut context);
+        let failed = result.is_err();
+        if let Err(error) = result {
+            context.reply.truncate(start);
+            context.reply.error(&error.0);
+        }
+        self.count(call.command, failed);
+        if let Some(log) = &mut self.log {
+            log.command_boundary();
+        }
+        if self.gated { self.gate(call, keys, before) } else { Position(0) }
+    }
+
+    #[inline]
+    fn count(&mut self, command: u16, failed: bool) {
+        self.stats.commands += 1;
+        let command = usize::from(command);
+        if let Some(calls) = self.stats.calls_by_command.get_mut(command) {
+            *calls += 1;
+            self.stats.errors_by_command[command] += u64::from(failed);
+        }
+    }
+
+    fn gate(&self, call: &Call, keys: &[KeyRef], before: Position) -> Position {
+        let appended = self.appended();
+        if appended != before || call.whole_keyspace {
+            return appended;
+        }
+        keys.iter().map(|key| self.recent[slot(key.hash)]).fold(self.flushed, Position::max)
+    }
+
+    /// Appends an effect that changed the key with hash `hash`.
+    #[inline]
+    pub(super) fn effect(&mut self, db: u16, hash: KeyHash, args: &[&[u8]]) {
+        if let Some(log) = &mut self.log {
+            log.append(db, args);
+            if self.gated {
+                self.recent[slot(hash)] = log.appended();
+            }
+        }
+    }
+
+    /// Deletes a key whose time has come. The deletion is logged, so that what is written to the key later does not
+    /// meet the old value when the log is replayed.
+    pub(super) fn expire(&mut self, db: u16, key: Key<'_>) {
+        debug_assert!(!self.replaying, "nothing expires while a log is replayed");
+        if self.dbs[db as usize].remove(key.hash, key.bytes) {
+            self.stats.expired_keys += 1;
+            self.effect(db, key.hash, &[b"DEL", key.bytes]);
+        }
+    }
+
+    pub(super) fn flush(&mut self, db: Option<u16>) {
+        let first = db.unwrap_or(0);
+        let last = db.unwrap_or(self.dbs.len() as u16 - 1);
+        for index in first..=last {
+            drop(self.dbs[index as usize].clear());
+            self.cycles[index as usize] = ExpireCycle::default();
+        }
+        if let Some(log) = &mut self.log {
+            let name: &[u8] = if db.is_some() { b"FLUSHDB" } else { b"FLUSHALL" };
+            log.append(first, &[name]);
+            self.flushed = log.appended();
+        }
+    }
+
+    /// Removes expired keys, a bounded number of pages of one database. Returns how many it removed.
+    pub fn expire_cycle(&mut self, db: u16, now_ms: u64, max_pages: usize) -> usize {
+        if self.dbs[db as usize].expires_len() == 0 {
+            return 0;
+        }
+        let mut expired: Vec<(KeyHash, Vec<u8>)> = Vec::new();
+        self.dbs[db as usize].expired(&mut self.cycles[db as usize], now_ms, max_pages, |hash, key| {
+            expired.push((hash, key.to_vec()));
+        });
+        for (hash, key) in &expired {
+            self.expire(db, Key { bytes: key, hash: *hash });
+        }
+        if let Some(log) = &mut self.log {
+            log.command_boundary();
+        }
+        expired.len()
+    }
+
+    pub(super) fn random(&mut self) -> u64 {
+        self.rng.next()
+    }
+
+    /// Must this command wait for a lock? Returns the key that blocks it.
+    #[inline]
+    pub fn blocked(&self, db: u16, writes: bool, keys: &[KeyRef]) -> Option<LockKey> {
+        if self.locks.is_empty() {
+            return None;
+        }
+        keys.iter().map(|key| (db, key.hash.0)).find(|key| self.locks.blocks(*key, writes))
+    }
+
+    /// Puts a batch into the queue of the lock that blocks its next call.
+    pub fn wait(&mut self, key: LockKey, batch: Box<Batch>) {
+        self.locks.wait(key, batch);
+    }
+
+    /// Runs a batch that another shard, a transaction or the log sent.
+    ///
+    /// `done` is called for every batch that is complete: this one, and those that its release of locks set free.
+    pub fn run(&mut self, batch: Box<Batch>, now_ms: u64, done: &mut impl FnMut(&mut Self, Box<Batch>)) {
+        if let Outcome::Done(batch) = self.run_one(batch, now_ms) {
+            let released = matches!(batch.mode, Mode::Commit(..));
+            done(self, batch);
+            if released {
+                self.run_ready(now_ms, done);
+            }
+        }
+    }
+
+    fn run_one(&mut self, mut batch: Box<Batch>, now_ms: u64) -> Outcome {
+        match batch.mode.clone() {
+            Mode::Plain => self.run_plain(batch, None, now_ms),
+            Mode::Lock(id) => match self.locks.acquire(id, batch) {
+                Some(batch) => Outcome::Done(self.run_calls(batch, now_ms)),
+                None => Outcome::Waiting,
+            },
+            Mode::OneShot(sequenced) => Outcome::Done(self.run_transaction(batch, sequenced.as_ref(), now_ms)),
+            Mode::Commit(id, sequenced) => {
+                let batch = self.run_transaction(batch, sequenced.as_ref(), now_ms);
+                self.locks.release(id);
+                Outcome::Done(batch)
+            }
+            Mode::Replay => {
+                self.replaying = true;
+                let log = self.log.take();
+                batch = self.run_calls(batch, 0);
+                self.log = log;
+                self.replaying = false;
+                Outcome::Done(batch)
+            }
+        }
+    }
+
+    /// What a release set free, in the order of the queues.
+    fn run_ready(&mut self, now_ms: u64, done: &mut impl FnMut(&mut Self, Box<Batch>)) {
+        while let Some(ready) = self.locks.next_ready() {
+            let outcome = match ready {
+                Ready::Locked(batch) => Outcome::Done(self.run_calls(batch, now_ms)),
+                Ready::Batch(batch, key) => self.run_plain(batch, Some(key), now_ms),
+            };
+            if let Outcome::Done(batch) = outcome {
+                done(self, batch);
+            }
+        }
+    }
+
+    /// Runs the commands of a connection's batch until one must wait. `passes`: the lock that its next call
+    /// has waited for and may pass.
+    fn run_plain(&mut self, mut batch: Box<Batch>, mut passes: Option<LockKey>, now_ms: u64) -> Outcome {
+        while batch.next < batch.calls.len() {
+            if !self.locks.is_empty() {
+                let call = &batch.calls[batch.next];
+                let keys = batch.call(batch.next).1;
+                let mut blocking = keys.iter().map(|key| (call.db, key.hash.0));
+                if let Some(key) =
+                    blocking.find(|key| Some(*key) != passes && self.locks.blocks(*key, call.writes))
+                {
+                    self.locks.wait(key, batch);
+                    return Outcome::Waiting;
+                }
+            }
+            passes = None;
+            self.run_next(&mut batch, now_ms);
+        }
+        Outcome::Done(batch)
+    }
+
+    fn run_calls(&mut self, mut batch: Box<Batch>, now_ms: u64) -> Box<Batch> {
+        while batch.next < batch.calls.len() {
+            self.run_next(&mut batch, now_ms);
+        }
+        batch
+    }
+
+    /// Runs this shard's part of a transaction between the log's transaction marks.
+    fn run_transaction(&mut self, batch: Box<Batch>, sequenced: Option<&Sequenced>, now_ms: u64) -> Box<Batch> {
+        let (Some(sequenced), true) = (sequenced, self.log.is_some()) else {
+            return self.run_calls(batch, now_ms);
+        };
+        if let Some(log) = &mut self.log {
+            log.begin_transaction(sequenced.gsn, &sequenced.participants);
+        }
+        let mut batch = self.run_calls(batch, now_ms);
+        if let Some(log) = &mut self.log {
+            log.end_transaction();
+            log.command_boundary();
+            if self.gated {
+                batch.gate = log.appended();
+            }
+        }
+        batch
+    }
+
+    fn run_next(&mut self, batch: &mut Batch, now_ms: u64) {
+        let index = batch.next;
+        let protocol = batch.protocol;
+        let parts = batch.split(index);
+        let call = Call {
+            handler: parts.call.handler,
+            command: parts.call.command,
+            writes: parts.call.writes,
+            whole_keyspace: parts.call.whole_keyspace,
+            db: parts.call.db,
+        };
+        let gate = self.execute_with(
+            &call,
+            parts.request,
+            parts.keys,
+            now_ms,
+            protocol,
+            parts.replies,
+            &mut parts.call.record,
+        );
+        batch.gate = batch.gate.max(gate);
+        batch.ends.push(batch.replies.len());
+        batch.next += 1;
+    }
+
+    /// The sequence number of a transaction batch, if it writes.
+    pub fn gsn_of(batch: &Batch) -> Option<Gsn> {
+        match &batch.mode {
+            Mode::OneShot(Some(sequenced)) | Mode::Commit(_, Some(sequenced)) => Some(sequenced.gsn),
+            _ => None,
+        }
+    }
+}
+
+#[inline]
+fn slot(hash: KeyHash) -> usize {
+    hash.0 as usize & (RECENT_SLOTS - 1)
+}
+
+/// A small pseudo-random generator (xorshift64*, Vigna 2016) for sampling; not for secrets.
+pub(super) struct Rng(u64);
+
+impl Rng {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+}

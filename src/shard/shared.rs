@@ -1,0 +1,140 @@
+//! What all shards of a process share: addresses of each other, the sequencer, and a few counters.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+use formats::log::{Gsn, ShardId};
+use tokio::sync::oneshot;
+
+use super::Shard;
+use super::mailbox::{Mailbox, Message};
+use super::sequencer::Sequencer;
+use crate::clock;
+use crate::config::Config;
+use crate::persist::log::{LogShared, LogStatus};
+
+/// How far the recovery at the start has come.
+#[derive(Default)]
+pub struct Loading {
+    pub active: AtomicBool,
+    pub total_bytes: AtomicU64,
+    pub loaded_bytes: AtomicU64,
+    pub started_unix_ms: AtomicU64,
+}
+
+/// Counters that connections of all shards touch, rarely.
+#[derive(Default)]
+pub struct Counters {
+    pub next_client_id: AtomicU64,
+    pub connected: AtomicUsize,
+    pub accepted: AtomicU64,
+    pub rejected: AtomicU64,
+    pub net_input_bytes: AtomicU64,
+    pub net_output_bytes: AtomicU64,
+}
+
+/// What a SHUTDOWN asks of the server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ShutdownRequest {
+    /// Leave even if what is in memory cannot be made durable.
+    pub force: bool,
+    /// Nothing needs to be kept beyond what the log has.
+    pub no_save: bool,
+    pub save: bool,
+}
+
+/// See the module.
+pub struct Shared {
+    pub mailboxes: Box<[Mailbox]>,
+    pub sequencer: Sequencer,
+    pub logs: Box<[OnceLock<Arc<LogShared>>]>,
+    pub loading: Loading,
+    pub counters: Counters,
+    /// The configuration that CONFIG SET changes; shards hold copies.
+    pub config: Mutex<Config>,
+    pub started: Instant,
+    pub started_unix_ms: u64,
+    /// 40 hexadecimal digits that name this run.
+    pub run_id: String,
+    /// What the recovery found, for INFO and the log.
+    pub recovery_report: OnceLock<String>,
+    /// Where SHUTDOWN and signals go; the answer comes only if the server stays.
+    pub shutdown: OnceLock<tokio::sync::mpsc::UnboundedSender<(ShutdownRequest, Option<oneshot::Sender<String>>)>>,
+    pub shutting_down: AtomicBool,
+}
+
+impl Shared {
+    pub fn new(shards: u16, config: Config, run_id: String) -> Arc<Self> {
+        Arc::new(Self {
+            mailboxes: (0..shards).map(|_| Mailbox::default()).collect(),
+            sequencer: Sequencer::new(Gsn(1)),
+            logs: (0..shards).map(|_| OnceLock::new()).collect(),
+            loading: Loading::default(),
+            counters: Counters::default(),
+            config: Mutex::new(config),
+            started: clock::now(),
+            started_unix_ms: clock::unix_ms(),
+            run_id,
+            recovery_report: OnceLock::new(),
+            shutdown: OnceLock::new(),
+            shutting_down: AtomicBool::new(false),
+        })
+    }
+
+    #[inline]
+    pub fn shards(&self) -> u16 {
+        self.mailboxes.len() as u16
+    }
+
+    pub fn shard_ids(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..self.shards()).map(ShardId)
+    }
+
+    pub fn is_loading(&self) -> bool {
+        self.loading.active.load(Ordering::Acquire)
+    }
+
+    /// Wakes all shards but one that sleep: something that they look at has changed.
+    pub fn wake_others(&self, but: ShardId) {
+        for (index, mailbox) in self.mailboxes.iter().enumerate() {
+            if index != usize::from(but.0) {
+                mailbox.wake();
+            }
+        }
+    }
+
+    /// The log queue of a shard is full: writes must wait.
+    #[inline]
+    pub fn log_is_full(&self, shard: ShardId) -> bool {
+        self.logs[usize::from(shard.0)].get().is_some_and(|log| log.is_full())
+    }
+
+    /// Why a shard takes no writes, if so.
+    #[inline]
+    pub fn log_refuses(&self, shard: ShardId) -> Option<String> {
+        match self.logs[usize::from(shard.0)].get()?.status() {
+            LogStatus::Ok => None,
+            LogStatus::Refusing(text) | LogStatus::Poisoned(text) => Some(text),
+        }
+    }
+
+    /// Runs `call` on every shard's thread and collects the answers in the order of the shards.
+    pub async fn call_all<T: Send + 'static>(&self, call: impl Fn(&Shard) -> T + Clone + Send + 'static) -> Vec<T> {
+        let mut answers = Vec::with_capacity(self.mailboxes.len());
+        for mailbox in &self.mailboxes {
+            let call = call.clone();
+            let (sender, receiver) = oneshot::channel();
+            mailbox.send(Message::Call(Box::new(move |shard| {
+                let _ = sender.send(call(shard)); // nobody waits any more: fine
+            })));
+            answers.push(receiver);
+        }
+        let mut collected = Vec::with_capacity(answers.len());
+        for answer in answers {
+            // A shard that has ended answers nothing; the process is ending with it.
+            collected.extend(answer.await);
+        }
+        collected
+    }
+}

@@ -159,6 +159,19 @@ impl Directive {
         values.iter().map(|value| [self.name.as_bytes(), b" ", value].concat()).collect()
     }
 
+    /// The default as a person would write it: sizes with units, `dir` as it is given, nothing as `""`.
+    pub fn default_text(&self) -> String {
+        let config = Config::default();
+        let text = match self.kind {
+            Kind::Bytes { get, .. } => bytes_with_unit(get(&config)).into(),
+            Kind::List { .. } => self.format(&config),
+            // CONFIG GET shows the absolute path, which differs from directory to directory.
+            Kind::Text { .. } if self.name == "dir" => config.dir.into_os_string().into_encoded_bytes(),
+            _ => quote(&self.format(&config)),
+        };
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// Whether its lines in a file add up.
     pub fn gathers(&self) -> bool {
         matches!(self.kind, Kind::List { gathers: true, .. })

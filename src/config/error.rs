@@ -29,7 +29,7 @@ pub enum ConfigError {
     Unknown { place: Place, name: String, nearest: Option<&'static str> },
     #[error("{place}: '{name}' is known to Redis, not supported by Everfast: {why}")]
     Unsupported { place: Place, name: &'static str, why: &'static str },
-    #[error("{place}: {name}: {reason}")]
+    #[error("{}: {reason}", subject(place, name))]
     Invalid { place: Place, name: &'static str, reason: String },
     #[error("{place}: unbalanced quotes")]
     UnbalancedQuotes { place: Place },
@@ -45,6 +45,14 @@ pub enum ConfigError {
     /// Also `--help` and `--version`, which are no errors.
     #[error("{0}")]
     Arguments(clap::Error),
+}
+
+/// A flag names itself.
+fn subject(place: &Place, name: &str) -> String {
+    match place {
+        Place::Line { .. } => format!("{place}: {name}"),
+        Place::Flag { .. } => place.to_string(),
+    }
 }
 
 fn hint(nearest: Option<&str>) -> String {

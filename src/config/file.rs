@@ -218,7 +218,10 @@ mod tests {
             ("requirepass \"abc", "everfast.conf:1: unbalanced quotes"),
             ("save 1", "everfast.conf:1: save: Invalid save parameters"),
             ("save 1 2\nsave 1", "everfast.conf:2: save: Invalid save parameters"),
-            ("save 1\nsave 2", "everfast.conf:1: save: Invalid save parameters"),
+            (
+                "save 1\nsave 2",
+                "everfast.conf:1: save: Invalid save parameters\neverfast.conf:2: save: Invalid save parameters",
+            ),
             ("save 0 1", "everfast.conf:1: save: Invalid save parameters"),
             ("dir \"\"", "everfast.conf:1: dir: a directory is needed"),
             ("bind localhost", "everfast.conf:1: bind: 'localhost' is not an IP address"),

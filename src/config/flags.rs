@@ -8,9 +8,9 @@ use clap::builder::ValueRange;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::directive::{Directive, Group, Kind};
+use super::directive::{Directive, Group};
 use super::error::{ConfigError, Place};
-use super::{Config, file, table};
+use super::{file, table};
 
 const FILE: &str = "config-file";
 
@@ -68,15 +68,7 @@ fn arg(directive: &'static Directive) -> Arg {
 
 /// The meaning, and the default as it would stand in a file.
 fn help(directive: &Directive) -> String {
-    let name_and_blank = directive.name.len() + 1;
-    let default = match directive.kind {
-        // Not the absolute path, which would change from directory to directory.
-        Kind::Text { .. } if directive.name == "dir" => Config::default().dir.display().to_string(),
-        Kind::List { .. } => String::from_utf8_lossy(&directive.format(&Config::default())).into_owned(),
-        _ => String::from_utf8_lossy(&directive.file_lines(&Config::default())[0][name_and_blank..])
-            .into_owned(),
-    };
-    format!("{} [default: {default}]", directive.meaning)
+    format!("{} [default: {}]", directive.meaning, directive.default_text())
 }
 
 /// An unknown flag is told as an unknown directive in a file is.
@@ -97,7 +89,7 @@ fn explain(error: clap::Error) -> ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AppendFsync, BindAddress, Loaded};
+    use crate::config::{AppendFsync, BindAddress, Config, Kind, Loaded};
 
     fn load(args: &[&str]) -> Result<Loaded, ConfigError> {
         Config::load(std::iter::once("everfast").chain(args.iter().copied()).map(OsString::from))
@@ -182,8 +174,8 @@ mod tests {
                 &["--replicaof=h"],
                 "--replicaof: 'replicaof' is known to Redis, not supported by Everfast: there is no replication",
             ),
-            (&["--port", "x"], "--port: port: argument couldn't be parsed into an integer"),
-            (&["--timeout", "-1"], "--timeout: timeout: argument must be between 0 and 2147483647 inclusive"),
+            (&["--port", "x"], "--port: argument couldn't be parsed into an integer"),
+            (&["--timeout", "-1"], "--timeout: argument must be between 0 and 2147483647 inclusive"),
         ];
         for (args, expected) in cases {
             assert_eq!(error(args), *expected);

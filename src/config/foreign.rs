@@ -57,9 +57,9 @@ const FOREIGN: &[(&str, &str)] = &[
     (
         "the keyspace never rehashes and packs its memory by itself",
         "activerehashing active-defrag-cycle-max active-defrag-cycle-min active-defrag-ignore-bytes
-         active-defrag-max-scan-fields active-defrag-threshold-lower active-defrag-threshold-upper
-         jemalloc-bg-thread disable-thp",
+         active-defrag-max-scan-fields active-defrag-threshold-lower active-defrag-threshold-upper",
     ),
+    ("the allocator is set up by the server", "jemalloc-bg-thread disable-thp"),
     ("expired keys are found by page, not by sampling", "active-expire-effort"),
     ("'hz' is constant", "dynamic-hz"),
     ("threads are set by 'shards'", "io-threads io-threads-do-reads"),

@@ -183,3 +183,42 @@ impl Config {
         Ok(Loaded { config, config_file })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_file_names_every_directive_with_its_default() {
+        let sample = include_str!("../../everfast.conf");
+        let mut config = Config { port: 1, timeout_seconds: 1, save: Vec::new(), ..Config::default() };
+        let met = file::load_text(&mut config, "everfast.conf".as_ref(), sample.as_bytes()).unwrap();
+        assert_eq!(config, Config::default());
+        for row in DIRECTIVES.iter().filter(|row| row.group != Group::Fixed) {
+            assert!(met.iter().any(|met| met.directive.name == row.name), "{} is missing", row.name);
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_every_row_as_the_table_has_it() {
+        let page = include_str!("../../docs/configuration.md");
+        let missing: Vec<_> = DIRECTIVES.iter().map(documented).filter(|row| !page.contains(row)).collect();
+        assert!(missing.is_empty(), "docs/configuration.md lacks these lines:\n{}", missing.join("\n"));
+    }
+
+    fn documented(row: &Directive) -> String {
+        let Directive { name, meaning, .. } = row;
+        let change = match row.change {
+            Change::AtStart => "start",
+            Change::AtRuntime => "run time",
+        };
+        match row.kind {
+            Kind::Only { word, .. } => format!("| `{name}` | `{word}` | {meaning} |"),
+            _ => format!(
+                "| `{name}` | {} | `{}` | {change} | {meaning} |",
+                row.unit.replace('|', ", "),
+                row.default_text()
+            ),
+        }
+    }
+}

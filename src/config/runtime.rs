@@ -2,7 +2,7 @@
 
 use formats::glob::{glob_match, is_glob};
 
-use super::directive::{Change, Directive, Kind};
+use super::directive::{Change, Directive};
 use super::error::SetError;
 use super::file::printable;
 use super::{Config, foreign, table};
@@ -72,6 +72,7 @@ fn failed(name: &[u8], reason: impl Into<String>) -> SetError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Kind;
 
     fn get(config: &Config, patterns: &[&str]) -> Vec<String> {
         let pairs = config.get(patterns).into_iter();

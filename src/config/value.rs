@@ -73,7 +73,7 @@ pub fn parse_choice(text: &[u8], words: &[&str]) -> Result<usize, String> {
 
 /// A size as people write it: in the largest unit that divides it.
 pub fn bytes_with_unit(bytes: u64) -> String {
-    let fits = |(name, factor): &&(&str, u64)| name.len() == 2 && bytes != 0 && bytes % factor == 0;
+    let fits = |(name, factor): &&(&str, u64)| name.len() == 2 && bytes != 0 && bytes.is_multiple_of(*factor);
     match UNITS.iter().find(fits) {
         Some((name, factor)) => format!("{}{name}", bytes / factor),
         None => bytes.to_string(),

@@ -155,6 +155,7 @@ pub(super) fn printable(name: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::config::{AppendFsync, SavePoint};
+    use proptest::prelude::*;
 
     fn loaded(text: &str) -> Result<Config, String> {
         let mut config = Config::default();
@@ -289,7 +290,35 @@ mod tests {
         let own = dir.path().join("own.conf");
         std::fs::write(&own, format!("include {}\n", own.display())).unwrap();
         let error = load(&mut Config::default(), &own).map(|_| ()).unwrap_err().to_string();
+        let at_depth = |depth| {
+            let file = |index| dir.path().join(format!("{index}.conf"));
+            for index in 0..depth {
+                std::fs::write(file(index), format!("include {}\n", file(index + 1).display())).unwrap();
+            }
+            std::fs::write(file(depth), "port 7\n").unwrap();
+            let mut config = Config::default();
+            load(&mut config, &file(0)).map(|_| config.port)
+        };
+        assert_eq!(at_depth(INCLUDE_DEPTH_LIMIT).unwrap(), 7);
+        assert!(matches!(at_depth(INCLUDE_DEPTH_LIMIT + 1), Err(ConfigError::IncludedTooDeep { .. })));
         assert_eq!(error, format!("{}:1: files include each other more than 16 deep", own.display()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_loaded_or_refused(lines in prop::collection::vec(any_line(), 0..8)) {
+            let mut config = Config::default();
+            let result = load_text(&mut config, Path::new("x"), &lines.join(&b'\n'));
+            prop_assert!(result.is_ok() || !result.err().unwrap().to_string().is_empty());
+        }
+    }
+
+    /// A known name and any bytes behind it.
+    fn any_line() -> impl Strategy<Value = Vec<u8>> {
+        let names: Vec<&str> = table::DIRECTIVES.iter().map(|row| row.name).collect();
+        let argument = prop_oneof![any::<Vec<u8>>(), "[0-9gmkb -]{0,8}".prop_map(String::into_bytes)];
+        (prop::sample::select(names), argument)
+            .prop_map(|(name, argument)| [name.as_bytes(), b" ", &argument].concat())
     }
 
     #[test]

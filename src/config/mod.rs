@@ -11,7 +11,7 @@
 //! Order of precedence: defaults, then the file, then the flags, then CONFIG SET.
 //!
 //! Invariants:
-//! 1. A [`Config`] that can be had is valid: every value came through its row's check.
+//! 1. What `load` and `set` give is valid: every value came through its row's check.
 //! 2. `set` changes all that it was given or nothing.
 //! 3. A directive that is accepted means something here; what is not supported is refused, never ignored.
 //! 4. `rewrite` leaves either the old file or the new one, whole, and the new one reads back as what is set.

@@ -64,7 +64,7 @@ pub fn dbfilename(config: &Config) -> Vec<u8> {
 
 pub fn set_requirepass(config: &mut Config, arg: &[u8]) -> Result<(), String> {
     if arg.len() > PASSWORD_LIMIT_BYTES {
-        return Err("Password is longer than CONFIG_AUTHPASS_MAX_LEN".into());
+        return Err(format!("a password has at most {PASSWORD_LIMIT_BYTES} bytes"));
     }
     config.requirepass = Password(arg.to_vec());
     Ok(())

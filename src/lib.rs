@@ -1,2 +1,21 @@
-//! Server.
+//! Everfast: a durable in-memory key-value server that speaks the Redis protocol.
+//!
+//! In reading order; each may use those below it in this list of layers, never those above:
+//! `server` -> `net` -> `command` -> `shard` -> { `store`, `persist` } -> `formats`; `config` and `clock` serve all.
+//! `store` and `persist` do not know each other: the shard joins them.
+
+pub mod config;
+
+pub mod clock;
+
 pub mod store;
+
+pub mod persist;
+
+pub mod shard;
+
+pub mod command;
+
+pub mod net;
+
+pub mod server;

@@ -63,7 +63,7 @@ impl Engine {
         Self {
             id,
             hasher,
-            dbs: (0..databases).map(|_| Keyspace::new()).collect(),
+            dbs: (0..databases).map(|_| Keyspace::new(hasher)).collect(),
             log: None,
             stats: EngineStats::default(),
             rng: Rng(random_seed | 1),

@@ -1,1 +1,3 @@
-//! Server.
+//! Everfast, a durable in-memory key-value server.
+
+pub mod persist;

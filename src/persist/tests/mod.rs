@@ -1,0 +1,4 @@
+//! Whole data directories on simulated and real disks.
+
+mod cycle;
+mod helpers;

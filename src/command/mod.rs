@@ -3,8 +3,12 @@
 //! [`table`] is the single truth: a row per command, from which dispatch, COMMAND, its documentation and the tests follow.
 //! Handlers stand by type: [`string`], [`key`] (any type), [`connection`], [`server`].
 
+pub mod connection;
+pub mod key;
 pub mod keys;
+pub mod server;
 pub mod session;
+pub mod string;
 pub mod table;
 
 pub use session::{Invocation, Session, TaskFuture};

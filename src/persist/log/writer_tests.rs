@@ -170,7 +170,7 @@ fn an_effect_larger_than_a_segment_gets_its_own() {
     let mut bench = bench(SyncPolicy::Always);
     bench.push(0, 10);
     bench.push(0, 200_000);
-    bench.push(0, 10);
+    bench.push(0, 6000);
     bench.run();
     assert_eq!(bench.durable(), [3, 0]);
     let sizes: Vec<u64> = bench.files.manifest().segments.iter().map(|segment| segment.bytes).collect();

@@ -74,7 +74,8 @@ fn unknown_lines_are_told_with_their_number() {
 
 #[test]
 fn contradictions_are_refused() {
-    let break_it: [(&str, fn(&mut Manifest)); 9] = [
+    type Change = (&'static str, fn(&mut Manifest));
+    let break_it: [Change; 9] = [
         ("epoch from the future", |m| m.next_epoch = Epoch(2)),
         ("log from the future", |m| m.next_log = LogId(4)),
         ("log without epoch", |m| m.epochs.truncate(1)),

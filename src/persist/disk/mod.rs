@@ -34,9 +34,6 @@ pub trait DiskFile: Send {
 
     /// Reserves space for the first `bytes` bytes, where the file system can.
     fn allocate(&mut self, bytes: u64) -> io::Result<()>;
-
-    /// The file's length in bytes.
-    fn len(&self) -> io::Result<u64>;
 }
 
 impl dyn DiskFile + '_ {

@@ -37,10 +37,6 @@ impl DiskFile for RealFile {
     fn allocate(&mut self, bytes: u64) -> io::Result<()> {
         Ok(rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, bytes)?)
     }
-
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
-    }
 }
 
 struct FileLock(#[allow(dead_code, reason = "the lock lives as long as the open file")] File);

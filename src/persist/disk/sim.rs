@@ -344,10 +344,6 @@ impl DiskFile for SimFile {
     fn allocate(&mut self, _bytes: u64) -> io::Result<()> {
         Err(errno(Errno::OPNOTSUPP))
     }
-
-    fn len(&self) -> io::Result<u64> {
-        Ok(inode_of(&mut *self.state()?, self.inode)?.live.len() as u64)
-    }
 }
 
 fn parent(path: &Path) -> PathBuf {

@@ -53,10 +53,6 @@ impl DiskFile for SlowFile {
     fn allocate(&mut self, bytes: u64) -> io::Result<()> {
         self.inner.allocate(bytes)
     }
-
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
-    }
 }
 
 impl Disk for SlowFlushDisk {

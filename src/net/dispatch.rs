@@ -95,7 +95,7 @@ impl Dispatcher {
 
     /// A task has yet to answer, or too much is under way.
     pub fn is_blocked(&self) -> bool {
-        self.task.is_some() || self.rounds.len() >= MAX_ROUNDS
+        self.task.is_some() || self.rounds.len() >= MAX_ROUNDS || self.shard.stopping.get()
     }
 
     /// Bytes of replies that have not reached the socket.

@@ -3,13 +3,14 @@
 //! A batch holds what one connection sends to one shard in one round, or one shard's part of a transaction. Arguments
 //! are copied into it, so that the sender's read buffer is free at once.
 
+use std::sync::{Arc, mpsc};
+
 use formats::log::{Gsn, Position, ShardId};
 use formats::resp::{ArgRange, Protocol, Request};
 use tokio::sync::oneshot;
 
 use super::context::{Call, Handler, KeyRef, Record};
 use super::locks::TransactionId;
-use std::sync::Arc;
 
 /// Where the replies go.
 pub enum Origin {
@@ -17,6 +18,8 @@ pub enum Origin {
     Connection { shard: ShardId, slot: usize, client: u64, round: u64, part: u32 },
     /// A task of shard `shard`.
     Task { shard: ShardId, done: oneshot::Sender<Box<Batch>> },
+    /// The replay of the log, which reuses the batch.
+    Replay(mpsc::Sender<Box<Batch>>),
     /// Nobody waits.
     None,
 }

@@ -310,6 +310,11 @@ impl<'a> Context<'a> {
         self.engine.hasher.hash(key)
     }
 
+    /// How keys are hashed.
+    pub fn hasher(&self) -> crate::store::KeyHasher {
+        self.engine.hasher
+    }
+
     fn effect_set(&mut self, db: u16, key: Key<'_>, value: &[u8], expire_at: Option<u64>) {
         match expire_at {
             None => self.engine.effect(db, key.hash, &[b"SET", key.bytes, value]),

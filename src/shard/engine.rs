@@ -13,7 +13,7 @@ use super::batch::{Batch, Mode, Sequenced};
 use super::context::{Call, Context, Key, KeyRef, Record};
 use super::locks::{LockKey, LockTable, Ready};
 use crate::persist::log::Log;
-use crate::store::{ExpireCycle, KeyHash, KeyHasher, Keyspace};
+use crate::store::{ExpireCycle, ExpirePass, KeyHash, KeyHasher, Keyspace};
 
 /// Slots of the table of recent writes. A slot is shared by keys with the same low hash bits: a read may wait
 /// for a neighbour's write, which costs it at most one sync.
@@ -85,6 +85,7 @@ impl Engine {
     /// Replies wait until the log is durable (`always`), or not.
     pub fn set_gated(&mut self, gated: bool) {
         self.gated = gated;
+        self.flushed = self.appended(); // what was written ungated is not in `recent`
     }
 
     pub fn is_gated(&self) -> bool {
@@ -203,13 +204,11 @@ impl Engine {
         }
     }
 
-    /// Removes expired keys, a bounded number of pages of one database. Returns how many it removed.
-    pub fn expire_cycle(&mut self, db: u16, now_ms: u64, max_pages: usize) -> usize {
-        if self.dbs[db as usize].expires_len() == 0 {
-            return 0;
-        }
+    /// Removes expired keys, looking at no more than `max_pages` pages of one database.
+    pub fn expire_cycle(&mut self, db: u16, now_ms: u64, max_pages: usize) -> ExpirePass {
         let mut expired: Vec<(KeyHash, Vec<u8>)> = Vec::new();
-        self.dbs[db as usize].expired(&mut self.cycles[db as usize], now_ms, max_pages, |hash, key| {
+        let cycle = &mut self.cycles[db as usize];
+        let pass = self.dbs[db as usize].expired(cycle, now_ms, max_pages, |hash, key| {
             expired.push((hash, key.to_vec()));
         });
         for (hash, key) in &expired {
@@ -218,7 +217,7 @@ impl Engine {
         if let Some(log) = &mut self.log {
             log.command_boundary();
         }
-        expired.len()
+        pass
     }
 
     pub fn random(&mut self) -> u64 {

@@ -13,6 +13,7 @@
 pub mod batch;
 pub mod client;
 pub mod context;
+pub mod cron;
 pub mod engine;
 pub mod locks;
 pub mod mailbox;
@@ -56,6 +57,8 @@ pub struct Shard {
     /// Durable position and complete GSN at the last look.
     seen: Cell<(Position, Gsn)>,
     rounds: Cell<u32>,
+    /// No more commands are taken: the server is ending.
+    pub stopping: Cell<bool>,
     /// Log hand-overs put off because replies were just released: the next requests shall join the batch.
     deferred: Cell<bool>,
 }
@@ -75,6 +78,7 @@ impl Shard {
             seen: Cell::new((Position(0), Gsn(0))),
             rounds: Cell::new(0),
             deferred: Cell::new(false),
+            stopping: Cell::new(false),
         })
     }
 
@@ -162,6 +166,11 @@ impl Shard {
     fn send_back(&self, batch: Box<Batch>) -> bool {
         let shard = match &batch.origin {
             Origin::Connection { shard, .. } | Origin::Task { shard, .. } => *shard,
+            Origin::Replay(done) => {
+                let done = done.clone();
+                let _ = done.send(batch); // the replay has failed elsewhere and nobody waits
+                return false;
+            }
             Origin::None => {
                 self.recycle(batch);
                 return false;
@@ -191,7 +200,7 @@ impl Shard {
                 false
             }
             Origin::Task { done, .. } => done.send(batch).is_ok(),
-            Origin::None => false,
+            Origin::Replay(_) | Origin::None => false,
         }
     }
 

@@ -103,6 +103,11 @@ impl Sequencer {
         state.is_calm().then_some(Section { state })
     }
 
+    /// No two-step transaction is under way.
+    pub fn is_calm(&self) -> bool {
+        self.lock().is_calm()
+    }
+
     /// Enters the critical section for a reading one-shot command whose connection has nothing else under way.
     pub fn read(&self) -> Section<'_> {
         Section { state: self.lock() }

@@ -1,7 +1,8 @@
 //! What all shards of a process share: addresses of each other, the sequencer, and a few counters.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use formats::log::{Gsn, ShardId};
@@ -52,7 +53,9 @@ pub struct Shared {
     pub loading: Loading,
     pub counters: Counters,
     /// The configuration that CONFIG SET changes; shards hold copies.
-    pub config: Mutex<Config>,
+    config: Mutex<Config>,
+    /// Where CONFIG REWRITE writes.
+    config_file: OnceLock<PathBuf>,
     pub started: Instant,
     pub started_unix_ms: u64,
     /// 40 hexadecimal digits that name this run.
@@ -73,6 +76,7 @@ impl Shared {
             loading: Loading::default(),
             counters: Counters::default(),
             config: Mutex::new(config),
+            config_file: OnceLock::new(),
             started: clock::now(),
             started_unix_ms: clock::unix_ms(),
             run_id,
@@ -80,6 +84,21 @@ impl Shared {
             shutdown: OnceLock::new(),
             shutting_down: AtomicBool::new(false),
         })
+    }
+
+    /// The master copy of the configuration.
+    pub fn config(&self) -> MutexGuard<'_, Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner) // a value is replaced whole or not at all
+    }
+
+    pub fn set_config_file(&self, path: Option<PathBuf>) {
+        if let Some(path) = path {
+            let _ = self.config_file.set(path); // once, at the start
+        }
+    }
+
+    pub fn config_file(&self) -> Option<&Path> {
+        self.config_file.get().map(PathBuf::as_path)
     }
 
     #[inline]

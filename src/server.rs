@@ -1,0 +1,369 @@
+//! The life of the server: open the data directory, recover, serve, drain, final sync.
+//!
+//! Invariants:
+//! 1. Sockets listen before the recovery starts (clients are told `-LOADING`), and no command is served before
+//!    everything that the recovery found is in memory and the new logs are open.
+//! 2. On the way down no command is taken any more, then what was appended is made durable, then the logs are sealed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc as std_mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::command;
+use crate::config::{AppendFsync, BindAddress, Config, Loaded, LogWriters};
+use crate::net::{Buffers, listener};
+use crate::persist::disk::{Disk, RealDisk};
+use crate::persist::{self, DataDir, Log, LogOptions, PersistError, ShardId, SyncPolicy};
+use crate::shard::engine::Engine;
+use crate::shard::mailbox::Message;
+use crate::shard::shared::{Shared, ShutdownRequest};
+use crate::shard::{Shard, cron, spawn};
+use crate::store::KeyHasher;
+
+mod limits;
+mod replay;
+mod tracing_setup;
+
+pub use replay::ReplayFailure;
+
+/// Why the server did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot open the log file {path}: {source}")]
+    LogFile { path: String, source: io::Error },
+    #[error(transparent)]
+    Persist(#[from] PersistError),
+    #[error("the log cannot be replayed: {0}")]
+    Replay(#[from] ReplayFailure),
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    #[error("the data directory could not be closed cleanly: {0}")]
+    Close(PersistError),
+}
+
+/// A thread of a shard, and how to end it.
+struct ShardThread {
+    thread: JoinHandle<io::Result<()>>,
+    stop: oneshot::Sender<()>,
+}
+
+type ShutdownReceiver = mpsc::UnboundedReceiver<(ShutdownRequest, Option<oneshot::Sender<String>>)>;
+
+/// Runs the server until a signal or SHUTDOWN ends it.
+///
+/// # Errors
+/// It cannot start (nothing was changed on disk then beyond what a recovery seals), or the last sync failed.
+pub fn run(loaded: Loaded) -> Result<(), ServerError> {
+    let mut config = loaded.config;
+    tracing_setup::init(&config)?;
+    limits::raise_open_files(&mut config);
+    if config.shards == 0 {
+        config.shards = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(1024) as u16);
+    }
+    let started = clock::now();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+    let data_dir = if config.appendonly { Some(DataDir::open(Arc::clone(&disk), &config.dir)?) } else { None };
+    let hash_seed = data_dir.as_ref().map_or_else(random_u64, DataDir::hash_seed);
+
+    let shared = Shared::new(config.shards, config.clone(), run_id());
+    shared.set_config_file(loaded.config_file);
+    shared.loading.active.store(true, Ordering::Release);
+    let (sender, shutdown) = mpsc::unbounded_channel();
+    let _ = shared.shutdown.set(sender); // the first and only one
+    let threads = start_shards(&shared, &config, KeyHasher::new(hash_seed))?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        address = %addresses(&config).map(|address| address.to_string()).collect::<Vec<_>>().join(" "),
+        dir = %config.dir.display(),
+        appendfsync = if config.appendonly { config.appendfsync.word() } else { "none: appendonly is off" },
+        shards = config.shards,
+        pid = std::process::id(),
+        "Everfast starts"
+    );
+
+    let data_dir = match data_dir {
+        Some(data_dir) => Some(recover(data_dir, &shared, &config, &disk)?),
+        None => {
+            tracing::warn!("appendonly is off: data lives in memory alone");
+            None
+        }
+    };
+    shared.loading.active.store(false, Ordering::Release);
+    tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
+    serve(&shared, data_dir, threads, shutdown)
+}
+
+fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> + '_ {
+    config.bind.iter().map(|bind| SocketAddr::new(bind.address, config.port))
+}
+
+fn start_shards(shared: &Arc<Shared>, config: &Config, hasher: KeyHasher) -> Result<Vec<ShardThread>, ServerError> {
+    let mut listeners: Vec<Vec<std::net::TcpListener>> = (0..config.shards).map(|_| Vec::new()).collect();
+    for bind in &config.bind {
+        bind_everywhere(*bind, config, &mut listeners)?;
+    }
+    let config = Arc::new(config.clone());
+    let mut threads = Vec::new();
+    for (id, listeners) in shared.shard_ids().zip(listeners) {
+        let (stop, stopped) = oneshot::channel();
+        let (shared, config) = (Arc::clone(shared), Arc::clone(&config));
+        let make = move || {
+            let mut engine = Engine::new(id, config.databases as u16, hasher, random_u64());
+            engine.stats.calls_by_command = vec![0; command::table().len()];
+            engine.stats.errors_by_command = vec![0; command::table().len()];
+            Shard::new(engine, config, shared)
+        };
+        let main = move |shard| shard_main(shard, listeners, stopped);
+        let thread = spawn::spawn(format!("shard-{}", id.0), make, main).map_err(ServerError::Thread)?;
+        threads.push(ShardThread { thread, stop });
+    }
+    Ok(threads)
+}
+
+fn bind_everywhere(
+    bind: BindAddress,
+    config: &Config,
+    listeners: &mut [Vec<std::net::TcpListener>],
+) -> Result<(), ServerError> {
+    let address = SocketAddr::new(bind.address, config.port);
+    let failed = |source| ServerError::Listen { address, source };
+    match listener::is_taken(address) {
+        Ok(false) => {}
+        Ok(true) => return Err(failed(io::ErrorKind::AddrInUse.into())),
+        Err(_) if bind.optional => return Ok(()),
+        Err(source) => return Err(failed(source)),
+    }
+    for sockets in listeners {
+        sockets.push(listener::bind(address, config.tcp_backlog).map_err(failed)?);
+    }
+    Ok(())
+}
+
+/// What runs on a shard's thread.
+async fn shard_main(
+    shard: std::rc::Rc<Shard>,
+    listeners: Vec<std::net::TcpListener>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let buffers = std::rc::Rc::<Buffers>::default();
+    for socket in listeners {
+        match tokio::net::TcpListener::from_std(socket) {
+            Ok(socket) => {
+                let accept = listener::accept(socket, std::rc::Rc::clone(&shard), std::rc::Rc::clone(&buffers));
+                tokio::task::spawn_local(accept);
+            }
+            Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
+        }
+    }
+    tokio::task::spawn_local(cron::run(std::rc::Rc::clone(&shard)));
+    if shard.id.0 == 0 {
+        tokio::task::spawn_local(watch_signals(Arc::clone(&shard.shared)));
+    }
+    let _ = stopped.await; // a dropped sender ends the shard as well
+}
+
+/// SIGTERM and SIGINT end the server as SHUTDOWN does.
+async fn watch_signals(shared: Arc<Shared>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be watched: only SHUTDOWN ends this server cleanly");
+        return;
+    };
+    loop {
+        let name = tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "received a signal");
+        let options = {
+            let config = shared.config();
+            if name == "SIGTERM" { config.shutdown_on_sigterm } else { config.shutdown_on_sigint }
+        };
+        let request = ShutdownRequest {
+            force: options.force,
+            no_save: options.save == Some(false),
+            save: options.save == Some(true),
+        };
+        if let Some(shutdown) = shared.shutdown.get() {
+            let _ = shutdown.send((request, None)); // nobody listens: the server is ending
+        }
+    }
+}
+
+/// Brings back what the data directory holds, and opens the new logs.
+fn recover(
+    mut data_dir: DataDir,
+    shared: &Arc<Shared>,
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+) -> Result<DataDir, ServerError> {
+    let started = clock::now();
+    let recovered = data_dir.recover()?;
+    for line in recovered.report.to_string().lines() {
+        tracing::info!("recovery: {line}");
+    }
+    let next_gsn = recovered.next_gsn;
+    let report = recovered.report.to_string();
+    let summary = replay::replay(recovered, shared)?;
+    tracing::info!(
+        effects = summary.effects,
+        bytes = summary.bytes,
+        took_ms = started.elapsed().as_millis() as u64,
+        "recovery is complete"
+    );
+    let _ = shared.recovery_report.set(report); // the only one
+
+    let wake = {
+        let shared = Arc::clone(shared);
+        Arc::new(move |shard: ShardId| shared.mailboxes[usize::from(shard.0)].wake())
+    };
+    let mut options = LogOptions::new(config.shards, wake);
+    options.policy = sync_policy(config.appendfsync);
+    options.segments.max_bytes = config.segment_size_bytes;
+    options.segments.first_bytes = options.segments.first_bytes.min(config.segment_size_bytes);
+    options.queue_limit_bytes = config.log_queue_limit_bytes as usize;
+    options.writers = match config.log_writers {
+        LogWriters::Count(count) => count.clamp(1, config.shards),
+        LogWriters::Auto => persist::calibrate_writers(&**disk, &config.dir, config.shards)?,
+    };
+    let logs = data_dir.start_logs(options)?;
+    shared.sequencer.start(next_gsn, true);
+    hand_out_logs(shared, logs, config.appendfsync == AppendFsync::Always);
+    Ok(data_dir)
+}
+
+/// The policy of the log for a value of `appendfsync`.
+pub fn sync_policy(appendfsync: AppendFsync) -> SyncPolicy {
+    match appendfsync {
+        AppendFsync::Always => SyncPolicy::Always,
+        AppendFsync::Everysec => SyncPolicy::EverySecond,
+        AppendFsync::No => SyncPolicy::No,
+    }
+}
+
+fn hand_out_logs(shared: &Shared, logs: Vec<Log>, gated: bool) {
+    let (done, all_done) = std_mpsc::channel();
+    for (mailbox, (cell, log)) in shared.mailboxes.iter().zip(shared.logs.iter().zip(logs)) {
+        let _ = cell.set(log.shared()); // the only log of this shard
+        let done = done.clone();
+        mailbox.send(Message::Call(Box::new(move |shard| {
+            let mut engine = shard.engine.borrow_mut();
+            engine.log = Some(log);
+            engine.set_gated(gated);
+            drop(done);
+        })));
+    }
+    drop(done);
+    let _ = all_done.recv(); // returns when every shard has dropped its sender
+}
+
+/// Waits for the end, and ends.
+fn serve(
+    shared: &Arc<Shared>,
+    data_dir: Option<DataDir>,
+    threads: Vec<ShardThread>,
+    mut shutdown: ShutdownReceiver,
+) -> Result<(), ServerError> {
+    while let Some((request, answer)) = shutdown.blocking_recv() {
+        if let Some(objection) = objection(shared, &data_dir, request) {
+            tracing::error!("the server stays: {objection}");
+            if let Some(answer) = answer {
+                let _ = answer.send("ERR Errors trying to SHUTDOWN. Check logs.".to_owned()); // the client may be gone
+            }
+            continue;
+        }
+        break;
+    }
+    shared.shutting_down.store(true, Ordering::Release);
+    drain(shared);
+    let logs = take_logs(shared);
+    let result = data_dir.map_or(Ok(()), |data_dir| data_dir.close(logs).map_err(ServerError::Close));
+    for thread in threads {
+        let _ = thread.stop.send(()); // it may have ended by itself
+        if let Ok(Err(error)) = thread.thread.join() {
+            tracing::error!(%error, "a shard did not run");
+        }
+    }
+    match &result {
+        Ok(()) => tracing::info!("the server has ended"),
+        Err(error) => tracing::error!(%error, "the server ends"),
+    }
+    result
+}
+
+/// Why the server should rather not end.
+fn objection(shared: &Shared, data_dir: &Option<DataDir>, request: ShutdownRequest) -> Option<String> {
+    if request.force || request.no_save {
+        return None;
+    }
+    if data_dir.is_none() {
+        return request.save.then(|| "nothing can be saved while appendonly is off".to_owned());
+    }
+    shared
+        .shard_ids()
+        .find_map(|shard| shared.log_refuses(shard))
+        .map(|reason| format!("what is in memory cannot be made durable: {reason}"))
+}
+
+/// No more commands; those under way are finished, and replies that wait for the log leave.
+fn drain(shared: &Shared) {
+    call_all(shared, |shard| {
+        shard.stopping.set(true);
+        if let Some(log) = &mut shard.engine.borrow_mut().log {
+            log.submit_all();
+            log.request_sync();
+        }
+    });
+    let patience = Duration::from_secs(u64::from(shared.config().shutdown_timeout_seconds).clamp(1, 60));
+    let deadline = clock::now() + patience;
+    while clock::now() < deadline {
+        let busy = call_all(shared, |shard| {
+            shard.pump();
+            shard.held_replies() > 0
+        });
+        if shared.sequencer.is_calm() && !busy.contains(&true) {
+            return;
+        }
+        if shared.shard_ids().any(|shard| shared.log_refuses(shard).is_some()) {
+            return; // waiting will not help
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn take_logs(shared: &Shared) -> Vec<Log> {
+    call_all(shared, |shard| shard.engine.borrow_mut().log.take()).into_iter().flatten().collect()
+}
+
+/// As `Shared::call_all`, for a thread that may wait.
+fn call_all<T: Send + 'static>(shared: &Shared, call: impl Fn(&Shard) -> T + Clone + Send + 'static) -> Vec<T> {
+    let receivers: Vec<_> = shared
+        .mailboxes
+        .iter()
+        .map(|mailbox| {
+            let (sender, receiver) = std_mpsc::channel();
+            let call = call.clone();
+            mailbox.send(Message::Call(Box::new(move |shard| {
+                let _ = sender.send(call(shard)); // the receiver waits below
+            })));
+            receiver
+        })
+        .collect();
+    receivers.into_iter().filter_map(|receiver| receiver.recv().ok()).collect()
+}
+
+fn random_u64() -> u64 {
+    persist::random_u64()
+}
+
+fn run_id() -> String {
+    (0..3).map(|_| format!("{:016x}", random_u64())).collect::<String>()[..40].to_owned()
+}

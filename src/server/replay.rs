@@ -1,0 +1,226 @@
+//! From the log into the shards: effects are commands, and are run as such, on as many shards as there are now.
+//!
+//! Invariants:
+//! 1. All effects of a key run in their order: within an epoch they come from one log, and an epoch is complete on all
+//!    shards before the next one begins.
+//! 2. An effect that does not run as it should ends the start: nothing is skipped.
+//! 3. What is read ahead is bounded: a reader has a fixed number of batches, which the shards give back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::command::{self, Run};
+use crate::persist::{Recovered, ReplayError, ReplayLog, ShardId};
+use crate::shard::batch::{Batch, Mode, Origin};
+use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef};
+use crate::shard::mailbox::Message;
+use crate::shard::shared::Shared;
+use crate::store::KeyHasher;
+use formats::resp::{ArgRange, Request};
+
+/// Batches per reader and shard, and what one holds.
+const BATCHES: usize = 4;
+const BATCH_CALLS: usize = 512;
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// Why a log cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayFailure {
+    #[error("effect '{effect}' is not known to this version")]
+    Unknown { effect: String },
+    #[error("effect '{effect}' failed: {reply}")]
+    Failed { effect: String, reply: String },
+    #[error("{0}")]
+    Log(String),
+    #[error("a thread of the replay ended early")]
+    Thread,
+}
+
+/// What was replayed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Summary {
+    pub effects: u64,
+    pub bytes: u64,
+}
+
+/// Replays everything into the shards.
+pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, ReplayFailure> {
+    let hasher = KeyHasher::new(recovered.hash_seed);
+    let total: u64 = recovered.epochs.iter().flat_map(|epoch| &epoch.logs).map(ReplayLog::bytes).sum();
+    shared.loading.total_bytes.store(total, Ordering::Relaxed);
+    let mut summary = Summary { effects: 0, bytes: total };
+    for epoch in recovered.epochs {
+        let shards = epoch.shards;
+        let results: Vec<Result<u64, ReplayFailure>> = std::thread::scope(|scope| {
+            let readers: Vec<_> = epoch
+                .logs
+                .iter()
+                .map(|log| scope.spawn(move || Reader::new(shared, hasher, shards).run(log)))
+                .collect();
+            readers.into_iter().map(|reader| reader.join().unwrap_or(Err(ReplayFailure::Thread))).collect()
+        });
+        for effects in results {
+            summary.effects += effects?;
+        }
+    }
+    Ok(summary)
+}
+
+/// Reads one log and sends its effects to the shards that have the keys now.
+struct Reader<'a> {
+    shared: &'a Shared,
+    hasher: KeyHasher,
+    /// How many shards there were when the log was written.
+    old_shards: u16,
+    open: Vec<Option<Box<Batch>>>,
+    free: Vec<Box<Batch>>,
+    under_way: usize,
+    returned: Receiver<Box<Batch>>,
+    give_back: Sender<Box<Batch>>,
+    ranges: Vec<ArgRange>,
+    effects: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn new(shared: &'a Shared, hasher: KeyHasher, old_shards: u16) -> Self {
+        let shards = usize::from(shared.shards());
+        let (give_back, returned) = channel();
+        Self {
+            shared,
+            hasher,
+            old_shards,
+            open: (0..shards).map(|_| None).collect(),
+            free: (0..shards * BATCHES).map(|_| Box::default()).collect(),
+            under_way: 0,
+            returned,
+            give_back,
+            ranges: Vec::new(),
+            effects: 0,
+        }
+    }
+
+    fn run(mut self, log: &ReplayLog) -> Result<u64, ReplayFailure> {
+        log.for_each(|old_shard, db, args| self.effect(old_shard, db, args)).map_err(|error| match error {
+            ReplayError::Effect(failure) => failure,
+            other => ReplayFailure::Log(other.to_string()),
+        })?;
+        for target in 0..self.open.len() {
+            self.send(target);
+        }
+        while self.under_way > 0 {
+            self.take_back()?;
+        }
+        Ok(self.effects)
+    }
+
+    fn effect(&mut self, old_shard: ShardId, db: u16, args: &[&[u8]]) -> Result<(), ReplayFailure> {
+        self.effects += 1;
+        let name = args.first().copied().unwrap_or_default();
+        let flush = name.eq_ignore_ascii_case(b"FLUSHDB") || name.eq_ignore_ascii_case(b"FLUSHALL");
+        if flush && self.old_shards != self.shared.shards() {
+            return self.flush_former_shard(old_shard, db, name);
+        }
+        let (handler, command) = handler_of(args, &mut self.ranges)?;
+        let Some(key) = args.get(1).filter(|_| !flush) else {
+            let call = call(handler, command, db);
+            return self.push(usize::from(old_shard.0), &call, args, None);
+        };
+        let hash = self.hasher.hash(key);
+        let target = self.hasher.shard(key, hash, self.shared.shards());
+        self.push(usize::from(target), &call(handler, command, db), args, Some(KeyRef { arg: 1, hash }))
+    }
+
+    /// A flush of a shard that had other keys than any of today's: each of today's removes those that were the other's.
+    fn flush_former_shard(&mut self, old_shard: ShardId, db: u16, name: &[u8]) -> Result<(), ReplayFailure> {
+        let (shard, shards) = (old_shard.0.to_string(), self.old_shards.to_string());
+        let all: &[u8] = if name.eq_ignore_ascii_case(b"FLUSHALL") { b"all" } else { b"one" };
+        let args = [name, shard.as_bytes(), shards.as_bytes(), all];
+        for target in 0..self.open.len() {
+            self.push(target, &call(flush_former_shard, u16::MAX, db), &args, None)?;
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        target: usize,
+        call: &Call,
+        args: &[&[u8]],
+        key: Option<KeyRef>,
+    ) -> Result<(), ReplayFailure> {
+        if self.open[target].is_none() {
+            while self.free.is_empty() {
+                self.take_back()?;
+            }
+            self.open[target] = self.free.pop();
+        }
+        let Some(batch) = &mut self.open[target] else { return Err(ReplayFailure::Thread) };
+        batch.push(call, args.iter().copied(), key.into_iter());
+        if batch.calls.len() >= BATCH_CALLS || batch.bytes() >= BATCH_BYTES {
+            self.send(target);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, target: usize) {
+        if let Some(mut batch) = self.open[target].take() {
+            batch.mode = Mode::Replay;
+            batch.origin = Origin::Replay(self.give_back.clone());
+            self.under_way += 1;
+            self.shared.mailboxes[target].send(Message::Run(batch));
+        }
+    }
+
+    /// Waits for a batch to come back, and looks whether all of it went well.
+    fn take_back(&mut self) -> Result<(), ReplayFailure> {
+        let mut batch = self.returned.recv().map_err(|_| ReplayFailure::Thread)?;
+        self.under_way -= 1;
+        for index in 0..batch.calls.len() {
+            if batch.reply(index).first() == Some(&b'-') {
+                let args: Vec<_> = batch.call(index).0.iter().take(2).map(<[u8]>::escape_ascii).collect();
+                return Err(ReplayFailure::Failed {
+                    effect: args.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+                    reply: batch.reply(index).escape_ascii().to_string(),
+                });
+            }
+        }
+        self.shared.loading.loaded_bytes.fetch_add(batch.bytes() as u64, Ordering::Relaxed);
+        batch.reset();
+        self.free.push(batch);
+        Ok(())
+    }
+}
+
+fn call(handler: Handler, command: u16, db: u16) -> Call {
+    Call { handler, command, writes: true, whole_keyspace: false, db }
+}
+
+/// The handler of an effect, which is a command like any other.
+fn handler_of(args: &[&[u8]], ranges: &mut Vec<ArgRange>) -> Result<(Handler, u16), ReplayFailure> {
+    // The table wants a request; only the name and the number of arguments matter to it.
+    let name = args.first().copied().unwrap_or_default();
+    ranges.clear();
+    ranges.extend((0..args.len()).map(|index| if index == 0 { ArgRange { start: 0, end: name.len() } } else { ArgRange { start: 0, end: 0 } }));
+    match command::find(Request::new(name, ranges)).map(|(index, command)| (index, command.run)) {
+        Ok((index, Run::Keys(handler, _) | Run::Everywhere(handler, _))) => Ok((handler, index)),
+        _ => Err(ReplayFailure::Unknown { effect: name.escape_ascii().to_string() }),
+    }
+}
+
+/// Arguments: the shard and the number of shards of that time, and whether all databases are meant.
+fn flush_former_shard(context: &mut Context<'_>) -> Result<(), CommandError> {
+    let number = |index: usize| {
+        std::str::from_utf8(context.request.arg(index)).ok().and_then(|text| text.parse::<u16>().ok())
+    };
+    let (Some(shard), Some(shards)) = (number(1), number(2)) else {
+        return Err("ERR not a shard".into());
+    };
+    let databases = if context.arg(3) == b"all" { 0..context.databases() } else { context.db..context.db + 1 };
+    let hasher = context.hasher();
+    for db in databases {
+        context.retain(db, |key| hasher.shard(key, hasher.hash(key), shards) != shard);
+    }
+    context.reply.ok();
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! What a shard does by the clock: remove expired keys, close idle connections.
+//!
+//! Invariant: one slice of expiry takes a bounded time; where much has expired, slices follow each other with pauses in
+//! between, in which clients are served.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Shard;
+use crate::clock;
+
+/// Longest pause between two looks; also what the log needs to hand over in time.
+const TICK: Duration = Duration::from_millis(100);
+/// Longest slice of expiry, and the pause behind it where there is more to do.
+const SLICE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(3);
+/// Pages looked at between two looks at the clock.
+const PAGES: usize = 16;
+
+/// Runs until the shard ends.
+pub async fn run(shard: Rc<Shard>) {
+    let mut db = 0;
+    let mut next_timeouts = clock::now();
+    loop {
+        let more = !shard.shared.is_loading() && expire(&shard, &mut db);
+        if clock::now() >= next_timeouts {
+            close_idle(&shard);
+            next_timeouts = clock::now() + Duration::from_secs(1);
+        }
+        let tick = Duration::from_millis(1000 / u64::from(shard.config.borrow().hz.clamp(10, 500))).min(TICK);
+        tokio::time::sleep(if more { PAUSE } else { tick }).await;
+    }
+}
+
+/// One slice, going on at database `db`. Returns whether so much has expired that the next slice should come soon.
+fn expire(shard: &Shard, db: &mut u16) -> bool {
+    if shard.shared.log_refuses(shard.id).is_some() || shard.shared.log_is_full(shard.id) {
+        return false; // an expiry is a write
+    }
+    let started = clock::now();
+    let mut engine = shard.engine.borrow_mut();
+    let databases = engine.dbs.len() as u16;
+    let (mut pages, mut expired) = (0, 0);
+    for _ in 0..databases {
+        loop {
+            let pass = engine.expire_cycle(*db, clock::unix_ms(), PAGES);
+            pages += pass.pages;
+            expired += pass.expired;
+            if clock::now() - started > SLICE {
+                return expired > pages;
+            }
+            if pass.finished {
+                break;
+            }
+        }
+        *db = (*db + 1) % databases;
+    }
+    false
+}
+
+fn close_idle(shard: &Shard) {
+    let timeout_ms = u64::from(shard.config.borrow().timeout_seconds) * 1000;
+    if timeout_ms == 0 {
+        return;
+    }
+    let now_ms = clock::unix_ms();
+    for (_, client) in shard.clients.borrow().iter() {
+        if now_ms.saturating_sub(client.active_unix_ms.get()) > timeout_ms {
+            client.kill();
+        }
+    }
+}

@@ -141,7 +141,11 @@ impl Log {
             SyncPolicy::Always => {
                 self.shared.wait_for_writer();
                 // The writer may have finished before it could see that this shard waits.
-                !self.queue.is_writing()
+                let free = !self.queue.is_writing();
+                if free {
+                    self.shared.stop_waiting();
+                }
+                free
             }
             SyncPolicy::EverySecond | SyncPolicy::No => {
                 self.sync_requested.get()
@@ -236,3 +240,7 @@ impl Drop for Log {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "shard_log_tests.rs"]
+mod tests;

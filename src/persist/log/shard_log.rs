@@ -138,6 +138,8 @@ impl Log {
     fn is_time(&self, since: u64) -> bool {
         match self.shared.policy() {
             SyncPolicy::Always if !self.queue.is_writing() => true,
+            // Whoever looks from outside sees only what is handed over, and a full queue must be seen.
+            SyncPolicy::Always if self.gathered_bytes() >= CHUNK_BYTES => true,
             SyncPolicy::Always => {
                 self.shared.wait_for_writer();
                 // The writer may have finished before it could see that this shard waits.

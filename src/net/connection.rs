@@ -198,7 +198,7 @@ impl Connection {
     /// Runs the requests in `bytes`; returns how many bytes are done with.
     fn parse(&mut self, bytes: &[u8]) -> usize {
         let limits = Limits {
-            max_bulk_bytes: self.shard.config.borrow().proto_max_bulk_len_bytes,
+            max_bulk_bytes: usize::try_from(self.shard.config.borrow().proto_max_bulk_len_bytes).unwrap_or(usize::MAX),
             unauthenticated: !self.client.authenticated.get(),
         };
         self.unparsed = false;
@@ -258,12 +258,13 @@ impl Connection {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
                     self.sent += count;
+                    self.drop_sent();
                     self.shard.shared.counters.net_output_bytes.fetch_add(count as u64, Ordering::Relaxed);
                 }
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
-        if self.sent > 0 {
+        if self.dispatcher.out.capacity() > 0 {
             self.sent = 0;
             let mut out = std::mem::take(&mut self.dispatcher.out);
             out.clear();
@@ -272,11 +273,19 @@ impl Connection {
         Ok(())
     }
 
+    /// A client that reads slowly and for ever must not keep what it has read in memory.
+    fn drop_sent(&mut self) {
+        if self.sent >= LARGE_STEP_BYTES && self.sent * 2 >= self.dispatcher.out.len() {
+            self.dispatcher.out.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
     fn is_over_limits(&mut self) -> bool {
         let output = self.dispatcher.reply_bytes() - self.sent;
         self.client.output_bytes.set(output);
         let config = self.shard.config.borrow();
-        if self.input.len() > config.client_query_buffer_limit_bytes {
+        if self.input.len() as u64 > config.client_query_buffer_limit_bytes {
             tracing::warn!(client = self.client.id, bytes = self.input.len(), "closed: query buffer over its limit");
             return true;
         }
@@ -291,6 +300,6 @@ impl Connection {
         }
         let now_ms = clock::unix_ms();
         let since = *self.over_soft_limit_since.get_or_insert(now_ms);
-        now_ms.saturating_sub(since) > limit.soft_seconds * 1000
+        now_ms.saturating_sub(since) > u64::from(limit.soft_seconds) * 1000
     }
 }

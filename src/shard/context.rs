@@ -213,7 +213,7 @@ impl<'a> Context<'a> {
 
     /// The type of the living value at a key.
     pub fn type_of(&mut self, key: Key<'_>) -> Option<Type> {
-        self.lookup(key).map(|entry| entry.kind())
+        self.lookup(key).map(|entry| entry.kind)
     }
 
     /// A detached copy of the living value at a key.

@@ -103,6 +103,9 @@ impl Engine {
 
     /// Replies wait until the log is durable (`always`), or not.
     pub fn set_gated(&mut self, gated: bool) {
+        if gated && !self.gated {
+            self.flushed = self.appended(); // which keys were written lately is not known: reads wait for all of them
+        }
         self.gated = gated;
         self.flushed = self.appended(); // what was written ungated is not in `recent`
     }

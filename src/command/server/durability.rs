@@ -82,7 +82,8 @@ async fn wait(invocation: &Invocation) -> Result<(i64, i64), CommandError> {
             true
         }
     };
-    let local = in_time && wanted.local || has_log && shared.call_all(is_durable).await.into_iter().all(|is| is);
+    let local =
+        in_time && wanted.local || has_log && shared.call_all(is_durable).await.into_iter().all(|is| is);
     Ok((i64::from(local), 0))
 }
 

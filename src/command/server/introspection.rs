@@ -27,8 +27,27 @@ const FLAG_NAMES: &[(Flags, &str)] = &[
 
 /// ACL categories in the order in which COMMAND tells them.
 const CATEGORIES: &[&str] = &[
-    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream",
-    "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
 ];
 
 impl Command {
@@ -51,7 +70,11 @@ impl Command {
     }
 
     fn categories(&self) -> Vec<String> {
-        CATEGORIES.iter().filter(|category| self.is_in(category)).map(|category| format!("@{category}")).collect()
+        CATEGORIES
+            .iter()
+            .filter(|category| self.is_in(category))
+            .map(|category| format!("@{category}"))
+            .collect()
     }
 
     /// What is done with the `index`-th key.

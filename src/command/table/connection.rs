@@ -12,7 +12,12 @@ const NO_AUTH: Flags = Flags::NO_AUTH;
 const ALLOW_BUSY: Flags = Flags::ALLOW_BUSY;
 
 /// `command` with what all rows here share.
-const fn connection(command: Command, since: &'static str, complexity: &'static str, summary: &'static str) -> Command {
+const fn connection(
+    command: Command,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+) -> Command {
     command.docs("connection", since, complexity, summary).acl(&["connection"])
 }
 

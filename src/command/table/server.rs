@@ -13,7 +13,12 @@ const STALE: Flags = Flags::STALE;
 const FAST: Flags = Flags::FAST;
 
 /// `command` with what all rows here share.
-const fn server(command: Command, since: &'static str, complexity: &'static str, summary: &'static str) -> Command {
+const fn server(
+    command: Command,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+) -> Command {
     command.docs("server", since, complexity, summary)
 }
 

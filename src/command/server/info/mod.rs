@@ -31,7 +31,12 @@ const SECTIONS: &[Section] = &[
     Section { name: "stats", title: "Stats", write: sections::stats, by_default: true },
     Section { name: "replication", title: "Replication", write: sections::replication, by_default: true },
     Section { name: "cpu", title: "CPU", write: sections::cpu, by_default: true },
-    Section { name: "commandstats", title: "Commandstats", write: sections::command_stats, by_default: false },
+    Section {
+        name: "commandstats",
+        title: "Commandstats",
+        write: sections::command_stats,
+        by_default: false,
+    },
     Section { name: "errorstats", title: "Errorstats", write: sections::error_stats, by_default: true },
     Section { name: "cluster", title: "Cluster", write: sections::cluster, by_default: true },
     Section { name: "keyspace", title: "Keyspace", write: sections::keyspace, by_default: true },

@@ -116,9 +116,11 @@ pub fn persistence(text: &mut Text, figures: &Figures) {
     let bytes: u64 = writers(figures).map(|log| log.metrics().bytes_written.load(Ordering::Relaxed)).sum();
     text.field("aof_bytes_written", bytes);
     text.field("aof_buffer_length", figures.sum(|shard| shard.queue_bytes as u64));
-    let lag = shared.logs.iter().zip(&figures.shards).map(|(log, shard)| {
-        log.get().map_or(0, |log| shard.appended.saturating_sub(log.durable().0))
-    });
+    let lag = shared
+        .logs
+        .iter()
+        .zip(&figures.shards)
+        .map(|(log, shard)| log.get().map_or(0, |log| shard.appended.saturating_sub(log.durable().0)));
     text.field("aof_effects_not_durable", lag.sum::<u64>());
     if let Some(report) = shared.recovery_report.get() {
         text.field("recovery_report", one_line(report));
@@ -155,7 +157,8 @@ fn writers(figures: &Figures) -> impl Iterator<Item = &LogShared> {
     let logs = &figures.shared.logs;
     logs.iter().enumerate().filter_map(|(index, log)| {
         let log = log.get()?;
-        let is_first = logs[..index].iter().filter_map(|other| other.get()).all(|other| other.log() != log.log());
+        let is_first =
+            logs[..index].iter().filter_map(|other| other.get()).all(|other| other.log() != log.log());
         is_first.then_some(&**log)
     })
 }

@@ -122,6 +122,13 @@ impl Log {
     /// or 100 ms. To be called often, and between commands; `now_ms` is wall-clock time.
     pub fn submit(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
+        self.hand_over_if_due(now_ms);
+        if self.shared.pay_tick() {
+            self.queue.pay_tick();
+        }
+    }
+
+    fn hand_over_if_due(&mut self, now_ms: u64) {
         if !self.has_gathered() {
             self.gathered_since_ms = None;
             if self.sync_requested.take() {

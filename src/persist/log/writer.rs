@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use formats::log::manifest::Seal;
 use formats::log::segment::SEGMENT_HEADER_BYTES;
@@ -26,6 +26,10 @@ use super::segment_size::next_segment_size;
 use super::shared::{LogMetrics, LogShared, LogStatus};
 use crate::persist::poison::Poison;
 
+/// From here on a sync counts as slow: it is worth waiting a little so that all shards share it.
+const SLOW_SYNC: Duration = Duration::from_micros(400);
+/// The longest such wait.
+const MAX_GATHER: Duration = Duration::from_millis(2);
 /// Frames of several chunks are written together up to this size.
 const GROUP_BYTES: u64 = 1 << 20;
 /// First and longest pause before a failed write is tried again.
@@ -61,6 +65,8 @@ pub struct LogWriter {
     /// When the oldest written and un-synced frame was written.
     unsynced_since_ms: Option<u64>,
     sync_requested: bool,
+    /// Moving average.
+    mean_sync_us: u64,
     retry: Option<Retry>,
     poison: Poison,
     buffer: Vec<u8>,
@@ -93,6 +99,7 @@ impl LogWriter {
             durable_frames: FrameNo(0),
             unsynced_since_ms: None,
             sync_requested: false,
+            mean_sync_us: 0,
             retry: None,
             poison: Poison::default(),
             buffer: Vec::new(),
@@ -256,8 +263,10 @@ impl LogWriter {
         }
         let started = Instant::now();
         let result = self.parts.segment.sync();
+        let sync_us = started.elapsed().as_micros() as u64;
+        self.mean_sync_us = (self.mean_sync_us * 7 + sync_us) / 8;
         add(&self.parts.metrics.syncs, 1);
-        self.parts.metrics.sync_us.record(started.elapsed().as_micros() as u64);
+        self.parts.metrics.sync_us.record(sync_us);
         if let Err(why) = self.poison.latch(result) {
             let status = LogStatus::Poisoned(why.to_owned());
             self.set_status(&status);
@@ -310,14 +319,27 @@ impl LogWriter {
         retry.into_iter().chain(sync).min()
     }
 
-    /// Calls `wake` once for each shard whose positions or state changed, or that waits for the writer.
-    pub fn wake_changed(&mut self, wake: &dyn Fn(ShardId)) {
+    /// The shards whose positions or state changed, or that wait for the writer, each once. If `owe_tick`, each of them is
+    /// noted to owe a tick, and no other.
+    pub fn take_changed(&mut self, owe_tick: bool) -> Vec<ShardId> {
+        let mut shards = Vec::new();
         for (shard, changed) in self.parts.shards.iter().zip(&mut self.changed) {
             let waits = shard.stop_waiting();
-            if std::mem::take(changed) || waits {
-                wake(shard.shard());
+            let woken = std::mem::take(changed) || waits;
+            shard.set_owes_tick(woken && owe_tick);
+            if woken {
+                shards.push(shard.shard());
             }
         }
+        shards
+    }
+
+    /// How long to wait for the shards' next hand-over before the next batch: a quarter of a sync where several shards share
+    /// slow syncs under `always`; not at all otherwise.
+    pub fn gather_time(&self) -> Option<Duration> {
+        let shared = self.parts.shards.len() > 1 && self.parts.policy.get() == SyncPolicy::Always;
+        let sync = Duration::from_micros(self.mean_sync_us);
+        (shared && sync >= SLOW_SYNC && self.retry.is_none()).then(|| (sync / 4).min(MAX_GATHER))
     }
 
     /// Buffers that were written and may be used again.

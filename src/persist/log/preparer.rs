@@ -105,9 +105,10 @@ impl Drop for Preparer {
     /// Waits for the spare under way. Every other sender must be gone by now, or this waits for it too.
     fn drop(&mut self) {
         self.requests = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic there lost nothing: spares are made again when needed.
-            let _ = thread.join();
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
         }
     }
 }

@@ -342,6 +342,11 @@ impl LogWriter {
         (shared && sync >= SLOW_SYNC && self.retry.is_none()).then(|| (sync / 4).min(MAX_GATHER))
     }
 
+    /// No more spares are asked for.
+    pub fn stop_preparing(&mut self) {
+        self.parts.preparer = None;
+    }
+
     /// Buffers that were written and may be used again.
     pub fn used_buffers(&mut self) -> &mut Vec<Vec<u8>> {
         &mut self.used

@@ -52,6 +52,7 @@ fn run_options((writers, policy): Setup) -> LogOptions {
         policy,
         segments: SegmentSizes { first_bytes: 8 << 10, max_bytes: 16 << 10 },
         close_patience_ms: 0,
+        background_preparer: writers > 1,
         ..options(SHARDS)
     }
 }
@@ -193,6 +194,12 @@ fn crash_twice(setup: Setup, call: u64, mode: CrashMode) -> bool {
     finished
 }
 
+/// Other seeds than the usual: `EVERFAST_CRASH_SEED=<number>`. A failure prints the seed that it had.
+fn random(call: u64, test: u64) -> CrashMode {
+    let base = std::env::var("EVERFAST_CRASH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0u64);
+    CrashMode::KeepRandom(base.wrapping_add(test * 10_000 + call))
+}
+
 fn crash_everywhere(setup: Setup, mode: impl Fn(u64) -> CrashMode) {
     let mut call = 0;
     while !crash_twice(setup, call, mode(call)) {
@@ -214,20 +221,20 @@ fn nothing_unsynced_survives_a_writer_per_shard() {
 
 #[test]
 fn some_of_the_unsynced_survives_one_writer() {
-    crash_everywhere((1, SyncPolicy::Always), CrashMode::KeepRandom);
+    crash_everywhere((1, SyncPolicy::Always), |call| random(call, 0));
 }
 
 #[test]
 fn some_of_the_unsynced_survives_a_writer_per_shard() {
-    crash_everywhere((SHARDS, SyncPolicy::Always), |call| CrashMode::KeepRandom(call + 1000));
+    crash_everywhere((SHARDS, SyncPolicy::Always), |call| random(call, 1));
 }
 
 #[test]
 fn without_syncs_what_is_left_is_whole_with_one_writer() {
-    crash_everywhere((1, SyncPolicy::No), |call| CrashMode::KeepRandom(call + 2000));
+    crash_everywhere((1, SyncPolicy::No), |call| random(call, 2));
 }
 
 #[test]
 fn without_syncs_what_is_left_is_whole_with_a_writer_per_shard() {
-    crash_everywhere((SHARDS, SyncPolicy::No), |call| CrashMode::KeepRandom(call + 3000));
+    crash_everywhere((SHARDS, SyncPolicy::No), |call| random(call, 3));
 }

@@ -185,4 +185,5 @@ fn logs_need_a_recovery_first_and_only_once() {
     assert!(matches!(data.start_logs(&impossible), Err(PersistError::Options(_))));
     let _logs = data.start_logs(&options(2)).unwrap();
     assert!(matches!(data.start_logs(&options(2)), Err(PersistError::NotRecovered)));
+    assert!(matches!(data.recover(), Err(PersistError::Running)), "it would seal logs that are written to");
 }

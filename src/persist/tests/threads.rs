@@ -150,3 +150,23 @@ fn shards_of_one_slow_writer_share_its_syncs() {
     // Alone each command would cost a sync, in half groups every other one: 320 and 80.
     assert!(syncs < 70, "{syncs} syncs for 40 rounds of 8 shards");
 }
+
+#[test]
+fn a_stop_while_a_spare_is_being_made_leaves_a_directory_that_starts() {
+    for pause_ms in 0..8 {
+        let sim = SimDisk::new();
+        let slow = |sim: &SimDisk| -> Arc<dyn Disk> {
+            Arc::new(SlowFlushDisk::new(sim.mount(), Duration::from_millis(2)))
+        };
+        let (data, _) = open(&slow(&sim)).unwrap();
+        let mut logs = data.start_logs(&LogOptions { background_preparer: true, ..options(1) }).unwrap();
+        set(&mut logs[0], "a", &"x".repeat(3000));
+        settle(&mut logs[0]);
+        std::thread::sleep(Duration::from_millis(pause_ms));
+        drop(logs);
+        data.close().unwrap();
+        drop(data);
+        sim.crash(CrashMode::DropUnsynced);
+        assert_eq!(state(&open(&sim.mount()).unwrap().1).len(), 1);
+    }
+}

@@ -18,6 +18,8 @@ impl ReadOnlyMap {
         // a mapped segment only the bytes that are there (to make them durable) and shortens it only behind the end of the
         // log, which no reader passes.
         let map = unsafe { memmap2::Mmap::map(file)? };
+        // Only a hint: read ahead.
+        let _ = map.advise(memmap2::Advice::Sequential);
         Ok(ReadOnlyMap(Some(map)))
     }
 }

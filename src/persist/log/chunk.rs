@@ -118,6 +118,11 @@ impl Chunk {
         self.effect_bytes
     }
 
+    /// Bytes gathered: header, effects and transaction table.
+    pub fn gathered_bytes(&self) -> usize {
+        self.bytes.len() + self.table.len()
+    }
+
     /// The shard's position behind the last effect.
     pub fn end(&self) -> Position {
         self.first.after(u64::from(self.effects))

@@ -105,7 +105,7 @@ impl Log {
     /// Between two commands: here a frame may end.
     #[inline]
     pub fn command_boundary(&mut self) {
-        let full = self.current.as_ref().is_some_and(|chunk| chunk.effect_bytes() >= CHUNK_BYTES);
+        let full = self.current.as_ref().is_some_and(|chunk| chunk.gathered_bytes() >= CHUNK_BYTES);
         if full && self.transaction.is_none() {
             self.close_chunk();
         }
@@ -144,6 +144,8 @@ impl Log {
 
     fn is_time(&self, since: u64) -> bool {
         match self.shared.policy() {
+            // What comes while writing fails stays in one chunk, instead of many small ones in the queue.
+            SyncPolicy::Always if self.shared.is_refusing() => false,
             SyncPolicy::Always if !self.queue.is_writing() => true,
             SyncPolicy::Always => {
                 self.shared.wait_for_writer();

@@ -118,6 +118,11 @@ impl LogShared {
         self.state.load(Ordering::Acquire) == OK
     }
 
+    /// Whether writing fails and is tried again.
+    pub fn is_refusing(&self) -> bool {
+        self.state.load(Ordering::Acquire) == REFUSING
+    }
+
     pub fn policy(&self) -> super::SyncPolicy {
         self.policy.get()
     }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use formats::log::frame::decode_checked_frame;
 use formats::log::segment::SEGMENT_HEADER_BYTES;
@@ -61,6 +62,15 @@ impl ReplayLog {
     /// Calls `apply` for each effect with the shard that it belonged to (of this epoch), its database and its arguments.
     pub fn for_each<E>(
         &self,
+        apply: impl FnMut(ShardId, u16, &[&[u8]]) -> Result<(), E>,
+    ) -> Result<(), ReplayError<E>> {
+        self.for_each_counting(&AtomicU64::new(0), apply)
+    }
+
+    /// As `for_each`; adds the bytes of each frame to `done_bytes` when it is applied. At the end that are [`bytes`](Self::bytes).
+    pub fn for_each_counting<E>(
+        &self,
+        done_bytes: &AtomicU64,
         mut apply: impl FnMut(ShardId, u16, &[&[u8]]) -> Result<(), E>,
     ) -> Result<(), ReplayError<E>> {
         for segment in &self.segments {
@@ -71,6 +81,7 @@ impl ReplayLog {
                     .map_err(|error| damaged(segment, offset, error))?;
                 self.frame(&frame, &mut apply).map_err(|trouble| trouble.at(segment, offset))?;
                 offset += frame.header.frame_bytes();
+                done_bytes.fetch_add(frame.header.frame_bytes(), Ordering::Relaxed);
             }
         }
         Ok(())

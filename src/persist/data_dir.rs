@@ -50,7 +50,8 @@ struct NewLog {
 }
 
 impl DataDir {
-    /// Opens a data directory, creating it if need be, and locks it. A directory without MANIFEST must have no data files.
+    /// Opens a data directory, creating it if need be, and locks it. A directory without MANIFEST must have
+    /// no data files.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<DataDir, PersistError> {
         disk.create_dir(dir).map_err(PersistError::io("create", dir))?;
         let lock_path = dir.join(file_names::LOCK);
@@ -86,8 +87,8 @@ impl DataDir {
         self.files.manifest()
     }
 
-    /// Finds out what the directory holds, cuts what was torn, and makes the cut durable. What it answers is to be replayed
-    /// before the logs are started.
+    /// Finds out what the directory holds, cuts what was torn, and makes the cut durable. What it answers is
+    /// to be replayed before the logs are started.
     pub fn recover(&self) -> Result<Recovered, PersistError> {
         let mut running = self.running();
         if !running.writers.is_empty() {
@@ -98,7 +99,8 @@ impl DataDir {
         Ok(recovered)
     }
 
-    /// Begins a new epoch: a log per writer, with its first segment, and a thread for each. Answers the shards' logs, by shard.
+    /// Begins a new epoch: a log per writer, with its first segment, and a thread for each. Answers the
+    /// shards' logs, by shard.
     ///
     /// Files that the recovery left over are recycled here: what was to be replayed must have been.
     pub fn start_logs(&self, options: &LogOptions) -> Result<Vec<Log>, PersistError> {
@@ -200,10 +202,11 @@ impl DataDir {
         self.running().writers.iter().for_each(|writer| writer.queue().wake());
     }
 
-    /// Writes and syncs everything handed over and seals the logs: the next start finds a clean end. Every shard must have
-    /// dropped its [`Log`], or called `submit_all`, before.
+    /// Writes and syncs everything handed over and seals the logs: the next start finds a clean end. Every
+    /// shard must have dropped its [`Log`], or called `submit_all`, before.
     ///
-    /// If a log cannot be made durable, none is sealed: the next start finds the ends by reading, as after a crash.
+    /// If a log cannot be made durable, none is sealed: the next start finds the ends by reading, as after a
+    /// crash.
     pub fn close(&self) -> Result<(), PersistError> {
         match self.stop_threads() {
             (mut closed, None) => self.seal(&mut closed),
@@ -211,8 +214,9 @@ impl DataDir {
         }
     }
 
-    /// Lets the writers write the rest and end; answers those that did so cleanly. When this returns, nothing but the
-    /// caller changes the directory: a spare made while MANIFEST is sealed would be named behind the seal.
+    /// Lets the writers write the rest and end; answers those that did so cleanly. When this returns, nothing
+    /// but the caller changes the directory: a spare made while MANIFEST is sealed would be named behind the
+    /// seal.
     fn stop_threads(&self) -> (Vec<LogWriter>, Option<PersistError>) {
         let (writers, preparer) = {
             let mut running = self.running();

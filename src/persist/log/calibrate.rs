@@ -18,17 +18,18 @@ const MEASURE: Duration = Duration::from_millis(12);
 const MIN_COMMITS: u64 = 3;
 /// Pairs of measurements, alone and together.
 const ROUNDS: usize = 5;
-/// All pairs but so many must say that a writer per shard pays. Where flushes queue up, a writer per shard costs a
-/// factor of the number of shards; where they do not, one for all costs a factor of two at most: in doubt, one.
+/// All pairs but so many must say that a writer per shard pays. Where flushes queue up, a writer per shard
+/// costs a factor of the number of shards; where they do not, one for all costs a factor of two at most: in
+/// doubt, one.
 const HICCUPS: usize = 1;
 /// Most files measured in parallel.
 const MAX_FILES: usize = 4;
 /// Commits per second in parallel against alone from which on a writer per shard pays.
 const WORTH: f64 = 1.3;
 
-/// Measures how many log writers `shards` shards should have in the data directory `dir`: one per shard where flushes of
-/// several files run in parallel, one for all where they queue up behind each other. Takes about an eighth of a second, longer where a sync takes
-/// longer than 4 ms.
+/// Measures how many log writers `shards` shards should have in the data directory `dir`: one per shard where
+/// flushes of several files run in parallel, one for all where they queue up behind each other. Takes about
+/// an eighth of a second, longer where a sync takes longer than 4 ms.
 ///
 /// The data directory must be open (its LOCK held). Errors: those of the disk.
 pub fn calibrate_writers(disk: &Arc<dyn Disk>, dir: &Path, shards: u16) -> io::Result<u16> {

@@ -1,7 +1,7 @@
 //! Chunks: effects gathered by one shard, on their way to become one frame.
 //!
-//! A chunk's buffer begins with room for the frame's header, so that the effects are copied once, from the command into
-//! the buffer, and the frame is made around them.
+//! A chunk's buffer begins with room for the frame's header, so that the effects are copied once, from the
+//! command into the buffer, and the frame is made around them.
 //!
 //! Invariants:
 //! 1. A chunk holds whole commands and whole transactions.

@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! 1. A command's effects, and a transaction's, stand in one chunk.
-//! 2. Chunks are handed over in order, and none is lost: what is gathered is handed over at the latest on drop.
+//! 2. Chunks are handed over in order, and none is lost: what is gathered is handed over at the latest on
+//!    drop.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -118,8 +119,8 @@ impl Log {
         }
     }
 
-    /// Hands gathered chunks to the writer if it is time: under `always` as soon as the writer is free, otherwise at 64 KiB
-    /// or 100 ms. To be called often, and between commands; `now_ms` is wall-clock time.
+    /// Hands gathered chunks to the writer if it is time: under `always` as soon as the writer is free,
+    /// otherwise at 64 KiB or 100 ms. To be called often, and between commands; `now_ms` is wall-clock time.
     pub fn submit(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         self.hand_over_if_due(now_ms);
@@ -230,7 +231,8 @@ impl Log {
         Arc::clone(&self.shared)
     }
 
-    /// Asks for what is appended to be written and synced soon, whatever the policy. Takes effect at the next `submit`.
+    /// Asks for what is appended to be written and synced soon, whatever the policy. Takes effect at the next
+    /// `submit`.
     pub fn request_sync(&self) {
         self.sync_requested.set(true);
     }

@@ -1,11 +1,14 @@
-//! Turns chunks into frames on disk: a state machine without a thread or a clock, so that a test can drive every step.
+//! Turns chunks into frames on disk: a state machine without a thread or a clock, so that a test can drive
+//! every step.
 //!
 //! Invariants:
 //! 1. `durable <= written <= appended` per shard; `durable_frames <= frames` for the log.
 //! 2. A segment is synced before the first frame of the next one is written.
-//! 3. A group of frames that could not be written as a whole is written again at the same offset, before anything else.
-//! 4. After a failed sync the log is poisoned: it is not synced again, durable positions stay, no new segment is begun. Writing
-//!    goes on while the segment lasts: what is in the file survives a killed process, though it proves nothing.
+//! 3. A group of frames that could not be written as a whole is written again at the same offset, before
+//!    anything else.
+//! 4. After a failed sync the log is poisoned: it is not synced again, durable positions stay, no new segment
+//!    is begun. Writing goes on while the segment lasts: what is in the file survives a killed process,
+//!    though it proves nothing.
 
 use std::collections::VecDeque;
 use std::io;
@@ -118,8 +121,8 @@ impl LogWriter {
         self.sync_requested = true;
     }
 
-    /// Writes what is queued, and syncs if it is time. `now_ms` is monotonic. Where writing failed before, nothing is
-    /// tried until the pause is over.
+    /// Writes what is queued, and syncs if it is time. `now_ms` is monotonic. Where writing failed before,
+    /// nothing is tried until the pause is over.
     pub fn run(&mut self, now_ms: u64) {
         if self.retry.as_ref().is_some_and(|retry| now_ms < retry.at_ms) {
             // What was written before the trouble is still made durable in time.
@@ -210,7 +213,8 @@ impl LogWriter {
         self.sealed = 0;
     }
 
-    /// The spare is made once the segment is in use for good, so that an idle server takes one segment per log.
+    /// The spare is made once the segment is in use for good, so that an idle server takes one segment per
+    /// log.
     fn ask_for_spare(&mut self) {
         if let Some(preparer) = &self.parts.preparer
             && !self.asked_for_spare
@@ -319,8 +323,8 @@ impl LogWriter {
         retry.into_iter().chain(sync).min()
     }
 
-    /// The shards whose positions or state changed, or that wait for the writer, each once. If `owe_tick`, each of them is
-    /// noted to owe a tick, and no other.
+    /// The shards whose positions or state changed, or that wait for the writer, each once. If `owe_tick`,
+    /// each of them is noted to owe a tick, and no other.
     pub fn take_changed(&mut self, owe_tick: bool) -> Vec<ShardId> {
         let mut shards = Vec::new();
         for (shard, changed) in self.parts.shards.iter().zip(&mut self.changed) {
@@ -334,8 +338,8 @@ impl LogWriter {
         shards
     }
 
-    /// How long to wait for the shards' next hand-over before the next batch: a quarter of a sync where several shards share
-    /// slow syncs under `always`; not at all otherwise.
+    /// How long to wait for the shards' next hand-over before the next batch: a quarter of a sync where
+    /// several shards share slow syncs under `always`; not at all otherwise.
     pub fn gather_time(&self) -> Option<Duration> {
         let shared = self.parts.shards.len() > 1 && self.parts.policy.get() == SyncPolicy::Always;
         let sync = Duration::from_micros(self.mean_sync_us);

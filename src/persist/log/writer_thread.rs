@@ -1,7 +1,8 @@
 //! The thread around a [`LogWriter`]: waits for chunks, a due time or the end.
 //!
 //! Invariants:
-//! 1. Every chunk pushed before `close` is written before the thread ends, or the writer that is handed back says that it is not.
+//! 1. Every chunk pushed before `close` is written before the thread ends, or the writer that is handed back
+//!    says that it is not.
 //! 2. A shard is woken after what it shall see is published.
 
 use std::io;
@@ -91,7 +92,8 @@ fn publish(writer: &mut LogWriter, queue: &WriterQueue, wake: &WakeShard, gather
     shards.into_iter().for_each(|shard| wake(shard));
 }
 
-/// Sleeps until something is pushed or due. A wake between the look at the queue and here is not lost: `park` returns.
+/// Sleeps until something is pushed or due. A wake between the look at the queue and here is not lost: `park`
+/// returns.
 fn sleep(due_ms: Option<u64>, now_ms: u64) {
     match due_ms {
         None => std::thread::park(),

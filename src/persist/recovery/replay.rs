@@ -1,7 +1,8 @@
 //! Hands a recovered log's effects out, in order.
 //!
 //! Invariants:
-//! 1. Effects behind a shard's cut are left out; what is handed out are whole commands and whole transactions.
+//! 1. Effects behind a shard's cut are left out; what is handed out are whole commands and whole
+//!    transactions.
 //! 2. SELECT, MULTI and EXEC are consumed here: the caller sees effects with their database.
 
 use std::collections::HashMap;
@@ -59,7 +60,8 @@ impl ReplayLog {
         self.segments.iter().map(|segment| segment.end - SEGMENT_HEADER_BYTES as u64).sum()
     }
 
-    /// Calls `apply` for each effect with the shard that it belonged to (of this epoch), its database and its arguments.
+    /// Calls `apply` for each effect with the shard that it belonged to (of this epoch), its database and its
+    /// arguments.
     pub fn for_each<E>(
         &self,
         apply: impl FnMut(ShardId, u16, &[&[u8]]) -> Result<(), E>,
@@ -67,7 +69,8 @@ impl ReplayLog {
         self.for_each_counting(&AtomicU64::new(0), apply)
     }
 
-    /// As `for_each`; adds the bytes of each frame to `done_bytes` when it is applied. At the end that are [`bytes`](Self::bytes).
+    /// As `for_each`; adds the bytes of each frame to `done_bytes` when it is applied. At the end that are
+    /// [`bytes`](Self::bytes).
     pub fn for_each_counting<E>(
         &self,
         done_bytes: &AtomicU64,

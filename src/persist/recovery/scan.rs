@@ -2,9 +2,10 @@
 //!
 //! Invariants:
 //! 1. A segment that is missing, of the wrong size, or of another uid than MANIFEST says is a refusal.
-//! 2. A frame counts only if its sums are right under the segment's uid, its number is the next of the log, and its
-//!    position the next of its shard.
-//! 3. Where the log ends before its files do, everything behind is searched for frames that vouch for what is missing.
+//! 2. A frame counts only if its sums are right under the segment's uid, its number is the next of the log,
+//!    and its position the next of its shard.
+//! 3. Where the log ends before its files do, everything behind is searched for frames that vouch for what is
+//!    missing.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -324,8 +325,9 @@ impl Walk {
         Some(tail)
     }
 
-    /// Where the next frame should stand: where the walk stopped; or, if no later frame of this log comes before the next
-    /// segment and that one does not begin with one, at its start. `None`: there are no later frames.
+    /// Where the next frame should stand: where the walk stopped; or, if no later frame of this log comes
+    /// before the next segment and that one does not begin with one, at its start. `None`: there are no later
+    /// frames.
     fn place_of_missing(&self, segments: &[ScannedSegment], stopped: &Stop) -> Option<Stop> {
         for (place, segment) in segments.iter().enumerate().skip(stopped.0) {
             let start = if place == stopped.0 { stopped.1 } else { SEGMENT_HEADER_BYTES as u64 };
@@ -343,8 +345,8 @@ impl Walk {
         None
     }
 
-    /// Calls `found` for every sound frame header from byte `from` on whose frame did not come before the log's end. (One that
-    /// did is a copy within a value; it says nothing.) The frame's body may be damaged.
+    /// Calls `found` for every sound frame header from byte `from` on whose frame did not come before the
+    /// log's end. (One that did is a copy within a value; it says nothing.) The frame's body may be damaged.
     fn search(&self, segment: &ScannedSegment, from: u64, mut found: impl FnMut(u64, &FrameHeader)) {
         let magic = FRAME_MAGIC.to_le_bytes();
         let bytes: &[u8] = &segment.map;

@@ -257,6 +257,17 @@ impl Keyspace {
         }
     }
 
+    /// Moves one page to fresh memory and gives the next cursor, 0 at the end; a walk starts with 0.
+    ///
+    /// Mass deletion leaves the allocator's slabs thinly filled, which it cannot undo by itself. A walk over everything
+    /// moves what is left into few slabs, so that the others can be given back. Pages that a view holds stay.
+    pub fn repack(&mut self, cursor: u64) -> u64 {
+        let Some(tree) = self.tree.as_mut() else { return 0 };
+        let place = scan::place_of(cursor);
+        tree.cell(place).repack();
+        scan::next(tree, place)
+    }
+
     /// Removes everything, at once; the memory goes with what this returns.
     pub fn clear(&mut self) -> Dropped {
         self.keys = 0;

@@ -92,6 +92,15 @@ impl PageCell<'_> {
         *self.page_bytes = *self.page_bytes - before + page.heap_bytes();
         result
     }
+
+    /// Moves the page to newly allocated memory with no more room than it needs, unless a view holds it.
+    pub(super) fn repack(self) {
+        if self.page.is_unique() {
+            *self.page_bytes -= self.page.heap_bytes();
+            *self.page = Arc::new(self.page.packed());
+            *self.page_bytes += self.page.heap_bytes();
+        }
+    }
 }
 
 impl Tree {

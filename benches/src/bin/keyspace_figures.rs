@@ -24,13 +24,14 @@ fn main() {
     let keys = args.next().unwrap_or(5_000_000) as u64;
     let value = args.next().unwrap_or(64).min(LONGEST_VALUE * 2 / 3);
     println!("{keys} keys of 16 bytes, values of {value} bytes");
-    map_figures(keys, value);
-    thread::sleep(DECAY);
     let mut run = Run::load(keys, value);
     run.lookups();
     run.views();
     run.sizes_change();
     run.half_goes();
+    drop(run);
+    thread::sleep(DECAY);
+    map_figures(keys, value);
 }
 
 struct Run {
@@ -55,7 +56,6 @@ impl Run {
         print_quantiles("insert (clock included)", times);
         thread::sleep(DECAY);
         run.print_rss("loaded");
-        println!("estimate: {:.1} bytes per key", run.keyspace.memory_bytes() as f64 / keys as f64);
         run
     }
 
@@ -165,10 +165,23 @@ impl Run {
         self.print_rss("half deleted");
         thread::sleep(DECAY);
         self.print_rss("half deleted, 13 s later");
+        let (mut cursor, mut pages, started) = (0, 0, Instant::now());
+        loop {
+            cursor = self.keyspace.repack(cursor);
+            pages += 1;
+            if cursor == 0 {
+                break;
+            }
+        }
+        println!("repack: {:.0} ns per page", started.elapsed().as_nanos() as f64 / f64::from(pages));
+        thread::sleep(DECAY);
+        self.print_rss("half deleted, repacked, 13 s later");
     }
 
     fn print_rss(&self, label: &str) {
-        println!("RSS {label}: {:.1} bytes per key", (rss() - self.rss_before) as f64 / self.keys as f64);
+        let per_key = |bytes: usize| bytes as f64 / self.keys as f64;
+        let (rss, estimate) = (rss().saturating_sub(self.rss_before), self.keyspace.memory_bytes());
+        println!("RSS {label}: {:.1} bytes per key; estimate {:.1}", per_key(rss), per_key(estimate));
     }
 }
 

@@ -110,6 +110,9 @@ impl Pair {
                 let copy = self.model[&*key].clone();
                 self.model.insert(target.into(), copy);
             }
+            14 => {
+                self.keyspace.repack(random.next());
+            }
             _ => self.check(&key),
         }
     }

@@ -123,6 +123,15 @@ fn deletion_joins_pages_and_gives_memory_back() {
         .for_each(|number| assert!(remove(&mut keyspace, hasher, number)));
     keyspace.assert_accounts();
     assert!(keyspace.memory_bytes() * 100 < full_bytes * 60, "{} of {full_bytes}", keyspace.memory_bytes());
+    let (mut cursor, before) = (0, keyspace.memory_bytes());
+    loop {
+        cursor = keyspace.repack(cursor);
+        if cursor == 0 {
+            break;
+        }
+    }
+    keyspace.assert_accounts();
+    assert!(keyspace.memory_bytes() < before);
     (0..KEYS - 1000).for_each(|number| assert_eq!(remove(&mut keyspace, hasher, number), number % 2 == 1));
     keyspace.assert_accounts();
     assert_eq!(keyspace.len(), 500);

@@ -93,13 +93,15 @@ impl PageCell<'_> {
         result
     }
 
-    /// Moves the page to newly allocated memory with no more room than it needs, unless a view holds it.
-    pub(super) fn repack(self) {
-        if self.page.is_unique() {
-            *self.page_bytes -= self.page.heap_bytes();
-            *self.page = Arc::new(self.page.packed());
-            *self.page_bytes += self.page.heap_bytes();
+    /// Moves the page to newly allocated memory with no more room than it needs, unless a view holds it. Gives the old one.
+    pub(super) fn repack(self) -> Option<Arc<Page>> {
+        if !self.page.is_unique() {
+            return None;
         }
+        *self.page_bytes -= self.page.heap_bytes();
+        let old = std::mem::replace(self.page, Arc::new(self.page.packed()));
+        *self.page_bytes += self.page.heap_bytes();
+        Some(old)
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use everfast::store::{Frozen, KeyHasher, Keyspace};
+use everfast::store::{Frozen, KeyHasher, Keyspace, RepackCycle};
+use tikv_jemalloc_ctl::stats;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -165,15 +166,9 @@ impl Run {
         self.print_rss("half deleted");
         thread::sleep(DECAY);
         self.print_rss("half deleted, 13 s later");
-        let (mut cursor, mut pages, started) = (0, 0, Instant::now());
-        loop {
-            cursor = self.keyspace.repack(cursor);
-            pages += 1;
-            if cursor == 0 {
-                break;
-            }
-        }
-        println!("repack: {:.0} ns per page", started.elapsed().as_nanos() as f64 / f64::from(pages));
+        let (mut cycle, started) = (RepackCycle::default(), Instant::now());
+        while !self.keyspace.repack(&mut cycle, 64) {}
+        println!("repack: {:.0} ns per key", started.elapsed().as_nanos() as f64 / half as f64);
         thread::sleep(DECAY);
         self.print_rss("half deleted, repacked, 13 s later");
     }
@@ -181,7 +176,16 @@ impl Run {
     fn print_rss(&self, label: &str) {
         let per_key = |bytes: usize| bytes as f64 / self.keys as f64;
         let (rss, estimate) = (rss().saturating_sub(self.rss_before), self.keyspace.memory_bytes());
-        println!("RSS {label}: {:.1} bytes per key; estimate {:.1}", per_key(rss), per_key(estimate));
+        let heap = |figure: Result<usize, _>| per_key(figure.unwrap_or(0));
+        _ = tikv_jemalloc_ctl::epoch::advance();
+        println!(
+            "RSS {label}: {:.1} bytes per key; estimate {:.1}, allocated {:.1}, active {:.1}, resident {:.1}",
+            per_key(rss),
+            per_key(estimate),
+            heap(stats::allocated::read()),
+            heap(stats::active::read()),
+            heap(stats::resident::read())
+        );
     }
 }
 

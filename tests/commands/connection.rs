@@ -110,15 +110,22 @@ fn clients_are_listed_and_killed_on_all_shards() {
     let Value::Bulk(list) = clients[0].call(&["CLIENT", "LIST"]) else { panic!("a list is text") };
     let list = String::from_utf8(list).unwrap();
     for (index, id) in ids.iter().enumerate() {
-        let line = list.lines().find(|line| line.starts_with(&format!("id={id} "))).expect("every client is listed");
+        let line =
+            list.lines().find(|line| line.starts_with(&format!("id={id} "))).expect("every client is listed");
         assert!(line.contains(&format!(" name=name{index} ")) && line.contains(" lib-name=lib "), "{line}");
     }
-    let Value::Bulk(list) = clients[0].call(&["CLIENT", "LIST", "ID", &ids[3], &ids[5]]) else { panic!("text") };
+    let Value::Bulk(list) = clients[0].call(&["CLIENT", "LIST", "ID", &ids[3], &ids[5]]) else {
+        panic!("text")
+    };
     assert_eq!(String::from_utf8(list).unwrap().lines().count(), 2);
 
     assert_eq!(clients[0].call(&["CLIENT", "KILL", "ID", &ids[7]]), Value::Integer(1));
     assert_eq!(clients[7].try_receive(), None, "a killed connection is closed");
-    assert_eq!(clients[0].call(&["CLIENT", "KILL", "ID", &ids[0]]), Value::Integer(0), "SKIPME is the default");
+    assert_eq!(
+        clients[0].call(&["CLIENT", "KILL", "ID", &ids[0]]),
+        Value::Integer(0),
+        "SKIPME is the default"
+    );
     assert_eq!(clients[0].call(&["CLIENT", "KILL", "ID", &ids[0], "SKIPME", "no"]), Value::Integer(1));
     assert_eq!(clients[0].try_receive(), None, "who kills itself is answered, then closed");
     assert_eq!(clients[1].call(&["CLIENT", "KILL", "TYPE", "normal"]), Value::Integer(13));
@@ -138,7 +145,9 @@ fn a_password_is_asked_for() {
         let wrong = error("WRONGPASS invalid username-password pair or user is disabled.");
         assert_eq!(client.call(&["AUTH", "wrong"]), wrong);
         assert_eq!(client.call(&["AUTH", "other", "secret"]), wrong);
-        assert!(matches!(client.call(&["HELLO", "3"]), Value::Error(text) if text.starts_with("NOAUTH HELLO")));
+        assert!(
+            matches!(client.call(&["HELLO", "3"]), Value::Error(text) if text.starts_with("NOAUTH HELLO"))
+        );
         assert_eq!(client.call(&["AUTH", "secret"]), Value::Simple("OK".into()));
         assert_eq!(client.call(&["GET", "a"]), Value::Null);
         assert_eq!(client.call(&["RESET"]), Value::Simple("RESET".into()));

@@ -85,30 +85,44 @@ pub fn command(random: &mut Random) -> (Vec<Vec<u8>>, &'static str) {
     (words.into_iter().map(String::into_bytes).collect(), how)
 }
 
-fn run(shards: &str, version: &str, seed: u64) {
+/// Runs random commands, `depth` in a pipeline, and compares the replies in their order.
+fn run(args: &[&str], version: &str, depth: usize, seed: u64) {
     let dir = tempfile::tempdir().unwrap();
     let redis = Server::redis(dir.path());
-    let ours = Server::everfast(&dir.path().join("ours"), &["--shards", shards]);
+    let ours = Server::everfast(&dir.path().join("ours"), args);
     let mut pair = Pair::connect(&redis, &ours);
     pair.redis.raw(&["HELLO", version]);
     pair.ours.raw(&["HELLO", version]);
     let mut random = Random::new(seed);
-    for step in 0..STEPS {
-        let (words, how) = command(&mut random);
-        if let Err(difference) = pair.compare(&words, how) {
-            panic!("{shards} shards, seed {seed}, step {step}: {difference}");
+    for step in 0..STEPS / depth {
+        let commands: Vec<_> = (0..depth).map(|_| command(&mut random)).collect();
+        if let Err(difference) = pair.compare_pipeline(&commands) {
+            panic!("{args:?}, pipelines of {depth}, seed {seed}, step {step}: {difference}");
         }
     }
 }
 
 #[test]
 fn one_shard_answers_as_redis() {
-    run("1", "2", 1);
-    run("1", "3", 2);
+    run(&["--shards", "1"], "2", 1, 1);
+    run(&["--shards", "1"], "3", 40, 2);
 }
 
 #[test]
 fn several_shards_answer_as_redis() {
-    run("4", "2", 3);
-    run("5", "3", 4);
+    run(&["--shards", "4"], "2", 1, 3);
+    run(&["--shards", "5"], "3", 1, 4);
+}
+
+#[test]
+fn pipelines_over_several_shards_are_answered_in_order() {
+    run(&["--shards", "3"], "2", 40, 5);
+    run(&["--shards", "4"], "3", 200, 6);
+}
+
+#[test]
+fn replies_that_wait_for_the_log_are_answered_in_order() {
+    run(&["--shards", "1", "--appendfsync", "always"], "3", 40, 7);
+    run(&["--shards", "3", "--appendfsync", "always"], "3", 1, 8);
+    run(&["--shards", "3", "--appendfsync", "always"], "3", 40, 9);
 }

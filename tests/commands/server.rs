@@ -121,7 +121,11 @@ fn what_is_acknowledged_is_durable() {
         }
         let one = Value::Array(vec![Value::Integer(1), Value::Integer(0)]);
         assert_eq!(client.call(&["WAITAOF", "1", "0", "0"]), one, "{appendfsync}");
-        assert_eq!(client.call(&["WAITAOF", "1", "1", "20"]), one, "there are no replicas: the timeout ends it");
+        assert_eq!(
+            client.call(&["WAITAOF", "1", "1", "20"]),
+            one,
+            "there are no replicas: the timeout ends it"
+        );
         let error = Value::Error("ERR value is out of range, must be between 0 and 1".into());
         assert_eq!(client.call(&["WAITAOF", "2", "0", "0"]), error);
     }

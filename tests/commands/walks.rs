@@ -53,13 +53,16 @@ fn a_scan_finds_every_key_once_while_nothing_changes() {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::everfast(dir.path(), &["--shards", shards]);
         let mut client = server.client();
-        let expected: BTreeSet<Vec<u8>> = (0..2000).map(|index| format!("key:{index}").into_bytes()).collect();
+        let expected: BTreeSet<Vec<u8>> =
+            (0..2000).map(|index| format!("key:{index}").into_bytes()).collect();
         for key in &expected {
             client.raw(&[b"SET", &key[..], b"v"]);
         }
         client.raw(&["SET", "ended", "1", "PX", "1"]);
         std::thread::sleep(std::time::Duration::from_millis(5));
-        for options in [&[][..], &["COUNT", "1"], &["COUNT", "500"], &["COUNT", "100000"], &["TYPE", "STRING"]] {
+        for options in
+            [&[][..], &["COUNT", "1"], &["COUNT", "500"], &["COUNT", "100000"], &["TYPE", "STRING"]]
+        {
             let keys = scan_all(&mut client, options);
             assert_eq!(keys.len(), expected.len(), "{options:?}");
             assert_eq!(keys.into_iter().collect::<BTreeSet<_>>(), expected, "{options:?}");
@@ -79,7 +82,9 @@ fn a_scan_finds_what_stays_while_other_keys_come_and_go() {
     }
     let (mut cursor, mut seen, mut steps) = ("0".to_owned(), BTreeSet::new(), 0);
     loop {
-        let Value::Array(reply) = client.call(&["SCAN", &cursor, "MATCH", "stays:*"]) else { panic!("an array") };
+        let Value::Array(reply) = client.call(&["SCAN", &cursor, "MATCH", "stays:*"]) else {
+            panic!("an array")
+        };
         let [Value::Bulk(next), Value::Array(keys)] = &reply[..] else { panic!("a cursor and keys") };
         seen.extend(keys.iter().map(|key| format!("{key:?}")));
         cursor = String::from_utf8(next.clone()).unwrap();

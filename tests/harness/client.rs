@@ -23,8 +23,13 @@ impl Client {
     }
 
     pub fn send<A: AsRef<[u8]>>(&mut self, args: &[A]) {
+        self.send_all(std::iter::once(args));
+    }
+
+    /// Sends several commands at once.
+    pub fn send_all<'a, A: AsRef<[u8]> + 'a>(&mut self, commands: impl Iterator<Item = &'a [A]>) {
         let mut bytes = Vec::new();
-        encode_command(&mut bytes, args);
+        commands.for_each(|args| encode_command(&mut bytes, args));
         self.stream.write_all(&bytes).expect("the server takes requests");
     }
 

@@ -46,6 +46,17 @@ impl Pair {
     pub fn compare(&mut self, words: &[Vec<u8>], how: &str) -> Result<(), String> {
         self.redis.send(words);
         self.ours.send(words);
+        self.compare_replies(words, how)
+    }
+
+    /// Sends all commands to both before it looks at the replies.
+    pub fn compare_pipeline(&mut self, commands: &[(Vec<Vec<u8>>, &str)]) -> Result<(), String> {
+        self.redis.send_all(commands.iter().map(|(words, _)| &words[..]));
+        self.ours.send_all(commands.iter().map(|(words, _)| &words[..]));
+        commands.iter().try_for_each(|(words, how)| self.compare_replies(words, how))
+    }
+
+    fn compare_replies(&mut self, words: &[Vec<u8>], how: &str) -> Result<(), String> {
         let (redis, ours) = (self.redis.receive(), self.ours.receive());
         let same = match how {
             "" => redis.0 == ours.0,
@@ -79,7 +90,8 @@ pub fn compare(lines: &[&str]) {
             pair.redis.raw(&["HELLO", version]);
             pair.ours.raw(&["HELLO", version]);
             let failed = lines.iter().filter_map(|line| pair.run(line).err());
-            differences.extend(failed.map(|difference| format!("{shards} shards, RESP{version}: {difference}")));
+            differences
+                .extend(failed.map(|difference| format!("{shards} shards, RESP{version}: {difference}")));
         }
     }
     assert!(differences.is_empty(), "{} differences\n{}", differences.len(), differences.join("\n"));

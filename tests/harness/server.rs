@@ -32,7 +32,10 @@ impl Server {
         let server = Server::start(command);
         let hello = server.client().raw(&["HELLO"]);
         let version = b"\r\n7.0.";
-        assert!(hello.windows(version.len()).any(|part| part == version), "a redis-server of version 7.0 is needed");
+        assert!(
+            hello.windows(version.len()).any(|part| part == version),
+            "a redis-server of version 7.0 is needed"
+        );
         server
     }
 
@@ -41,7 +44,8 @@ impl Server {
         let port = port.expect("there is a free port").port();
         command.args(["--port", &port.to_string()]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        let child = child.unwrap_or_else(|error| panic!("{:?} does not start: {error}", command.get_program()));
+        let child =
+            child.unwrap_or_else(|error| panic!("{:?} does not start: {error}", command.get_program()));
         let mut server = Server { child, port };
         let deadline = Instant::now() + START;
         while !server.serves() {

@@ -132,6 +132,31 @@ fn what_is_acknowledged_is_durable() {
 }
 
 #[test]
+fn without_a_log_nothing_can_be_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--shards", "2", "--appendonly", "no"]);
+    let mut client = server.client();
+    let error = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+    assert_eq!(client.call(&["WAITAOF", "1", "0", "0"]), Value::Error(error.into()));
+    let none = Value::Array(vec![Value::Integer(0), Value::Integer(0)]);
+    assert_eq!(client.call(&["WAITAOF", "0", "0", "0"]), none);
+    assert!(text(client.call(&["INFO", "persistence"])).contains("aof_enabled:0\r\n"));
+}
+
+#[test]
+fn settings_are_written_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("everfast.conf");
+    std::fs::write(&file, "# mine\ntimeout 7\n").unwrap();
+    let server = Server::everfast(&dir.path().join("data"), &[file.to_str().unwrap()]);
+    let mut client = server.client();
+    client.raw(&["CONFIG", "SET", "maxclients", "1234"]);
+    assert_eq!(client.call(&["CONFIG", "REWRITE"]), Value::Simple("OK".into()));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("# mine\ntimeout 7\n") && text.contains("maxclients 1234\n"), "{text}");
+}
+
+#[test]
 fn a_change_of_appendfsync_is_put_into_effect() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::everfast(dir.path(), &["--shards", "2", "--appendfsync", "no"]);

@@ -10,6 +10,6 @@
 
 #![forbid(unsafe_code)]
 
-//pub mod compare;
+pub mod compare;
 pub mod load;
 pub mod process;

@@ -19,7 +19,7 @@ use crate::command;
 use crate::config::{AppendFsync, BindAddress, Config, Loaded, LogWriters};
 use crate::net::{Buffers, listener};
 use crate::persist::disk::{Disk, RealDisk};
-use crate::persist::{self, DataDir, Log, LogOptions, PersistError, ShardId, SyncPolicy};
+use crate::persist::{self, DataDir, Log, LogOptions, PersistError, RecoveryReport, ShardId, SyncPolicy};
 use crate::shard::engine::Engine;
 use crate::shard::mailbox::Message;
 use crate::shard::shared::{Shared, ShutdownRequest};
@@ -43,6 +43,8 @@ pub enum ServerError {
     Persist(#[from] PersistError),
     #[error("the log cannot be replayed: {0}")]
     Replay(#[from] ReplayFailure),
+    #[error("cannot measure the disk of the data directory: {0}")]
+    Calibrate(io::Error),
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
     #[error("the data directory could not be closed cleanly: {0}")]
@@ -69,9 +71,9 @@ pub fn run(loaded: Loaded) -> Result<(), ServerError> {
         config.shards = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(1024) as u16);
     }
     let started = clock::now();
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
-    let data_dir = if config.appendonly { Some(DataDir::open(Arc::clone(&disk), &config.dir)?) } else { None };
-    let hash_seed = data_dir.as_ref().map_or_else(random_u64, DataDir::hash_seed);
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let data_dir = if config.appendonly { Some(Arc::new(DataDir::open(Arc::clone(&disk), &config.dir)?)) } else { None };
+    let hash_seed = data_dir.as_ref().map_or_else(random_u64, |data_dir| data_dir.manifest().hash_seed);
 
     let shared = Shared::new(config.shards, config.clone(), run_id());
     shared.set_config_file(loaded.config_file);
@@ -89,16 +91,16 @@ pub fn run(loaded: Loaded) -> Result<(), ServerError> {
         "Everfast starts"
     );
 
-    let data_dir = match data_dir {
-        Some(data_dir) => Some(recover(data_dir, &shared, &config, &disk)?),
-        None => {
-            tracing::warn!("appendonly is off: data lives in memory alone");
-            None
+    match &data_dir {
+        Some(data_dir) => {
+            recover(data_dir, &shared, &config, &disk)?;
+            let _ = shared.data_dir.set(Arc::clone(data_dir)); // the only one
         }
-    };
+        None => tracing::warn!("appendonly is off: data lives in memory alone"),
+    }
     shared.loading.active.store(false, Ordering::Release);
     tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
-    serve(&shared, data_dir, threads, shutdown)
+    serve(&shared, data_dir.as_deref(), threads, shutdown)
 }
 
 fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> + '_ {
@@ -200,18 +202,18 @@ async fn watch_signals(shared: Arc<Shared>) {
 
 /// Brings back what the data directory holds, and opens the new logs.
 fn recover(
-    mut data_dir: DataDir,
+    data_dir: &DataDir,
     shared: &Arc<Shared>,
     config: &Config,
     disk: &Arc<dyn Disk>,
-) -> Result<DataDir, ServerError> {
+) -> Result<(), ServerError> {
     let started = clock::now();
     let recovered = data_dir.recover()?;
-    for line in recovered.report.to_string().lines() {
+    let lines = describe(&recovered.report);
+    for line in &lines {
         tracing::info!("recovery: {line}");
     }
     let next_gsn = recovered.next_gsn;
-    let report = recovered.report.to_string();
     let summary = replay::replay(recovered, shared)?;
     tracing::info!(
         effects = summary.effects,
@@ -219,7 +221,7 @@ fn recover(
         took_ms = started.elapsed().as_millis() as u64,
         "recovery is complete"
     );
-    let _ = shared.recovery_report.set(report); // the only one
+    let _ = shared.recovery_report.set(lines.join("; ")); // the only one
 
     let wake = {
         let shared = Arc::clone(shared);
@@ -232,12 +234,38 @@ fn recover(
     options.queue_limit_bytes = config.log_queue_limit_bytes as usize;
     options.writers = match config.log_writers {
         LogWriters::Count(count) => count.clamp(1, config.shards),
-        LogWriters::Auto => persist::calibrate_writers(&**disk, &config.dir, config.shards)?,
+        LogWriters::Auto => persist::calibrate_writers(disk, &config.dir, config.shards).map_err(ServerError::Calibrate)?,
     };
-    let logs = data_dir.start_logs(options)?;
+    let logs = data_dir.start_logs(&options)?;
     shared.sequencer.start(next_gsn, true);
     hand_out_logs(shared, logs, config.appendfsync == AppendFsync::Always);
-    Ok(data_dir)
+    Ok(())
+}
+
+/// What a recovery found, for people, a line each.
+fn describe(report: &RecoveryReport) -> Vec<String> {
+    let mut lines = vec![format!(
+        "found {} effects in {} frames, {} bytes, {} segments of {} logs from {} starts",
+        report.effects, report.frames, report.bytes, report.segments, report.logs, report.epochs
+    )];
+    for tail in &report.tails {
+        lines.push(format!(
+            "cut a torn end that was never acknowledged: {} at byte {}, {} bytes: {}",
+            tail.file.display(),
+            tail.offset,
+            tail.bytes,
+            tail.why
+        ));
+    }
+    if !report.transactions_cut.is_empty() {
+        lines.push(format!(
+            "left out {} transactions that were not complete and never acknowledged, with {} effects: {}",
+            report.transactions_cut.len(),
+            report.effects_cut,
+            report.transactions_cut.iter().take(20).map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        ));
+    }
+    lines
 }
 
 /// The policy of the log for a value of `appendfsync`.
@@ -250,7 +278,7 @@ pub fn sync_policy(appendfsync: AppendFsync) -> SyncPolicy {
 }
 
 fn hand_out_logs(shared: &Shared, logs: Vec<Log>, gated: bool) {
-    let (done, all_done) = std_mpsc::channel();
+    let (done, all_done) = std_mpsc::channel::<()>();
     for (mailbox, (cell, log)) in shared.mailboxes.iter().zip(shared.logs.iter().zip(logs)) {
         let _ = cell.set(log.shared()); // the only log of this shard
         let done = done.clone();
@@ -268,12 +296,12 @@ fn hand_out_logs(shared: &Shared, logs: Vec<Log>, gated: bool) {
 /// Waits for the end, and ends.
 fn serve(
     shared: &Arc<Shared>,
-    data_dir: Option<DataDir>,
+    data_dir: Option<&DataDir>,
     threads: Vec<ShardThread>,
     mut shutdown: ShutdownReceiver,
 ) -> Result<(), ServerError> {
     while let Some((request, answer)) = shutdown.blocking_recv() {
-        if let Some(objection) = objection(shared, &data_dir, request) {
+        if let Some(objection) = objection(shared, data_dir, request) {
             tracing::error!("the server stays: {objection}");
             if let Some(answer) = answer {
                 let _ = answer.send("ERR Errors trying to SHUTDOWN. Check logs.".to_owned()); // the client may be gone
@@ -284,8 +312,8 @@ fn serve(
     }
     shared.shutting_down.store(true, Ordering::Release);
     drain(shared);
-    let logs = take_logs(shared);
-    let result = data_dir.map_or(Ok(()), |data_dir| data_dir.close(logs).map_err(ServerError::Close));
+    drop(take_logs(shared)); // which hands over what they gathered
+    let result = data_dir.map_or(Ok(()), |data_dir| data_dir.close().map_err(ServerError::Close));
     for thread in threads {
         let _ = thread.stop.send(()); // it may have ended by itself
         if let Ok(Err(error)) = thread.thread.join() {
@@ -300,7 +328,7 @@ fn serve(
 }
 
 /// Why the server should rather not end.
-fn objection(shared: &Shared, data_dir: &Option<DataDir>, request: ShutdownRequest) -> Option<String> {
+fn objection(shared: &Shared, data_dir: Option<&DataDir>, request: ShutdownRequest) -> Option<String> {
     if request.force || request.no_save {
         return None;
     }

@@ -1,1 +1,17 @@
-//! The crash-recovery test suite.
+//! The crash-recovery test suite: real server processes under load, killed at random moments.
+//!
+//! - [`server_process`]: starts, kills and restarts a server.
+//! - [`client`]: a blocking client that can pipeline.
+//! - [`random`]: the seeded source of all choices.
+//! - [`model`]: what a client issued and what was acknowledged, and so what may be there after a crash.
+//! - [`workload`]: one client's stream of commands, each reply checked against the model.
+//! - [`kill`]: the campaign: load, kill -9, restart with another number of shards, check.
+
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod kill;
+pub mod model;
+pub mod random;
+pub mod server_process;
+pub mod workload;

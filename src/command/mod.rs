@@ -3,7 +3,9 @@
 //! [`table`] is the single truth: a row per command, from which dispatch, COMMAND, its documentation and the tests follow.
 //! Handlers stand by type: [`string`], [`key`] (any type), [`connection`], [`server`].
 
+pub mod args;
 pub mod connection;
+mod help;
 pub mod key;
 pub mod keys;
 pub mod server;
@@ -40,7 +42,7 @@ pub struct Docs {
     pub since: &'static str,
     pub group: &'static str,
     pub complexity: &'static str,
-    /// ACL categories without the `@`.
+    /// ACL categories without the `@`, beyond those that follow from the flags.
     pub acl: &'static [&'static str],
     pub tips: &'static [&'static str],
 }
@@ -51,6 +53,12 @@ pub struct Keys {
     pub first: i32,
     pub last: i32,
     pub step: i32,
+    /// What is done with them, in COMMAND's words: one list for all keys, or one for each.
+    pub access: &'static [&'static [&'static str]],
+}
+
+impl Keys {
+    pub const NONE: Keys = Keys { first: 0, last: 0, step: 0, access: &[] };
 }
 
 /// What is true of a command; the names are those of COMMAND.
@@ -77,6 +85,16 @@ impl Flags {
     #[inline]
     pub const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// All of `flags`.
+    pub const fn of(flags: &[Flags]) -> Flags {
+        let (mut all, mut index) = (0, 0);
+        while index < flags.len() {
+            all |= flags[index].0;
+            index += 1;
+        }
+        Flags(all)
     }
 
     pub const fn with(self, other: Flags) -> Flags {

@@ -198,7 +198,7 @@ impl Connection {
     /// Runs the requests in `bytes`; returns how many bytes are done with.
     fn parse(&mut self, bytes: &[u8]) -> usize {
         let limits = Limits {
-            max_bulk_bytes: self.shard.config.borrow().proto_max_bulk_len_bytes,
+            max_bulk_bytes: usize::try_from(self.shard.config.borrow().proto_max_bulk_len_bytes).unwrap_or(usize::MAX),
             unauthenticated: !self.client.authenticated.get(),
         };
         self.unparsed = false;
@@ -276,7 +276,7 @@ impl Connection {
         let output = self.dispatcher.reply_bytes() - self.sent;
         self.client.output_bytes.set(output);
         let config = self.shard.config.borrow();
-        if self.input.len() > config.client_query_buffer_limit_bytes {
+        if self.input.len() as u64 > config.client_query_buffer_limit_bytes {
             tracing::warn!(client = self.client.id, bytes = self.input.len(), "closed: query buffer over its limit");
             return true;
         }
@@ -291,6 +291,6 @@ impl Connection {
         }
         let now_ms = clock::unix_ms();
         let since = *self.over_soft_limit_since.get_or_insert(now_ms);
-        now_ms.saturating_sub(since) > limit.soft_seconds * 1000
+        now_ms.saturating_sub(since) > u64::from(limit.soft_seconds) * 1000
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::io::AsyncWriteExt;
+
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Buffers;
@@ -63,16 +63,14 @@ pub async fn accept(listener: TcpListener, shard: Rc<Shard>, buffers: Rc<Buffers
     }
 }
 
-fn admit(mut stream: TcpStream, address: SocketAddr, shard: &Rc<Shard>, buffers: &Rc<Buffers>) {
+fn admit(stream: TcpStream, address: SocketAddr, shard: &Rc<Shard>, buffers: &Rc<Buffers>) {
     let counters = &shard.shared.counters;
     counters.accepted.fetch_add(1, Ordering::Relaxed);
     let config = shard.config.borrow().clone();
     if counters.connected.load(Ordering::Relaxed) >= config.maxclients as usize {
         counters.rejected.fetch_add(1, Ordering::Relaxed);
-        tokio::task::spawn_local(async move {
-            // The client may be gone already: nothing to do about it.
-            let _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
-        });
+        // A fresh socket takes these few bytes at once; if the client has gone already, so be it.
+        let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
         return;
     }
     if let Err(error) = prepare(&stream, config.tcp_keepalive_seconds) {

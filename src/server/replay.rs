@@ -6,6 +6,7 @@
 //! 2. An effect that does not run as it should ends the start: nothing is skipped.
 //! 3. What is read ahead is bounded: a reader has a fixed number of batches, which the shards give back.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -31,6 +32,8 @@ pub enum ReplayFailure {
     Unknown { effect: String },
     #[error("effect '{effect}' failed: {reply}")]
     Failed { effect: String, reply: String },
+    #[error("{file} at byte {offset}: {source}")]
+    At { file: PathBuf, offset: u64, source: Box<ReplayFailure> },
     #[error("{0}")]
     Log(String),
     #[error("a thread of the replay ended early")]
@@ -102,8 +105,10 @@ impl<'a> Reader<'a> {
 
     fn run(mut self, log: &ReplayLog) -> Result<u64, ReplayFailure> {
         log.for_each(|old_shard, db, args| self.effect(old_shard, db, args)).map_err(|error| match error {
-            ReplayError::Effect(failure) => failure,
-            other => ReplayFailure::Log(other.to_string()),
+            ReplayError::Rejected { file, offset, source } => {
+                ReplayFailure::At { file, offset, source: Box::new(source) }
+            }
+            damaged => ReplayFailure::Log(damaged.to_string()),
         })?;
         for target in 0..self.open.len() {
             self.send(target);

@@ -32,6 +32,8 @@ pub struct Client {
     pub no_touch: Cell<bool>,
     /// Set to end the connection; wake it afterwards.
     pub killed: Cell<bool>,
+    /// Set to end the connection when its replies are sent.
+    pub closing: Cell<bool>,
     /// Batches that came back, for the connection to take.
     pub done: RefCell<Vec<Box<Batch>>>,
     pub waker: RefCell<Option<Waker>>,
@@ -58,6 +60,7 @@ impl Client {
             no_evict: Cell::new(false),
             no_touch: Cell::new(false),
             killed: Cell::new(false),
+            closing: Cell::new(false),
             done: RefCell::default(),
             waker: RefCell::default(),
         })

@@ -105,6 +105,16 @@ impl<'a> Context<'a> {
         &self.engine.dbs[self.db as usize]
     }
 
+    /// The shard's number, and the number of shards.
+    pub fn shard(&self) -> (u16, u16) {
+        (self.engine.id.0, self.engine.shards)
+    }
+
+    /// A string may not grow beyond this (`proto-max-bulk-len`).
+    pub fn max_string_bytes(&self) -> u64 {
+        self.engine.max_string_bytes
+    }
+
     /// Numbers that the shard counts.
     pub fn stats(&mut self) -> &mut super::engine::EngineStats {
         &mut self.engine.stats
@@ -165,6 +175,32 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Answers the string at a key, or null; says whether there was one. Counted as a hit or miss; an error if the key
+    /// holds another type.
+    #[inline]
+    pub fn reply_string(&mut self, key: Key<'_>) -> Result<bool, CommandError> {
+        let Some(entry) = self.engine.dbs[self.db as usize].get(key.hash, key.bytes) else {
+            self.engine.stats.keyspace_misses += 1;
+            self.reply.null();
+            return Ok(false);
+        };
+        if entry.is_expired(self.now_ms) {
+            self.engine.stats.keyspace_misses += 1;
+            self.engine.expire(self.db, key);
+            self.reply.null();
+            return Ok(false);
+        }
+        self.engine.stats.keyspace_hits += 1;
+        match entry.value {
+            ValueRef::Str(bytes) => {
+                self.reply.bulk(bytes);
+                Ok(true)
+            }
+            #[allow(unreachable_patterns)] // strings are the first type, not the last
+            _ => Err(WRONG_TYPE.into()),
+        }
+    }
+
     /// As [`Context::read_string`] for commands that write: with the expiry, and not counted.
     pub fn string_to_change(&mut self, key: Key<'_>) -> Result<Option<(&[u8], Option<u64>)>, CommandError> {
         match self.lookup(key) {
@@ -177,7 +213,7 @@ impl<'a> Context<'a> {
 
     /// The type of the living value at a key.
     pub fn type_of(&mut self, key: Key<'_>) -> Option<Type> {
-        self.lookup(key).map(|entry| entry.kind())
+        self.lookup(key).map(|entry| entry.kind)
     }
 
     /// A detached copy of the living value at a key.

@@ -45,6 +45,10 @@ pub struct Engine {
     pub hasher: KeyHasher,
     pub dbs: Vec<Keyspace>,
     pub log: Option<Log>,
+    /// How many shards there are.
+    pub shards: u16,
+    /// A string may not grow beyond this (`proto-max-bulk-len`).
+    pub max_string_bytes: u64,
     pub stats: EngineStats,
     pub(super) rng: Rng,
     locks: LockTable,
@@ -65,6 +69,8 @@ impl Engine {
             hasher,
             dbs: (0..databases).map(|_| Keyspace::new(hasher)).collect(),
             log: None,
+            shards: 1,
+            max_string_bytes: u64::MAX,
             stats: EngineStats::default(),
             rng: Rng(random_seed | 1),
             locks: LockTable::default(),
@@ -214,7 +220,7 @@ impl Engine {
         pass
     }
 
-    pub(super) fn random(&mut self) -> u64 {
+    pub fn random(&mut self) -> u64 {
         self.rng.next()
     }
 

@@ -64,7 +64,9 @@ pub struct Shard {
 }
 
 impl Shard {
-    pub fn new(engine: Engine, config: Arc<Config>, shared: Arc<Shared>) -> Rc<Self> {
+    pub fn new(mut engine: Engine, config: Arc<Config>, shared: Arc<Shared>) -> Rc<Self> {
+        engine.shards = shared.shards();
+        engine.max_string_bytes = config.proto_max_bulk_len_bytes;
         Rc::new(Self {
             id: engine.id,
             shared,

@@ -13,6 +13,7 @@ use super::mailbox::{Mailbox, Message};
 use super::sequencer::Sequencer;
 use crate::clock;
 use crate::config::Config;
+use crate::persist::DataDir;
 use crate::persist::log::{LogShared, LogStatus};
 
 /// How far the recovery at the start has come.
@@ -50,6 +51,8 @@ pub struct Shared {
     pub mailboxes: Box<[Mailbox]>,
     pub sequencer: Sequencer,
     pub logs: Box<[OnceLock<Arc<LogShared>>]>,
+    /// The data directory, once it is recovered; none with `appendonly no`.
+    pub data_dir: OnceLock<Arc<DataDir>>,
     pub loading: Loading,
     pub counters: Counters,
     /// The configuration that CONFIG SET changes; shards hold copies.
@@ -73,6 +76,7 @@ impl Shared {
             mailboxes: (0..shards).map(|_| Mailbox::default()).collect(),
             sequencer: Sequencer::new(Gsn(1)),
             logs: (0..shards).map(|_| OnceLock::new()).collect(),
+            data_dir: OnceLock::new(),
             loading: Loading::default(),
             counters: Counters::default(),
             config: Mutex::new(config),

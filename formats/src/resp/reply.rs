@@ -27,6 +27,11 @@ impl<'a> Reply<'a> {
         self.protocol
     }
 
+    /// What follows is written for this version: a client has just asked for it.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
     /// Bytes in the buffer so far; a mark for [`Reply::truncate`].
     pub fn position(&self) -> usize {
         self.out.len()

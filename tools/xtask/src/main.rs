@@ -1,1 +1,48 @@
-fn main() {}
+//! One entry for people and for CI: `cargo xtask test`, `tidy`, `bench`, `crash`.
+
+#![forbid(unsafe_code)]
+
+mod setup;
+mod steps;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Everfast's development tasks")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Installs what the tests need, then checks format, lints and rules, and runs all tests.
+    Test,
+    /// Checks the rules of style that a compiler does not: module heads, layers, sizes.
+    Tidy,
+    /// Kills a server under load again and again, and checks that nothing acknowledged is lost.
+    Crash {
+        /// See `--help` of the crash run itself.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().task {
+        Task::Test => test::run(),
+        Task::Tidy => tidy::run(),
+        Task::Crash { args } => steps::crash(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

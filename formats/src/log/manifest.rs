@@ -1,0 +1,270 @@
+//! MANIFEST: which files are the data, and where each log ends. Text, so that a person can read it in an emergency.
+//!
+//! ```text
+//! everfast-manifest 1
+//! hash-seed 00c0ffee00c0ffee
+//! next-epoch 3
+//! next-log 5
+//! epoch 1 shards 2 first-gsn 1
+//! log 1 epoch 1 shards 0,1 sealed segment 0 offset 8192 frames 12 ends 0:40,1:7
+//! segment 1 0 uid 0123456789abcdef bytes 8192
+//! epoch 2 shards 1 first-gsn 17
+//! log 4 epoch 2 shards 0 open
+//! segment 4 0 uid fedcba9876543210 bytes 4194304
+//! crc32 89abcdef
+//! ```
+//!
+//! The last line is the CRC-32 of all bytes before it. A file that MANIFEST does not name is never read.
+//!
+//! Invariants:
+//! 1. A [`Manifest`] is consistent: every log has its epoch, every segment its log, a shard has one log per epoch, numbers
+//!    ascend, and a sealed log's last segment is there.
+//! 2. What `encode` writes, `verify` reads back to the same value.
+
+use std::collections::HashSet;
+
+use super::ids::{Epoch, FrameNo, Gsn, LogId, Position, SegmentNo, SegmentUid, ShardId};
+use super::manifest_text;
+
+/// The version of MANIFEST that this code writes; it reads no other.
+pub const MANIFEST_VERSION: u32 = 1;
+/// Most bytes of a MANIFEST.
+pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+
+/// A MANIFEST that passed its checksum and its rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Seed of the hash that places keys; random per data directory.
+    pub hash_seed: u64,
+    pub next_epoch: Epoch,
+    pub next_log: LogId,
+    pub epochs: Vec<EpochEntry>,
+    pub logs: Vec<LogEntry>,
+    pub segments: Vec<SegmentEntry>,
+}
+
+/// One start of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochEntry {
+    pub number: Epoch,
+    pub shards: u16,
+    /// The first global sequence number that this epoch could hand out.
+    pub first_gsn: Gsn,
+}
+
+/// One log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    pub id: LogId,
+    pub epoch: Epoch,
+    /// Shards whose frames it holds.
+    pub shards: Vec<ShardId>,
+    pub state: LogState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogState {
+    /// It may grow: its end is found by reading.
+    Open,
+    /// Nothing behind the seal is ever read; everything before it is vouched for.
+    Sealed(Seal),
+}
+
+/// Where a log ends for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    pub segment: SegmentNo,
+    /// Bytes of the last segment's file that belong to the log.
+    pub offset: u64,
+    pub frames: FrameNo,
+    /// Where each shard is cut: effects from this position on are not applied.
+    pub ends: Vec<(ShardId, Position)>,
+}
+
+/// One segment file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentEntry {
+    pub log: LogId,
+    pub number: SegmentNo,
+    pub uid: SegmentUid,
+    /// Size of the file. A sealed log's last segment may be larger, if a crash came before it was truncated.
+    pub bytes: u64,
+}
+
+/// Why a MANIFEST is not accepted. Lines count from 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    #[error("MANIFEST has no checksum line at its end")]
+    NoChecksum,
+    #[error("MANIFEST damaged: expected checksum {expected:08x}, found {found:08x}")]
+    Checksum { expected: u32, found: u32 },
+    #[error("not a MANIFEST: expected first line `everfast-manifest <version>`")]
+    NoMagic,
+    #[error("MANIFEST of format version {found}; this program reads version {MANIFEST_VERSION}")]
+    NewerVersion { found: u32 },
+    #[error("MANIFEST line {line}: expected {expected}")]
+    Syntax { line: usize, expected: &'static str },
+    #[error("MANIFEST contradicts itself: {0}")]
+    Inconsistent(String),
+}
+
+/// The bytes of a MANIFEST, before anything in them may be believed.
+#[derive(Clone, Copy, Debug)]
+pub struct UnverifiedManifest<'a>(pub &'a [u8]);
+
+impl UnverifiedManifest<'_> {
+    /// Checks the checksum, the version, the syntax, and that the parts fit each other.
+    pub fn verify(self) -> Result<Manifest, ManifestError> {
+        let manifest = manifest_text::parse(self.0)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+}
+
+impl Manifest {
+    /// A MANIFEST of a new data directory.
+    pub fn new(hash_seed: u64) -> Manifest {
+        Manifest {
+            hash_seed,
+            next_epoch: Epoch(1),
+            next_log: LogId(1),
+            epochs: Vec::new(),
+            logs: Vec::new(),
+            segments: Vec::new(),
+        }
+    }
+
+    /// The file's bytes, checksum included.
+    pub fn encode(&self) -> Vec<u8> {
+        manifest_text::encode(self)
+    }
+
+    pub fn epoch(&self, number: Epoch) -> Option<&EpochEntry> {
+        self.epochs.iter().find(|epoch| epoch.number == number)
+    }
+
+    pub fn log(&self, id: LogId) -> Option<&LogEntry> {
+        self.logs.iter().find(|log| log.id == id)
+    }
+
+    pub fn log_mut(&mut self, id: LogId) -> Option<&mut LogEntry> {
+        self.logs.iter_mut().find(|log| log.id == id)
+    }
+
+    /// The segments of one log, ascending.
+    pub fn segments_of(&self, id: LogId) -> impl Iterator<Item = &SegmentEntry> {
+        self.segments.iter().filter(move |segment| segment.log == id)
+    }
+
+    /// Names a segment; `segments` stays in order.
+    pub fn insert_segment(&mut self, entry: SegmentEntry) {
+        let place =
+            self.segments.partition_point(|other| (other.log, other.number) < (entry.log, entry.number));
+        self.segments.insert(place, entry);
+    }
+
+    /// Forgets logs and with them their segments, and epochs that have no log left.
+    pub fn remove_logs(&mut self, remove: impl Fn(&LogEntry) -> bool) {
+        self.logs.retain(|log| !remove(log));
+        let kept: HashSet<LogId> = self.logs.iter().map(|log| log.id).collect();
+        let epochs: HashSet<Epoch> = self.logs.iter().map(|log| log.epoch).collect();
+        self.segments.retain(|segment| kept.contains(&segment.log));
+        // The newest epoch stays: its first GSN keeps the numbers ascending.
+        let newest = self.epochs.last().map(|epoch| epoch.number);
+        self.epochs.retain(|epoch| epochs.contains(&epoch.number) || Some(epoch.number) == newest);
+    }
+
+    /// Checks invariant 1.
+    pub fn check(&self) -> Result<(), ManifestError> {
+        self.check_epochs()?;
+        self.check_logs()?;
+        self.check_segments()
+    }
+
+    fn check_epochs(&self) -> Result<(), ManifestError> {
+        ascending("epochs", self.epochs.iter().map(|epoch| epoch.number))?;
+        ascending("first GSNs", self.epochs.iter().map(|epoch| (epoch.first_gsn, epoch.number)))?;
+        for epoch in &self.epochs {
+            if epoch.number >= self.next_epoch {
+                return inconsistent(format!(
+                    "epoch {} is not below next-epoch {}",
+                    epoch.number, self.next_epoch
+                ));
+            }
+            if epoch.shards == 0 {
+                return inconsistent(format!("epoch {} has no shards", epoch.number));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_logs(&self) -> Result<(), ManifestError> {
+        ascending("logs", self.logs.iter().map(|log| log.id))?;
+        let mut served = HashSet::new();
+        for log in &self.logs {
+            if log.id >= self.next_log {
+                return inconsistent(format!("log {} is not below next-log {}", log.id, self.next_log));
+            }
+            let Some(epoch) = self.epoch(log.epoch) else {
+                return inconsistent(format!("log {} belongs to unknown epoch {}", log.id, log.epoch));
+            };
+            if log.shards.is_empty() {
+                return inconsistent(format!("log {} serves no shards", log.id));
+            }
+            for &shard in &log.shards {
+                if shard.0 >= epoch.shards || !served.insert((log.epoch, shard)) {
+                    return inconsistent(format!("log {}: shard {shard} is unknown or served twice", log.id));
+                }
+            }
+            if let LogState::Sealed(seal) = &log.state {
+                self.check_seal(log, seal)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_seal(&self, log: &LogEntry, seal: &Seal) -> Result<(), ManifestError> {
+        let last = self.segments_of(log.id).last();
+        if last.is_none_or(|last| last.number != seal.segment || seal.offset > last.bytes) {
+            return inconsistent(format!("log {} is sealed at a segment that is not its last", log.id));
+        }
+        if !seal.ends.iter().map(|(shard, _)| shard).eq(&log.shards) {
+            return inconsistent(format!("log {} is not sealed for each of its shards", log.id));
+        }
+        Ok(())
+    }
+
+    fn check_segments(&self) -> Result<(), ManifestError> {
+        ascending("segments", self.segments.iter().map(|segment| (segment.log, segment.number)))?;
+        let logs: HashSet<LogId> = self.logs.iter().map(|log| log.id).collect();
+        let mut uids = HashSet::new();
+        for segment in &self.segments {
+            if !logs.contains(&segment.log) || !uids.insert(segment.uid) {
+                return inconsistent(format!(
+                    "segment {} of log {}: unknown log, or a uid used twice",
+                    segment.number, segment.log
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ascending<T: Ord>(what: &str, items: impl Iterator<Item = T>) -> Result<(), ManifestError> {
+    let mut before = None;
+    for item in items {
+        if before.as_ref().is_some_and(|before| *before >= item) {
+            return inconsistent(format!("{what} do not ascend"));
+        }
+        before = Some(item);
+    }
+    Ok(())
+}
+
+fn inconsistent<T>(what: String) -> Result<T, ManifestError> {
+    Err(ManifestError::Inconsistent(what))
+}
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

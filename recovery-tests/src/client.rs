@@ -1,0 +1,63 @@
+//! A blocking client that can pipeline.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use formats::resp::{Value, decode, encode_command};
+
+/// One connection.
+pub struct Client {
+    stream: TcpStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Client {
+    /// # Errors
+    /// Nobody listens there.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Ok(Self { stream, input: Vec::new(), output: Vec::new() })
+    }
+
+    /// Adds a command to what [`Client::flush`] sends.
+    pub fn queue<A: AsRef<[u8]>>(&mut self, args: &[A]) {
+        encode_command(&mut self.output, args);
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.stream.write_all(&self.output)?;
+        self.output.clear();
+        Ok(())
+    }
+
+    /// The next reply.
+    pub fn reply(&mut self) -> io::Result<Value> {
+        loop {
+            match decode(&self.input) {
+                Ok(Some((value, length))) => {
+                    self.input.drain(..length);
+                    return Ok(value);
+                }
+                Ok(None) => {}
+                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            }
+            let mut chunk = [0; 16 * 1024];
+            let count = self.stream.read(&mut chunk)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.input.extend_from_slice(&chunk[..count]);
+        }
+    }
+
+    /// Sends one command and waits for its reply.
+    pub fn call<A: AsRef<[u8]>>(&mut self, args: &[A]) -> io::Result<Value> {
+        self.queue(args);
+        self.flush()?;
+        self.reply()
+    }
+}

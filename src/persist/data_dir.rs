@@ -1,0 +1,280 @@
+//! The life of a data directory: open, recover, start logs, close.
+//!
+//! Invariants:
+//! 1. One server per directory: LOCK is held from `open` to the drop.
+//! 2. Logs start only after a recovery whose seal is durable.
+//! 3. MANIFEST seals a log at `close` only if every log of this start is durable to its last frame.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use formats::log::manifest::{EpochEntry, LogEntry, LogState, Seal, SegmentEntry};
+use formats::log::{Epoch, Gsn, LogId, Manifest, SegmentHeader, SegmentNo, SegmentUid, ShardId};
+
+use super::disk::{DirLock, Disk};
+use super::error::{PersistError, Refusal};
+use super::file_names::{self, FileKind};
+use super::files::{Files, PreparedSegment};
+use super::log::{
+    Log, LogOptions, LogShared, LogWriter, PolicyCell, Preparer, Segment, SpareSlot, SyncPolicy, WriterParts,
+    WriterQueue, WriterThread,
+};
+use super::manifest::ManifestFile;
+use super::random::random_u64;
+use super::recovery::{self, Recovered};
+
+/// An open data directory.
+pub struct DataDir {
+    files: Arc<Files>,
+    policy: Arc<PolicyCell>,
+    running: Mutex<Running>,
+    _lock: Box<dyn DirLock>,
+}
+
+#[derive(Default)]
+struct Running {
+    /// Known once recovered; taken when the logs start.
+    next_gsn: Option<Gsn>,
+    writers: Vec<WriterThread>,
+    preparer: Option<Preparer>,
+}
+
+/// A log about to start.
+struct NewLog {
+    header: SegmentHeader,
+    shards: Vec<ShardId>,
+    segment: PreparedSegment,
+}
+
+impl DataDir {
+    /// Opens a data directory, creating it if need be, and locks it. A directory without MANIFEST must have no data files.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<DataDir, PersistError> {
+        disk.create_dir(dir).map_err(PersistError::io("create", dir))?;
+        let lock_path = dir.join(file_names::LOCK);
+        let lock = match disk.lock(&lock_path) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(PersistError::Locked { dir: dir.to_path_buf() });
+            }
+            Err(error) => return Err(PersistError::io("lock", &lock_path)(error)),
+        };
+        let manifest = match ManifestFile::load(&*disk, dir.to_path_buf())? {
+            Some(manifest) => manifest,
+            None => create_manifest(&*disk, dir)?,
+        };
+        Ok(DataDir {
+            files: Arc::new(Files::new(disk, dir.to_path_buf(), manifest)),
+            policy: Arc::default(),
+            running: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn path(&self) -> &PathBuf {
+        &self.files.dir
+    }
+
+    /// A copy of the current MANIFEST.
+    pub fn manifest(&self) -> Manifest {
+        self.files.manifest()
+    }
+
+    /// Finds out what the directory holds, cuts what was torn, and makes the cut durable. What it answers is to be replayed
+    /// before the logs are started.
+    pub fn recover(&self) -> Result<Recovered, PersistError> {
+        let recovered = recovery::recover(&self.files)?;
+        self.running().next_gsn = Some(recovered.next_gsn);
+        Ok(recovered)
+    }
+
+    /// Begins a new epoch: a log per writer, with its first segment, and a thread for each. Answers the shards' logs, by shard.
+    ///
+    /// Files that the recovery left over are recycled here: what was to be replayed must have been.
+    pub fn start_logs(&self, options: &LogOptions) -> Result<Vec<Log>, PersistError> {
+        options.check()?;
+        let mut running = self.running();
+        let first_gsn = running.next_gsn.take().ok_or(PersistError::NotRecovered)?;
+        self.policy.set(options.policy);
+        self.files.sweep()?;
+        let logs = self.make_logs(options)?;
+        self.name_epoch(options, first_gsn, &logs)?;
+        if options.background_preparer {
+            let preparer =
+                Preparer::spawn().map_err(PersistError::io("start a thread for", &self.files.dir))?;
+            running.preparer = Some(preparer);
+        }
+        let mut shard_logs = Vec::new();
+        for log in logs {
+            self.start_log(options, log, &mut running, &mut shard_logs)?;
+        }
+        shard_logs.sort_by_key(|log: &Log| log.shared().shard());
+        Ok(shard_logs)
+    }
+
+    fn make_logs(&self, options: &LogOptions) -> Result<Vec<NewLog>, PersistError> {
+        let manifest = self.files.manifest();
+        let mut logs = Vec::new();
+        for writer in 0..options.writers {
+            let step = usize::from(options.writers);
+            let shards: Vec<ShardId> = (writer..options.shards).step_by(step).map(ShardId).collect();
+            let header = SegmentHeader {
+                epoch: manifest.next_epoch,
+                log: LogId(manifest.next_log.0.saturating_add(u32::from(writer))),
+                segment: SegmentNo(0),
+                uid: SegmentUid(0),
+                checkpoint: 0,
+                file_bytes: 0,
+                shards: shards.clone(),
+            };
+            let made = self.files.make_segment(header.clone(), options.segments.first_bytes);
+            let segment = made.map_err(PersistError::io("make the first segments in", &self.files.dir))?;
+            logs.push(NewLog { header, shards, segment });
+        }
+        Ok(logs)
+    }
+
+    /// Names the epoch, its logs and their first segments in MANIFEST, all at once.
+    fn name_epoch(&self, options: &LogOptions, first_gsn: Gsn, logs: &[NewLog]) -> Result<(), PersistError> {
+        self.files.update_manifest_or_fail(|manifest| {
+            let number = manifest.next_epoch;
+            manifest.next_epoch = Epoch(number.0.saturating_add(1));
+            manifest.next_log = LogId(manifest.next_log.0.saturating_add(logs.len() as u32));
+            manifest.epochs.push(EpochEntry { number, shards: options.shards, first_gsn });
+            // An epoch without logs was kept for its first GSN alone; the new one knows it now.
+            manifest.remove_logs(|_| false);
+            for log in logs {
+                let (id, shards) = (log.header.log, log.shards.clone());
+                manifest.logs.push(LogEntry { id, epoch: number, shards, state: LogState::Open });
+                let PreparedSegment { number, uid, bytes, .. } = log.segment;
+                manifest.insert_segment(SegmentEntry { log: id, number, uid, bytes });
+            }
+        })
+    }
+
+    fn start_log(
+        &self,
+        options: &LogOptions,
+        log: NewLog,
+        running: &mut Running,
+        shard_logs: &mut Vec<Log>,
+    ) -> Result<(), PersistError> {
+        let (id, metrics, queue) = (log.header.log, Arc::default(), Arc::new(WriterQueue::default()));
+        let shared = |&shard| {
+            let (policy, metrics) = (Arc::clone(&self.policy), Arc::clone(&metrics));
+            Arc::new(LogShared::new(shard, id, options.queue_limit_bytes, policy, metrics))
+        };
+        let shards: Vec<Arc<LogShared>> = log.shards.iter().map(shared).collect();
+        let first_bytes = options.segments.first_bytes;
+        let parts = WriterParts {
+            log: id,
+            segment: Segment::new(log.segment),
+            spare: Arc::new(SpareSlot::new(Arc::clone(&self.files), log.header, first_bytes)),
+            preparer: running.preparer.as_ref().and_then(Preparer::requests),
+            sizes: options.segments,
+            shards: shards.clone(),
+            policy: Arc::clone(&self.policy),
+            metrics: Arc::clone(&metrics),
+        };
+        let patience = Duration::from_millis(options.close_patience_ms);
+        let writer = LogWriter::new(parts, 0);
+        let thread = WriterThread::spawn(writer, Arc::clone(&queue), Arc::clone(&options.wake), patience);
+        running.writers.push(thread.map_err(PersistError::io("start a thread for", &self.files.dir))?);
+        shard_logs.extend(shards.into_iter().map(|shared| Log::new(shared, Arc::clone(&queue))));
+        Ok(())
+    }
+
+    /// Switches the policy of all logs, now.
+    pub fn set_policy(&self, policy: SyncPolicy) {
+        self.policy.set(policy);
+        self.running().writers.iter().for_each(|writer| writer.queue().wake());
+    }
+
+    /// Writes and syncs everything handed over and seals the logs: the next start finds a clean end. Every shard must have
+    /// dropped its [`Log`], or called `submit_all`, before.
+    ///
+    /// If a log cannot be made durable, none is sealed: the next start finds the ends by reading, as after a crash.
+    pub fn close(&self) -> Result<(), PersistError> {
+        let (mut closed, failure, preparer) = self.stop_threads();
+        let result = match failure {
+            None => self.seal(&mut closed),
+            Some(failure) => Err(failure),
+        };
+        // The writers hold ways to ask the preparer, which ends when they are gone.
+        drop(closed);
+        drop(preparer);
+        result
+    }
+
+    /// Lets the writers write the rest and end; answers those that did so cleanly.
+    fn stop_threads(&self) -> (Vec<LogWriter>, Option<PersistError>, Option<Preparer>) {
+        let (writers, preparer) = {
+            let mut running = self.running();
+            (std::mem::take(&mut running.writers), running.preparer.take())
+        };
+        let mut closed = Vec::new();
+        let mut failure = None;
+        for writer in writers {
+            match writer.close() {
+                Some(writer) if writer.is_clean() => closed.push(writer),
+                Some(writer) => {
+                    let (log, bytes, why) = (writer.log(), writer.queued_bytes(), writer.trouble());
+                    failure = Some(PersistError::Unclosed { log, bytes, why });
+                }
+                None => failure = Some(panicked()),
+            }
+        }
+        (closed, failure, preparer)
+    }
+
+    fn seal(&self, writers: &mut [LogWriter]) -> Result<(), PersistError> {
+        if writers.is_empty() {
+            return Ok(());
+        }
+        let seal = |writer: &LogWriter| -> Option<Seal> { (writer.frames().0 > 0).then(|| writer.seal()) };
+        let seals: HashMap<LogId, Option<Seal>> =
+            writers.iter().map(|writer| (writer.log(), seal(writer))).collect();
+        self.files.update_manifest_or_fail(|manifest| recovery::apply_seals(manifest, &seals))?;
+        for writer in writers.iter_mut().filter(|writer| writer.frames().0 > 0) {
+            // Gives space back; failure costs nothing else.
+            let _ = writer.segment().truncate();
+        }
+        // Segments that nothing names any more.
+        self.files.sweep()
+    }
+}
+
+impl Drop for DataDir {
+    /// Without `close` the logs stay open, as after a crash; but no thread outlives the lock.
+    fn drop(&mut self) {
+        let (closed, _, preparer) = self.stop_threads();
+        drop(closed);
+        drop(preparer);
+    }
+}
+
+fn panicked() -> PersistError {
+    PersistError::Unclosed { log: LogId(0), bytes: 0, why: "a log writer panicked".to_owned() }
+}
+
+/// The first MANIFEST, if the directory has no data of ours.
+fn create_manifest(disk: &dyn Disk, dir: &Path) -> Result<ManifestFile, PersistError> {
+    let names = disk.list(dir).map_err(PersistError::io("list", dir))?;
+    let is_data = |name: &&String| matches!(FileKind::of(name), FileKind::Segment(..) | FileKind::Pool(_));
+    if let Some(name) = names.iter().find(is_data) {
+        return Err(Refusal {
+            file: dir.join(name),
+            offset: None,
+            lost: "whatever the data files in this directory hold".to_owned(),
+            why: "there are data files here, but no MANIFEST".to_owned(),
+        }
+        .into());
+    }
+    ManifestFile::create(disk, dir.to_path_buf(), Manifest::new(random_u64()))
+}

@@ -1,0 +1,31 @@
+//! Memory-mapped files, read only. The only `unsafe` of `persist`.
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+
+/// A mapped file.
+pub struct ReadOnlyMap(Option<memmap2::Mmap>);
+
+impl ReadOnlyMap {
+    pub fn new(file: &File) -> io::Result<ReadOnlyMap> {
+        // An empty file cannot be mapped.
+        if file.metadata()?.len() == 0 {
+            return Ok(ReadOnlyMap(None));
+        }
+        // SAFETY: a mapping is sound while nobody changes or shortens what is read through it. The files mapped are
+        // segments of a data directory whose lock (flock on LOCK) this process holds; the process itself writes to
+        // a mapped segment only the bytes that are there (to make them durable) and shortens it only behind the end of the
+        // log, which no reader passes.
+        let map = unsafe { memmap2::Mmap::map(file)? };
+        Ok(ReadOnlyMap(Some(map)))
+    }
+}
+
+impl Deref for ReadOnlyMap {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or(&[])
+    }
+}

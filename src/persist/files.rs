@@ -1,0 +1,215 @@
+//! A data directory's disk, MANIFEST and pool of used segment files, shared by writers, preparer and recovery.
+//!
+//! Invariants:
+//! 1. A file in the pool is named by no MANIFEST that a crash could bring back.
+//! 2. A segment answered by `prepare` is synced and durably named in MANIFEST.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use formats::log::manifest::SegmentEntry;
+use formats::log::segment::SEGMENT_HEADER_BYTES;
+use formats::log::{Manifest, SegmentHeader, SegmentNo, SegmentUid};
+
+use super::disk::{Disk, DiskFile};
+use super::error::PersistError;
+use super::file_names::{self, FileKind};
+use super::manifest::{ManifestFile, ReplaceError};
+use super::random::random_u64;
+
+/// Most files that wait in the pool; more are deleted.
+const MAX_POOL_FILES: usize = 8;
+/// Zeros are written in blocks of this many bytes.
+const ZERO_BLOCK_BYTES: usize = 1 << 20;
+
+/// See the module.
+pub struct Files {
+    pub disk: Arc<dyn Disk>,
+    pub dir: PathBuf,
+    manifest: Mutex<ManifestFile>,
+    pool: Mutex<Pool>,
+}
+
+#[derive(Default)]
+struct Pool {
+    /// Number and size in bytes.
+    files: Vec<(u64, u64)>,
+    next: u64,
+}
+
+/// A segment that may be written to.
+pub struct PreparedSegment {
+    pub number: SegmentNo,
+    pub uid: SegmentUid,
+    /// Size of the file.
+    pub bytes: u64,
+    pub file: Box<dyn DiskFile>,
+}
+
+impl Files {
+    pub fn new(disk: Arc<dyn Disk>, dir: PathBuf, manifest: ManifestFile) -> Files {
+        Files { disk, dir, manifest: Mutex::new(manifest), pool: Mutex::default() }
+    }
+
+    fn manifest_file(&self) -> MutexGuard<'_, ManifestFile> {
+        // A panic while it was held changed nothing in memory: `update` replaces the whole.
+        self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy of the current MANIFEST.
+    pub fn manifest(&self) -> Manifest {
+        self.manifest_file().current().clone()
+    }
+
+    /// Changes MANIFEST durably.
+    pub fn update_manifest(&self, change: impl FnOnce(&mut Manifest)) -> Result<(), ReplaceError> {
+        self.manifest_file().update(&*self.disk, change)
+    }
+
+    /// As `update_manifest`, with an error for people.
+    pub fn update_manifest_or_fail(&self, change: impl FnOnce(&mut Manifest)) -> Result<(), PersistError> {
+        let path = self.dir.join(file_names::MANIFEST);
+        self.update_manifest(change).map_err(|error| PersistError::io("replace", &path)(error.into_io()))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Makes a segment file of at least `bytes` bytes with this header (its uid and size are filled in), and
+    /// syncs it. It is not named in MANIFEST yet.
+    pub fn make_segment(&self, mut header: SegmentHeader, bytes: u64) -> io::Result<PreparedSegment> {
+        let path = self.path(&file_names::segment(header.log, header.segment));
+        let made = self.segment_file(&path, bytes).and_then(|(mut file, bytes)| {
+            header.uid = SegmentUid(random_u64());
+            header.file_bytes = bytes;
+            file.write_all_at(0, &header.encode())?;
+            file.sync_data()?;
+            self.disk.sync_dir(&self.dir)?;
+            Ok(PreparedSegment { number: header.segment, uid: header.uid, bytes, file })
+        });
+        if made.is_err() {
+            // Nothing names it. If it cannot be removed either, the next start does.
+            let _ = self.disk.remove(&path);
+        }
+        made
+    }
+
+    /// Makes a segment and names it in MANIFEST, in place of `instead_of` if given.
+    ///
+    /// After an error the segment's number must not be used again: a file of that name may be there.
+    pub fn prepare_segment(
+        &self,
+        header: SegmentHeader,
+        bytes: u64,
+        instead_of: Option<SegmentNo>,
+    ) -> io::Result<PreparedSegment> {
+        let log = header.log;
+        let segment = self.make_segment(header, bytes)?;
+        let entry = SegmentEntry { log, number: segment.number, uid: segment.uid, bytes: segment.bytes };
+        let named = self.update_manifest(|manifest| {
+            manifest.segments.retain(|other| other.log != log || Some(other.number) != instead_of);
+            manifest.insert_segment(entry);
+        });
+        match named {
+            Ok(()) => {
+                if let Some(unused) = instead_of {
+                    self.recycle(&file_names::segment(log, unused));
+                }
+                Ok(segment)
+            }
+            Err(ReplaceError::Unchanged(error)) => {
+                let _ = self.disk.remove(&self.path(&file_names::segment(log, segment.number)));
+                Err(error)
+            }
+            // The file stays: a MANIFEST that names it may come back.
+            Err(ReplaceError::Unknown(error)) => Err(error),
+        }
+    }
+
+    /// A file whose blocks are written: from the pool, or filled with zeros.
+    fn segment_file(&self, path: &Path, bytes: u64) -> io::Result<(Box<dyn DiskFile>, u64)> {
+        if let Some((number, bytes)) = self.take_from_pool(bytes) {
+            self.disk.rename(&self.path(&file_names::pool(number)), path)?;
+            return Ok((self.disk.open(path)?, bytes));
+        }
+        let mut file = self.disk.create(path)?;
+        // Only a hint that keeps the blocks together.
+        let _ = file.allocate(bytes);
+        let zeros = vec![0; ZERO_BLOCK_BYTES.min(bytes as usize)];
+        let mut offset = 0;
+        while offset < bytes {
+            let count = (bytes - offset).min(zeros.len() as u64);
+            file.write_all_at(offset, &zeros[..count as usize])?;
+            offset += count;
+        }
+        Ok((file, bytes))
+    }
+
+    /// The smallest file in the pool that is large enough.
+    fn take_from_pool(&self, bytes: u64) -> Option<(u64, u64)> {
+        let mut pool = self.pool();
+        let fitting = pool.files.iter().enumerate().filter(|(_, (_, size))| *size >= bytes);
+        let (place, _) = fitting.min_by_key(|(_, (_, size))| *size)?;
+        Some(pool.files.swap_remove(place))
+    }
+
+    /// Puts a segment file that no MANIFEST names into the pool, or deletes it if the pool is full. Failure leaves
+    /// a leftover for the next start.
+    pub fn recycle(&self, name: &str) {
+        let path = self.path(name);
+        let Ok(bytes) = self.disk.file_bytes(&path) else { return };
+        let number = {
+            let mut pool = self.pool();
+            pool.next += 1;
+            pool.next - 1
+        };
+        if bytes <= SEGMENT_HEADER_BYTES as u64 || self.pool().files.len() >= MAX_POOL_FILES {
+            let _ = self.disk.remove(&path);
+        } else if self.disk.rename(&path, &self.path(&file_names::pool(number))).is_ok() {
+            self.pool().files.push((number, bytes));
+        }
+    }
+
+    /// After a successful start: takes over the pool's files, puts into it the segment files that MANIFEST does
+    /// not name, and deletes temporary files. What is not ours is left alone.
+    pub fn sweep(&self) -> Result<(), PersistError> {
+        let names = self.disk.list(&self.dir).map_err(PersistError::io("list", &self.dir))?;
+        let kinds: Vec<(FileKind, String)> =
+            names.into_iter().map(|name| (FileKind::of(&name), name)).collect();
+        self.adopt_pool(&kinds);
+        let manifest = self.manifest();
+        for (kind, name) in &kinds {
+            match *kind {
+                FileKind::Segment(log, number) => {
+                    let named = manifest.segments_of(log).any(|segment| segment.number == number);
+                    if !named {
+                        self.recycle(name);
+                    }
+                }
+                FileKind::Temporary => drop(self.disk.remove(&self.path(name))),
+                FileKind::Manifest | FileKind::Lock | FileKind::Pool(_) | FileKind::Other => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt_pool(&self, kinds: &[(FileKind, String)]) {
+        let mut pool = self.pool();
+        for (kind, name) in kinds {
+            let FileKind::Pool(number) = *kind else { continue };
+            pool.next = pool.next.max(number.saturating_add(1));
+            let known = pool.files.iter().any(|(other, _)| *other == number);
+            match self.disk.file_bytes(&self.path(name)) {
+                Ok(bytes) if !known && pool.files.len() < MAX_POOL_FILES => pool.files.push((number, bytes)),
+                Ok(_) if !known => drop(self.disk.remove(&self.path(name))),
+                _ => {}
+            }
+        }
+    }
+}

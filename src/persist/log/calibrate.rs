@@ -1,0 +1,93 @@
+//! How many log writers a device is worth: measures whether flushes run in parallel.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::persist::disk::{Disk, DiskFile};
+use crate::persist::file_names;
+
+/// Bytes of one write, as a small batch under `always` has.
+const WRITE_BYTES: usize = 4096;
+/// Bytes of a file: the writes go round in it, over blocks that were written before.
+const FILE_BYTES: usize = 64 * WRITE_BYTES;
+/// How long each of the two measurements takes.
+const MEASURE: Duration = Duration::from_millis(40);
+/// Most files measured in parallel.
+const MAX_FILES: usize = 4;
+/// Commits per second in parallel against alone from which on a writer per shard pays.
+const WORTH: f64 = 1.3;
+
+/// Measures how many log writers `shards` shards should have in the data directory `dir`: one per shard where flushes of
+/// several files run in parallel, one for all where they queue up behind each other. Takes about a tenth of a second.
+///
+/// The data directory must be open (its LOCK held). Errors: those of the disk.
+pub fn calibrate_writers(disk: &Arc<dyn Disk>, dir: &Path, shards: u16) -> io::Result<u16> {
+    if shards < 2 {
+        return Ok(1);
+    }
+    let mut files = Vec::new();
+    let count = usize::from(shards).min(MAX_FILES);
+    let measured = make_files(&**disk, dir, count, &mut files).and_then(|()| compare(&mut files));
+    for number in 0..files.len() {
+        let _ = disk.remove(&dir.join(file_names::calibration(number)));
+    }
+    Ok(if measured? >= WORTH { shards } else { 1 })
+}
+
+fn make_files(
+    disk: &dyn Disk,
+    dir: &Path,
+    count: usize,
+    files: &mut Vec<Box<dyn DiskFile>>,
+) -> io::Result<()> {
+    for number in 0..count {
+        let mut file = disk.create(&dir.join(file_names::calibration(number)))?;
+        file.write_all_at(0, &[0; FILE_BYTES])?;
+        file.sync_data()?;
+        files.push(file);
+    }
+    Ok(())
+}
+
+/// Commits per second of all files in parallel, against those of one alone.
+fn compare(files: &mut [Box<dyn DiskFile>]) -> io::Result<f64> {
+    let alone = commits(&mut *files[0])?;
+    let together: f64 = std::thread::scope(|scope| {
+        let running: Vec<_> = files.iter_mut().map(|file| scope.spawn(|| commits(&mut **file))).collect();
+        let results = running.into_iter().map(|thread| thread.join());
+        results
+            .map(|result| result.unwrap_or_else(|_| Err(io::Error::other("a measurement panicked"))))
+            .sum::<io::Result<f64>>()
+    })?;
+    Ok(together / alone)
+}
+
+/// Commits per second on one file.
+fn commits(file: &mut dyn DiskFile) -> io::Result<f64> {
+    let started = Instant::now();
+    let mut count: usize = 0;
+    while started.elapsed() < MEASURE {
+        let block = [count as u8; WRITE_BYTES];
+        file.write_all_at((count * WRITE_BYTES % FILE_BYTES) as u64, &block)?;
+        file.sync_data()?;
+        count += 1;
+    }
+    Ok(count as f64 / started.elapsed().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persist::disk::{SimDisk, SlowFlushDisk};
+
+    #[test]
+    fn one_flush_at_a_time_is_worth_one_writer() {
+        let sim = SimDisk::new();
+        let slow: Arc<dyn Disk> = Arc::new(SlowFlushDisk::new(sim.mount(), Duration::from_micros(800)));
+        assert_eq!(calibrate_writers(&slow, Path::new("/d"), 8).unwrap(), 1);
+        assert_eq!(calibrate_writers(&slow, Path::new("/d"), 1).unwrap(), 1);
+        assert!(slow.list(Path::new("/d")).unwrap().is_empty(), "measuring leaves nothing behind");
+    }
+}

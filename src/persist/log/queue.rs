@@ -1,0 +1,108 @@
+//! The queue from shards to their log writer.
+//!
+//! Invariants:
+//! 1. Chunks of one shard leave in the order in which they came.
+//! 2. A shard that waits for the writer (`waits_for_writer`) is woken after the batch that it waits for.
+//! 3. At most [`MAX_FREE_BUFFERS`] buffers wait to be used again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+
+use super::chunk::Chunk;
+
+/// Most buffers kept for reuse.
+const MAX_FREE_BUFFERS: usize = 16;
+/// A buffer that grew larger is given back to the allocator.
+const MAX_FREE_BUFFER_BYTES: usize = 2 << 20;
+
+/// See the module.
+#[derive(Default)]
+pub struct WriterQueue {
+    state: Mutex<QueueState>,
+    /// The writer is at work on a batch: what gathers now goes with the next.
+    writing: AtomicBool,
+    writer: OnceLock<Thread>,
+}
+
+#[derive(Default)]
+struct QueueState {
+    chunks: Vec<Chunk>,
+    free: Vec<Vec<u8>>,
+    sync: bool,
+    closing: bool,
+}
+
+/// What the writer found in the queue.
+#[derive(Default)]
+pub struct Work {
+    pub chunks: Vec<Chunk>,
+    /// Sync soon, whatever the policy.
+    pub sync: bool,
+    pub closing: bool,
+}
+
+impl WriterQueue {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names the thread to be woken.
+    pub fn set_writer(&self, writer: Thread) {
+        self.writer.get_or_init(|| writer);
+    }
+
+    pub fn wake(&self) {
+        if let Some(writer) = self.writer.get() {
+            writer.unpark();
+        }
+    }
+
+    pub fn is_writing(&self) -> bool {
+        self.writing.load(Ordering::SeqCst)
+    }
+
+    /// Hands chunks over and wakes the writer; answers some buffers for the next ones.
+    pub fn push(&self, chunks: &mut Vec<Chunk>, free: &mut Vec<Vec<u8>>) {
+        let mut state = self.state();
+        state.chunks.append(chunks);
+        if free.is_empty() {
+            free.extend(state.free.pop());
+        }
+        drop(state);
+        self.wake();
+    }
+
+    pub fn request_sync(&self) {
+        self.state().sync = true;
+        self.wake();
+    }
+
+    pub fn close(&self) {
+        self.state().closing = true;
+        self.wake();
+    }
+
+    /// Takes all there is. If it is something, the writer counts as writing until `finish_batch`.
+    pub fn take(&self) -> Work {
+        let mut state = self.state();
+        let chunks = std::mem::take(&mut state.chunks);
+        let sync = std::mem::take(&mut state.sync);
+        if !chunks.is_empty() {
+            self.writing.store(true, Ordering::SeqCst);
+        }
+        Work { chunks, sync, closing: state.closing }
+    }
+
+    pub fn finish_batch(&self, used: &mut Vec<Vec<u8>>) {
+        self.writing.store(false, Ordering::SeqCst);
+        if used.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        let room = MAX_FREE_BUFFERS.saturating_sub(state.free.len());
+        state
+            .free
+            .extend(used.drain(..).filter(|buffer| buffer.capacity() <= MAX_FREE_BUFFER_BYTES).take(room));
+    }
+}

@@ -1,0 +1,393 @@
+//! Turns chunks into frames on disk: a state machine without a thread or a clock, so that a test can drive every step.
+//!
+//! Invariants:
+//! 1. `durable <= written <= appended` per shard; `durable_frames <= frames` for the log.
+//! 2. A segment is synced before the first frame of the next one is written.
+//! 3. A group of frames that could not be written as a whole is written again at the same offset, before anything else.
+//! 4. After a failed sync the log is poisoned: it is not synced again, durable positions stay, no new segment is begun. Writing
+//!    goes on while the segment lasts: what is in the file survives a killed process, though it proves nothing.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use formats::log::manifest::Seal;
+use formats::log::segment::SEGMENT_HEADER_BYTES;
+use formats::log::{FrameNo, LogId, Position, ShardId};
+
+use super::chunk::Chunk;
+use super::options::SegmentSizes;
+use super::policy::{PolicyCell, SYNC_INTERVAL_MS, SyncPolicy};
+use super::preparer::SpareSlot;
+use super::segment::Segment;
+use super::segment_size::next_segment_size;
+use super::shared::{LogMetrics, LogShared, LogStatus};
+use crate::persist::poison::Poison;
+
+/// Frames of several chunks are written together up to this size.
+const GROUP_BYTES: u64 = 1 << 20;
+/// First and longest pause before a failed write is tried again.
+const RETRY_MS: (u64, u64) = (50, 1000);
+/// The next segment is made when this part of the current one is filled.
+const SPARE_SHARE: u64 = 8;
+/// An oversized segment's size is a multiple of this.
+const SEGMENT_ROUNDING: u64 = 4096;
+
+/// What a writer is made of.
+pub struct WriterParts {
+    pub log: LogId,
+    pub segment: Segment,
+    pub spare: Arc<SpareSlot>,
+    /// Asks for spares ahead of need.
+    pub preparer: Option<Sender<Arc<SpareSlot>>>,
+    pub sizes: SegmentSizes,
+    pub shards: Vec<Arc<LogShared>>,
+    pub policy: Arc<PolicyCell>,
+    pub metrics: Arc<LogMetrics>,
+}
+
+/// See the module.
+pub struct LogWriter {
+    parts: WriterParts,
+    segment_since_ms: u64,
+    asked_for_spare: bool,
+    chunks: VecDeque<Chunk>,
+    /// How many chunks at the front were made into frames for the current offset.
+    sealed: usize,
+    frames: FrameNo,
+    durable_frames: FrameNo,
+    /// When the oldest written and un-synced frame was written.
+    unsynced_since_ms: Option<u64>,
+    sync_requested: bool,
+    retry: Option<Retry>,
+    poison: Poison,
+    buffer: Vec<u8>,
+    used: Vec<Vec<u8>>,
+    changed: Vec<bool>,
+}
+
+struct Retry {
+    at_ms: u64,
+    pause_ms: u64,
+}
+
+/// Work on the queue stopped before its end.
+enum Stop {
+    /// Try again later.
+    Failed(io::Error),
+    Poisoned,
+}
+
+impl LogWriter {
+    pub fn new(parts: WriterParts, now_ms: u64) -> LogWriter {
+        let changed = vec![false; parts.shards.len()];
+        LogWriter {
+            parts,
+            segment_since_ms: now_ms,
+            asked_for_spare: false,
+            chunks: VecDeque::new(),
+            sealed: 0,
+            frames: FrameNo(0),
+            durable_frames: FrameNo(0),
+            unsynced_since_ms: None,
+            sync_requested: false,
+            retry: None,
+            poison: Poison::default(),
+            buffer: Vec::new(),
+            used: Vec::new(),
+            changed,
+        }
+    }
+
+    /// Takes chunks into the writer's own queue.
+    pub fn accept(&mut self, chunks: Vec<Chunk>) {
+        self.chunks.extend(chunks);
+    }
+
+    /// A sync shall come soon, whatever the policy.
+    pub fn request_sync(&mut self) {
+        self.sync_requested = true;
+    }
+
+    /// Writes what is queued, and syncs if it is time. `now_ms` is monotonic. Where writing failed before, nothing is
+    /// tried until the pause is over.
+    pub fn run(&mut self, now_ms: u64) {
+        if self.retry.as_ref().is_some_and(|retry| now_ms < retry.at_ms) {
+            // What was written before the trouble is still made durable in time.
+            self.sync_if_due(now_ms);
+            return;
+        }
+        match self.write_queued(now_ms) {
+            Ok(()) => self.resume(),
+            Err(Stop::Failed(error)) => self.pause(now_ms, &error),
+            Err(Stop::Poisoned) => {}
+        }
+        self.sync_if_due(now_ms);
+    }
+
+    /// As `run`, without regard to pauses, and with a sync at the end whatever the policy.
+    pub fn flush(&mut self, now_ms: u64) {
+        self.retry = self.retry.take().map(|retry| Retry { at_ms: now_ms, ..retry });
+        self.run(now_ms);
+        if self.unsynced_since_ms.is_some() {
+            let _ = self.sync();
+        }
+    }
+
+    fn write_queued(&mut self, now_ms: u64) -> Result<(), Stop> {
+        while let Some(front) = self.chunks.front() {
+            if self.sealed == 0 && front.frame_bytes() > self.parts.segment.free_bytes() {
+                let need = front.frame_bytes();
+                self.next_segment(need, now_ms)?;
+            }
+            if self.sealed == 0 {
+                self.seal_group();
+            }
+            self.write_group(now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Makes frames of the chunks that go in one write.
+    fn seal_group(&mut self) {
+        let mut room = self.parts.segment.free_bytes();
+        let (mut number, mut total) = (self.frames, 0);
+        for chunk in &mut self.chunks {
+            let bytes = chunk.frame_bytes();
+            if bytes > room || (total > 0 && total + bytes > GROUP_BYTES) {
+                break;
+            }
+            chunk.seal(number, self.durable_frames, self.parts.segment.uid);
+            (room, total, number) = (room - bytes, total + bytes, number.next());
+            self.sealed += 1;
+        }
+    }
+
+    fn write_group(&mut self, now_ms: u64) -> Result<(), Stop> {
+        let group = self.chunks.iter().take(self.sealed);
+        let frames = match self.sealed {
+            1 => self.chunks[0].frame(),
+            _ => {
+                self.buffer.clear();
+                group.for_each(|chunk| self.buffer.extend_from_slice(chunk.frame()));
+                &self.buffer
+            }
+        };
+        let started = Instant::now();
+        self.parts.segment.write(frames).map_err(Stop::Failed)?;
+        let metrics = &self.parts.metrics;
+        metrics.write_us.record(started.elapsed().as_micros() as u64);
+        metrics.batch_bytes.record(frames.len() as u64);
+        add(&metrics.bytes_written, frames.len() as u64);
+        add(&metrics.writes, 1);
+        self.unsynced_since_ms.get_or_insert(now_ms);
+        self.publish_written();
+        self.ask_for_spare();
+        Ok(())
+    }
+
+    fn publish_written(&mut self) {
+        let mut effects = 0;
+        for chunk in self.chunks.drain(..self.sealed) {
+            self.frames = self.frames.next();
+            effects += u64::from(chunk.effects());
+            let place = place_of(&self.parts.shards, chunk.shard());
+            self.parts.shards[place].note_written(chunk.end(), chunk.effect_bytes());
+            self.changed[place] = true;
+            self.used.push(chunk.into_buffer());
+        }
+        add(&self.parts.metrics.frames, self.sealed as u64);
+        self.parts.metrics.batch_effects.record(effects);
+        self.sealed = 0;
+    }
+
+    /// The spare is made once the segment is in use for good, so that an idle server takes one segment per log.
+    fn ask_for_spare(&mut self) {
+        if let Some(preparer) = &self.parts.preparer
+            && !self.asked_for_spare
+            && self.parts.segment.offset >= self.parts.segment.bytes / SPARE_SHARE
+        {
+            self.asked_for_spare = true;
+            // The preparer is gone only when the server stops.
+            let _ = preparer.send(Arc::clone(&self.parts.spare));
+        }
+    }
+
+    fn next_segment(&mut self, frame_bytes: u64, now_ms: u64) -> Result<(), Stop> {
+        if self.poison.reason().is_some() {
+            return Err(Stop::Poisoned);
+        }
+        if self.unsynced_since_ms.is_some() {
+            self.sync()?;
+        }
+        let filled_in_ms = now_ms.saturating_sub(self.segment_since_ms);
+        let wanted = next_segment_size(self.parts.segment.bytes, filled_in_ms, self.parts.sizes);
+        let least = (SEGMENT_HEADER_BYTES as u64 + frame_bytes).next_multiple_of(SEGMENT_ROUNDING);
+        let prepared = self.parts.spare.take(least, wanted).map_err(Stop::Failed)?;
+        self.parts.segment = Segment::new(prepared);
+        self.segment_since_ms = now_ms;
+        self.asked_for_spare = false;
+        add(&self.parts.metrics.segments, 1);
+        Ok(())
+    }
+
+    fn sync_if_due(&mut self, now_ms: u64) {
+        let Some(since) = self.unsynced_since_ms else {
+            self.sync_requested = false;
+            return;
+        };
+        let due = match self.parts.policy.get() {
+            SyncPolicy::Always => true,
+            SyncPolicy::EverySecond => now_ms.saturating_sub(since) >= SYNC_INTERVAL_MS,
+            SyncPolicy::No => false,
+        };
+        if due || self.sync_requested {
+            let _ = self.sync();
+        }
+    }
+
+    /// Syncs the segment, and with it everything written.
+    fn sync(&mut self) -> Result<(), Stop> {
+        self.sync_requested = false;
+        if self.poison.reason().is_some() {
+            return Err(Stop::Poisoned);
+        }
+        let started = Instant::now();
+        let result = self.parts.segment.sync();
+        add(&self.parts.metrics.syncs, 1);
+        self.parts.metrics.sync_us.record(started.elapsed().as_micros() as u64);
+        if let Err(why) = self.poison.latch(result) {
+            let status = LogStatus::Poisoned(why.to_owned());
+            self.set_status(&status);
+            return Err(Stop::Poisoned);
+        }
+        self.publish_durable();
+        Ok(())
+    }
+
+    fn publish_durable(&mut self) {
+        self.unsynced_since_ms = None;
+        self.durable_frames = self.frames;
+        for (shard, changed) in self.parts.shards.iter().zip(&mut self.changed) {
+            let written = shard.written();
+            if shard.durable() < written {
+                shard.note_durable(written);
+                *changed = true;
+            }
+        }
+    }
+
+    fn pause(&mut self, now_ms: u64, error: &io::Error) {
+        add(&self.parts.metrics.write_errors, 1);
+        let pause_ms = self.retry.take().map_or(RETRY_MS.0, |retry| (retry.pause_ms * 2).min(RETRY_MS.1));
+        self.retry = Some(Retry { at_ms: now_ms + pause_ms, pause_ms });
+        if self.poison.reason().is_none() {
+            self.set_status(&LogStatus::Refusing(format!("writing the log failed: {error}")));
+        }
+    }
+
+    fn resume(&mut self) {
+        if self.retry.take().is_some() && self.poison.reason().is_none() {
+            self.set_status(&LogStatus::Ok);
+        }
+    }
+
+    fn set_status(&mut self, status: &LogStatus) {
+        for (shard, changed) in self.parts.shards.iter().zip(&mut self.changed) {
+            shard.set_status(status.clone());
+            *changed = true;
+        }
+    }
+
+    /// When `run` has something to do though nothing new came, in the clock of `run`.
+    pub fn next_due_ms(&self) -> Option<u64> {
+        let retry = self.retry.as_ref().map(|retry| retry.at_ms);
+        let every_second =
+            self.parts.policy.get() == SyncPolicy::EverySecond && self.poison.reason().is_none();
+        let sync = self.unsynced_since_ms.filter(|_| every_second).map(|since| since + SYNC_INTERVAL_MS);
+        retry.into_iter().chain(sync).min()
+    }
+
+    /// Calls `wake` once for each shard whose positions or state changed, or that waits for the writer.
+    pub fn wake_changed(&mut self, wake: &dyn Fn(ShardId)) {
+        for (shard, changed) in self.parts.shards.iter().zip(&mut self.changed) {
+            let waits = shard.stop_waiting();
+            if std::mem::take(changed) || waits {
+                wake(shard.shard());
+            }
+        }
+    }
+
+    /// Buffers that were written and may be used again.
+    pub fn used_buffers(&mut self) -> &mut Vec<Vec<u8>> {
+        &mut self.used
+    }
+
+    /// Whether everything accepted is durable.
+    pub fn is_clean(&self) -> bool {
+        self.chunks.is_empty() && self.unsynced_since_ms.is_none() && self.poison.reason().is_none()
+    }
+
+    /// Whether a sync failed: then nothing more becomes durable here.
+    pub fn is_poisoned(&self) -> bool {
+        self.poison.reason().is_some()
+    }
+
+    /// Whether written frames wait for a sync that the policy wants now: it was switched to `always`.
+    pub fn has_due_sync(&self) -> bool {
+        self.unsynced_since_ms.is_some()
+            && self.parts.policy.get() == SyncPolicy::Always
+            && self.poison.reason().is_none()
+    }
+
+    /// Effect bytes accepted and not written.
+    pub fn queued_bytes(&self) -> usize {
+        self.chunks.iter().map(Chunk::effect_bytes).sum()
+    }
+
+    pub fn log(&self) -> LogId {
+        self.parts.log
+    }
+
+    pub fn frames(&self) -> FrameNo {
+        self.frames
+    }
+
+    pub fn segment(&mut self) -> &mut Segment {
+        &mut self.parts.segment
+    }
+
+    /// What went wrong, for a log that is not clean.
+    pub fn trouble(&self) -> String {
+        match self.parts.shards[0].status() {
+            LogStatus::Ok => "not everything was written".to_owned(),
+            LogStatus::Refusing(why) | LogStatus::Poisoned(why) => why,
+        }
+    }
+
+    /// Where the log ends, once it is clean.
+    ///
+    /// # Panics
+    /// If it is not: a seal vouches for everything before it.
+    pub fn seal(&self) -> Seal {
+        assert!(self.is_clean() && self.durable_frames == self.frames, "a seal vouches for what is durable");
+        let end = |shard: &Arc<LogShared>| -> (ShardId, Position) { (shard.shard(), shard.durable()) };
+        Seal {
+            segment: self.parts.segment.number,
+            offset: self.parts.segment.offset,
+            frames: self.frames,
+            ends: self.parts.shards.iter().map(end).collect(),
+        }
+    }
+}
+
+fn place_of(shards: &[Arc<LogShared>], shard: ShardId) -> usize {
+    let place = shards.binary_search_by_key(&shard, |shared| shared.shard());
+    place.expect("a chunk of a shard that this writer does not serve")
+}
+
+fn add(counter: &std::sync::atomic::AtomicU64, count: u64) {
+    counter.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+}

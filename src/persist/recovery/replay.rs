@@ -1,0 +1,128 @@
+//! Hands a recovered log's effects out, in order.
+//!
+//! Invariants:
+//! 1. Effects behind a shard's cut are left out; what is handed out are whole commands and whole transactions.
+//! 2. SELECT, MULTI and EXEC are consumed here: the caller sees effects with their database.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use formats::log::frame::decode_checked_frame;
+use formats::log::segment::SEGMENT_HEADER_BYTES;
+use formats::log::{EffectReader, Epoch, Frame, Manifest, Position, ShardId};
+
+use super::plan::Plan;
+use super::scan::{ScannedLog, ScannedSegment};
+
+/// The logs of one start of the server.
+pub struct ReplayEpoch {
+    pub epoch: Epoch,
+    /// Shards that the server had then.
+    pub shards: u16,
+    pub logs: Vec<ReplayLog>,
+}
+
+/// One log. Holds its files' mappings; may be moved to another thread.
+pub struct ReplayLog {
+    segments: Vec<ScannedSegment>,
+    cuts: HashMap<ShardId, Position>,
+}
+
+/// Why a log could not be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError<E> {
+    #[error("{file} at byte {offset}: {why}")]
+    Damaged { file: PathBuf, offset: u64, why: String },
+    #[error("{file} at byte {offset}: effect not accepted")]
+    Rejected { file: PathBuf, offset: u64, source: E },
+}
+
+pub(super) fn epochs(manifest: &Manifest, logs: Vec<ScannedLog>, plan: &Plan) -> Vec<ReplayEpoch> {
+    let mut epochs: Vec<ReplayEpoch> = manifest
+        .epochs
+        .iter()
+        .map(|entry| ReplayEpoch { epoch: entry.number, shards: entry.shards, logs: Vec::new() })
+        .collect();
+    for log in logs {
+        let cuts = log.ends.iter().map(|&(shard, _)| (shard, plan.cut(log.epoch, shard))).collect();
+        if let Some(epoch) = epochs.iter_mut().find(|epoch| epoch.epoch == log.epoch) {
+            epoch.logs.push(ReplayLog { segments: log.segments, cuts });
+        }
+    }
+    epochs
+}
+
+impl ReplayLog {
+    /// Bytes of frames to go through.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.end - SEGMENT_HEADER_BYTES as u64).sum()
+    }
+
+    /// Calls `apply` for each effect with the shard that it belonged to (of this epoch), its database and its arguments.
+    pub fn for_each<E>(
+        &self,
+        mut apply: impl FnMut(ShardId, u16, &[&[u8]]) -> Result<(), E>,
+    ) -> Result<(), ReplayError<E>> {
+        for segment in &self.segments {
+            let mut offset = SEGMENT_HEADER_BYTES as u64;
+            while offset < segment.end {
+                let rest = segment.map.get(offset as usize..segment.end as usize).unwrap_or_default();
+                let frame = decode_checked_frame(rest, segment.uid)
+                    .map_err(|error| damaged(segment, offset, error))?;
+                self.frame(&frame, &mut apply).map_err(|trouble| trouble.at(segment, offset))?;
+                offset += frame.header.frame_bytes();
+            }
+        }
+        Ok(())
+    }
+
+    fn frame<E>(
+        &self,
+        frame: &Frame<'_>,
+        apply: &mut impl FnMut(ShardId, u16, &[&[u8]]) -> Result<(), E>,
+    ) -> Result<(), Trouble<E>> {
+        let shard = frame.header.shard;
+        let cut = self.cuts.get(&shard).copied().unwrap_or_default();
+        let mut position = frame.header.first;
+        let mut effects = EffectReader::new(frame.effects);
+        let (mut args, mut database) = (Vec::new(), 0);
+        while position < cut {
+            match effects.next_into(&mut args) {
+                Ok(true) => {}
+                Ok(false) if position == frame.header.end() => return Ok(()),
+                Ok(false) => return Err(Trouble::Damaged("fewer effects than the header says".to_owned())),
+                Err(error) => return Err(Trouble::Damaged(error.to_string())),
+            }
+            position = position.after(1);
+            match args.as_slice() {
+                [b"MULTI"] | [b"EXEC"] => {}
+                [b"SELECT", number] => database = database_number(number)?,
+                effect => apply(shard, database, effect).map_err(Trouble::Rejected)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn database_number<E>(digits: &[u8]) -> Result<u16, Trouble<E>> {
+    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+    number.ok_or_else(|| Trouble::Damaged("SELECT without a database number".to_owned()))
+}
+
+enum Trouble<E> {
+    Damaged(String),
+    Rejected(E),
+}
+
+impl<E> Trouble<E> {
+    fn at(self, segment: &ScannedSegment, offset: u64) -> ReplayError<E> {
+        match self {
+            Trouble::Damaged(why) => damaged(segment, offset, why),
+            Trouble::Rejected(source) => ReplayError::Rejected { file: segment.path.clone(), offset, source },
+        }
+    }
+}
+
+fn damaged<E>(segment: &ScannedSegment, offset: u64, why: impl ToString) -> ReplayError<E> {
+    ReplayError::Damaged { file: segment.path.clone(), offset, why: why.to_string() }
+}

@@ -1,0 +1,218 @@
+//! A small run with several shards and transactions, crashed at every disk call, in every way.
+//!
+//! Checked after each crash: what was acknowledged is there, what is there is a prefix per shard, transactions are whole; and
+//! after more work and another crash nothing of that has changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::helpers::{effects, open, options};
+use crate::persist::disk::{CrashMode, Disk, SimDisk};
+use crate::persist::log::SegmentSizes;
+use crate::persist::{Gsn, Log, LogOptions, LogStatus, Recovered, ShardId, SyncPolicy};
+
+const SHARDS: u16 = 3;
+const STEPS: u64 = 14;
+
+/// What a run appended, and how far it was durable when it ended.
+#[derive(Default)]
+struct History {
+    /// Per shard: each effect's key, with the position behind it.
+    appended: BTreeMap<u16, Vec<(String, u64)>>,
+    /// Per transaction: participants, with the positions before and behind it on each.
+    transactions: BTreeMap<u64, BTreeMap<u16, (u64, u64)>>,
+    durable: BTreeMap<u16, u64>,
+}
+
+impl History {
+    /// Whether a transaction is durable on all its participants.
+    fn is_durable(&self, gsn: u64) -> bool {
+        self.transactions[&gsn]
+            .iter()
+            .all(|(shard, (_, end))| self.durable.get(shard).is_some_and(|d| d >= end))
+    }
+
+    /// The position up to which a shard may have acknowledged: durable, and no transaction before it beyond R, the highest
+    /// number up to which all transactions are durable everywhere.
+    fn acknowledged(&self, shard: u16) -> u64 {
+        let first_open =
+            self.transactions.keys().copied().find(|&gsn| !self.is_durable(gsn)).unwrap_or(u64::MAX);
+        let beyond = self.transactions.range(first_open..).filter_map(|(_, ends)| ends.get(&shard));
+        let bound = beyond.map(|&(start, _)| start).min().unwrap_or(u64::MAX);
+        self.durable.get(&shard).copied().unwrap_or(0).min(bound)
+    }
+}
+
+fn run_options(writers: u16) -> LogOptions {
+    LogOptions {
+        writers,
+        policy: SyncPolicy::Always,
+        segments: SegmentSizes { first_bytes: 8 << 10, max_bytes: 16 << 10 },
+        close_patience_ms: 0,
+        ..options(SHARDS)
+    }
+}
+
+fn append(log: &mut Log, history: &mut History, shard: u16, key: String) {
+    log.append(0, &[b"SET", key.as_bytes(), &[b'v'; 700]]);
+    log.command_boundary();
+    history.appended.entry(shard).or_default().push((key, log.appended().0));
+}
+
+fn transact(logs: &mut [Log], history: &mut History, gsn: u64, shards: &[u16]) {
+    let participants: Vec<ShardId> = shards.iter().copied().map(ShardId).collect();
+    for &shard in shards {
+        let log = &mut logs[usize::from(shard)];
+        let start = log.appended().0;
+        log.begin_transaction(Gsn(gsn), &participants);
+        append(log, history, shard, format!("t{gsn}-{shard}"));
+        log.end_transaction();
+        history.transactions.entry(gsn).or_default().insert(shard, (start, log.appended().0));
+    }
+}
+
+/// Waits until the writer has dealt with what was handed over: made it durable, or failed.
+fn wait(log: &Log) {
+    while log.durable() < log.shared().appended() && log.status() == LogStatus::Ok {
+        std::thread::yield_now();
+    }
+}
+
+/// Works until done or until the disk stops. Answers what was appended and acknowledged.
+fn work(disk: &Arc<dyn Disk>, writers: u16, first_gsn: u64) -> History {
+    let mut history = History::default();
+    let Ok((data, _)) = open(disk) else { return history };
+    let Ok(mut logs) = data.start_logs(&run_options(writers)) else { return history };
+    for step in 0..STEPS {
+        for shard in 0..SHARDS {
+            if (step + u64::from(shard)) % 2 == 0 {
+                append(
+                    &mut logs[usize::from(shard)],
+                    &mut history,
+                    shard,
+                    format!("s{shard}-{first_gsn}-{step}"),
+                );
+            }
+        }
+        let all: &[&[u16]] = &[&[0, 1], &[0, 1, 2], &[1, 2], &[0, 2]];
+        transact(&mut logs, &mut history, first_gsn + step, all[step as usize % all.len()]);
+        // Shards hand over at different times, so that a crash finds transactions on one and not on the other.
+        for shard in 0..SHARDS {
+            if (step + 2 * u64::from(shard)) % 3 == 0 {
+                logs[usize::from(shard)].submit_all();
+                wait(&logs[usize::from(shard)]);
+            }
+        }
+    }
+    for log in &logs {
+        history.durable.insert(log.shared().shard().0, log.durable().0);
+    }
+    drop(logs);
+    let shared_end = history.durable.clone();
+    if data.close().is_ok() {
+        // A clean stop vouches for everything.
+        for (shard, effects) in &history.appended {
+            let end = effects.last().map_or(0, |(_, end)| *end);
+            history.durable.insert(*shard, end.max(shared_end[shard]));
+        }
+        for ends in history.transactions.values() {
+            for (shard, (_, end)) in ends {
+                let durable = history.durable.entry(*shard).or_default();
+                *durable = (*durable).max(*end);
+            }
+        }
+    }
+    history
+}
+
+/// Keys per shard, in order, of all epochs.
+fn recovered_keys(recovered: &Recovered) -> BTreeMap<u16, Vec<String>> {
+    let mut keys: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for (shard, _, args) in effects(recovered) {
+        keys.entry(shard.0).or_default().push(args[1].clone());
+    }
+    keys
+}
+
+/// Checks one history against what was recovered of it; `before`: how many keys per shard came from earlier epochs.
+fn check(history: &History, keys: &BTreeMap<u16, Vec<String>>, before: &BTreeMap<u16, usize>, what: &str) {
+    let none = Vec::new();
+    let kept = |shard: u16| {
+        let keys = keys.get(&shard).unwrap_or(&none);
+        &keys[before.get(&shard).copied().unwrap_or(0)..]
+    };
+    for (&shard, appended) in &history.appended {
+        let kept = kept(shard);
+        let expected: Vec<&String> = appended.iter().map(|(key, _)| key).take(kept.len()).collect();
+        assert_eq!(kept.iter().collect::<Vec<_>>(), expected, "{what}: shard {shard} is not a prefix");
+        let acknowledged = history.acknowledged(shard);
+        let needed = appended.iter().filter(|(_, end)| *end <= acknowledged).count();
+        assert!(kept.len() >= needed, "{what}: shard {shard} kept {} of {needed} acknowledged", kept.len());
+    }
+    for (gsn, ends) in &history.transactions {
+        let present = ends.keys().filter(|&&shard| kept(shard).contains(&format!("t{gsn}-{shard}"))).count();
+        assert!(present == 0 || present == ends.len(), "{what}: transaction {gsn} is torn");
+    }
+}
+
+fn counts(keys: &BTreeMap<u16, Vec<String>>) -> BTreeMap<u16, usize> {
+    keys.iter().map(|(shard, keys)| (*shard, keys.len())).collect()
+}
+
+/// One crash at one call, then more work, and a crash of that.
+fn crash_twice(writers: u16, call: u64, mode: CrashMode) -> bool {
+    let what = format!("{writers} writers, crash at call {call}, {mode:?}");
+    let sim = SimDisk::new();
+    sim.crash_at(call);
+    let first = work(&sim.mount(), writers, 1);
+    let finished = sim.calls() < call;
+    sim.crash(mode);
+    let (data, recovered) = open(&sim.mount()).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let keys = recovered_keys(&recovered);
+    check(&first, &keys, &BTreeMap::new(), &what);
+    let next_gsn = recovered.next_gsn.0;
+    drop((data, recovered));
+
+    sim.crash_at(sim.calls() + call / 2);
+    let second = work(&sim.mount(), writers, next_gsn);
+    sim.crash(mode);
+    let (_data, recovered) = open(&sim.mount()).unwrap_or_else(|error| panic!("{what}, again: {error}"));
+    let again = recovered_keys(&recovered);
+    for (shard, keys) in &keys {
+        assert!(
+            again.get(shard).is_some_and(|again| again.starts_with(keys)),
+            "{what}: shard {shard} changed"
+        );
+    }
+    check(&second, &again, &counts(&keys), &format!("{what}, again"));
+    finished
+}
+
+fn crash_everywhere(writers: u16, mode: impl Fn(u64) -> CrashMode) {
+    let mut call = 0;
+    while !crash_twice(writers, call, mode(call)) {
+        call += 1;
+        assert!(call < 2000, "the run does not end");
+    }
+    assert!(call > 50, "only {call} calls: the run does not test much");
+}
+
+#[test]
+fn nothing_unsynced_survives_one_writer() {
+    crash_everywhere(1, |_| CrashMode::DropUnsynced);
+}
+
+#[test]
+fn nothing_unsynced_survives_a_writer_per_shard() {
+    crash_everywhere(SHARDS, |_| CrashMode::DropUnsynced);
+}
+
+#[test]
+fn some_of_the_unsynced_survives_one_writer() {
+    crash_everywhere(1, CrashMode::KeepRandom);
+}
+
+#[test]
+fn some_of_the_unsynced_survives_a_writer_per_shard() {
+    crash_everywhere(SHARDS, |call| CrashMode::KeepRandom(call + 1000));
+}

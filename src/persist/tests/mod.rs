@@ -1,0 +1,7 @@
+//! Whole data directories on simulated and real disks.
+
+mod crash_points;
+mod cycle;
+mod helpers;
+mod refusals;
+mod tails;

@@ -1,0 +1,75 @@
+//! What the tests need beyond Rust: the real `redis-server` and `redis-cli`, and a Python client.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::steps::{root, run};
+
+/// Programs that must be there, each with the Debian package that brings it.
+const PROGRAMS: [(&str, &str); 4] = [
+    ("redis-server", "redis-server"),
+    ("redis-cli", "redis-tools"),
+    ("redis-benchmark", "redis-tools"),
+    ("python3", "python3"),
+];
+const PYTHON_CLIENT: &str = "redis==6.4.0";
+
+/// Installs what is missing.
+pub fn install() -> Result<(), String> {
+    let missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
+    if !missing.is_empty() {
+        install_packages(&missing).map_err(|error| {
+            format!("the tests need {}, and installing them failed: {error}", missing.join(", "))
+        })?;
+    }
+    python_client().map(drop)
+}
+
+fn is_there(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn install_packages(packages: &[&str]) -> Result<(), String> {
+    let sudo = !is_root() && is_there("sudo");
+    let apt_get = |args: &[&str]| {
+        let mut command = if sudo { Command::new("sudo") } else { Command::new("apt-get") };
+        if sudo {
+            command.arg("apt-get");
+        }
+        // A service that starts with its package would hold the port.
+        command.args(args).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+        run(&mut command)
+    };
+    apt_get(&["update"])?;
+    let mut install = vec!["install", "-y", "--no-install-recommends"];
+    install.extend(packages);
+    apt_get(&install)
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"))
+}
+
+/// A Python with the client library, in an environment of its own under `target`.
+pub fn python_client() -> Result<PathBuf, String> {
+    let home = root().join("target/python-client");
+    let python = home.join("bin/python");
+    let has_client = |python: &PathBuf| {
+        let mut command = Command::new(python);
+        command.args(["-c", "import redis"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    if has_client(&python) {
+        return Ok(python);
+    }
+    if run(Command::new("python3").args(["-m", "venv"]).arg(&home)).is_err() {
+        install_packages(&["python3-venv"])?;
+        run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+    }
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", PYTHON_CLIENT]))
+        .map_err(|error| format!("the tests need the Python package {PYTHON_CLIENT}: {error}"))?;
+    Ok(python)
+}

@@ -1,0 +1,39 @@
+//! Running other programs, and the commands that several tasks share.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The workspace's root.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// Says what is run, runs it in the workspace's root, and fails if it does.
+pub fn run(command: &mut Command) -> Result<(), String> {
+    let line = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
+    println!("$ {line}");
+    match command.current_dir(root()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{line}` ended with {status}")),
+        Err(error) => Err(format!("`{line}` cannot be run: {error}")),
+    }
+}
+
+/// Cargo, as the one that runs this.
+pub fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args);
+    command
+}
+
+/// The crash run, built with the same profile as the tests.
+pub fn crash(args: &[String]) -> Result<(), String> {
+    run(cargo(&["build", "--profile", "test-release", "--bin", "everfast"]).arg("--quiet"))?;
+    run(cargo(&["run", "--profile", "test-release", "--quiet", "--package", "everfast-recovery-tests", "--bin", "crash", "--"])
+        .args(args))
+}

@@ -98,14 +98,13 @@ impl Options {
         let Some(baseline) = others.iter().position(|peer| peer.name == self.baseline) else {
             return Err(CompareError::Options(format!("--baseline: no peer is called {}", self.baseline)));
         };
-        let mut baseline = others.remove(baseline);
-        baseline.role = Role::Baseline;
+        let baseline = others.remove(baseline).as_role(Role::Baseline);
         let ours = |role, shards: usize| {
             if self.noise {
                 let name = format!("{} again ({shards})", baseline.name);
-                return Ok(Peer { name, role, ..baseline.clone() });
+                return Ok(baseline.clone().named(name).as_role(role));
             }
-            Ok(Peer { role, ..Peer::everfast(&self.everfast_program()?, shards) })
+            Ok(Peer::everfast(&self.everfast_program()?, shards).as_role(role))
         };
         let mut peers = vec![ours(Role::OneShard, 1)?, ours(Role::TwoShards, 2)?];
         peers.push(baseline);

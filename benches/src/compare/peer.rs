@@ -55,6 +55,14 @@ impl Peer {
         Ok(Peer { name: name.to_owned(), role: Role::Other, arguments })
     }
 
+    pub fn as_role(self, role: Role) -> Peer {
+        Peer { role, ..self }
+    }
+
+    pub fn named(self, name: String) -> Peer {
+        Peer { name, ..self }
+    }
+
     /// Program and arguments with the placeholders filled in.
     pub fn command_line(&self, port: u16, dir: &Path, policy: Policy) -> Vec<String> {
         let fill = |argument: &String| {

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     fn peer(name: &str, role: Role) -> Peer {
-        Peer { role, ..Peer::parse(&format!("{name}=x {{port}}")).unwrap() }
+        Peer::parse(&format!("{name}=x {{port}}")).unwrap().as_role(role)
     }
 
     fn round(figures: &[(&str, f64)]) -> Round {

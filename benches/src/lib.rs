@@ -10,6 +10,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod closed_loop;
 pub mod compare;
 pub mod load;
 pub mod process;
+mod statistics;
+
+pub use statistics::{Spread, median};

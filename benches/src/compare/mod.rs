@@ -24,7 +24,6 @@ mod rows;
 mod scenario;
 mod server;
 mod session;
-mod statistics;
 
 use std::io;
 use std::path::PathBuf;

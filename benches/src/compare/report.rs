@@ -6,7 +6,7 @@ use super::measure::Figures;
 use super::peer::{Peer, Role};
 use super::rows::{Bound, Row};
 use super::session::Round;
-use super::statistics::{Spread, median};
+use crate::statistics::{Spread, median};
 
 /// What all rounds measured.
 pub struct Report {

@@ -258,18 +258,27 @@ impl Connection {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
                     self.sent += count;
+                    self.drop_sent();
                     self.shard.shared.counters.net_output_bytes.fetch_add(count as u64, Ordering::Relaxed);
                 }
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
-        if self.sent > 0 {
+        if self.dispatcher.out.capacity() > 0 {
             self.sent = 0;
             let mut out = std::mem::take(&mut self.dispatcher.out);
             out.clear();
             self.buffers.give(out);
         }
         Ok(())
+    }
+
+    /// A client that reads slowly and for ever must not keep what it has read in memory.
+    fn drop_sent(&mut self) {
+        if self.sent >= LARGE_STEP_BYTES && self.sent * 2 >= self.dispatcher.out.len() {
+            self.dispatcher.out.drain(..self.sent);
+            self.sent = 0;
+        }
     }
 
     fn is_over_limits(&mut self) -> bool {

@@ -245,6 +245,14 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// May all of `shards` take a write, as one transaction?
+    fn admit_transaction(&mut self, call: &Call, shards: &[ShardId]) -> Result<(), Next> {
+        if call.writes && self.shard.shared.sequencer.is_full() {
+            return Err(Next::RetryLogFull);
+        }
+        shards.iter().try_for_each(|shard| self.admit_write(call, *shard))
+    }
+
     fn dispatch_keys(&mut self, command: &Command, call: Call, across: Across, request: Request<'_>) -> Next {
         let shards = self.shard.shared.shards();
         self.keys.clear();
@@ -274,10 +282,8 @@ impl Dispatcher {
                     return Next::RetryDrained;
                 }
                 let invocation = Invocation::new(&self.shard, &self.client, request);
-                for shard in self.key_shards(request) {
-                    if let Err(next) = self.admit_write(&call, shard) {
-                        return next;
-                    }
+                if let Err(next) = self.admit_transaction(&call, &self.key_shards(request)) {
+                    return next;
                 }
                 match plan(&self.shard, &invocation) {
                     Ok(plan) => {
@@ -390,10 +396,8 @@ impl Dispatcher {
 
     /// Cuts a command whose keys are on several shards into parts, and runs them as one transaction.
     fn split(&mut self, call: &Call, group: usize, merge: Merge, request: Request<'_>) -> Next {
-        for shard in self.key_shards(request) {
-            if let Err(next) = self.admit_write(call, shard) {
-                return next;
-            }
+        if let Err(next) = self.admit_transaction(call, &self.key_shards(request)) {
+            return next;
         }
         let mut parts = Parts::default();
         let replies = self.split_parts(call, group, merge, request, &mut parts);
@@ -514,12 +518,13 @@ impl Dispatcher {
         if self.shard.shared.shards() == 1 {
             return self.run_on(self.shard.id, call, request);
         }
+        let shards: SmallVec<[ShardId; 4]> = self.shard.shared.shard_ids().collect();
+        if let Err(next) = self.admit_transaction(call, &shards) {
+            return next;
+        }
         let mut parts = Parts::default();
         let mut replies = Vec::new();
-        for shard in self.shard.shared.shard_ids() {
-            if let Err(next) = self.admit_write(call, shard) {
-                return next;
-            }
+        for shard in shards {
             let (part, batch) = parts.batch(&self.shard, shard, self.client.protocol.get());
             batch.push(call, request.iter(), std::iter::empty());
             replies.push((part as u32, 0));

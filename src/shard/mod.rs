@@ -96,7 +96,8 @@ impl Shard {
         }
     }
 
-    /// Takes in messages, releases replies, hands the log over. Returns whether a local task became runnable.
+    /// Takes in messages, releases replies, hands the log over. Returns whether a connection's task became runnable;
+    /// `true` must be certain, because the thread then does not prepare to sleep.
     pub fn pump(&self) -> bool {
         self.rounds.set(0);
         let mut woke = false;
@@ -131,7 +132,7 @@ impl Shard {
             Message::Done(batch) => self.deliver(batch),
             Message::Call(call) => {
                 call(self);
-                true
+                false
             }
         }
     }
@@ -199,7 +200,10 @@ impl Shard {
                 }
                 false
             }
-            Origin::Task { done, .. } => done.send(batch).is_ok(),
+            Origin::Task { done, .. } => {
+                let _ = done.send(batch); // a task always waits for its parts
+                false // it may wait for another part first
+            }
             Origin::Replay(_) | Origin::None => false,
         }
     }
@@ -264,7 +268,9 @@ impl Shard {
                     }
                 }
                 Held::Batch(batch) => woke |= self.send_back(batch),
-                Held::Notify(sender) => woke |= sender.send(()).is_ok(),
+                Held::Notify(sender) => {
+                    let _ = sender.send(()); // whoever asked may have given up
+                }
             }
         }
         woke

@@ -36,11 +36,17 @@ struct State {
 pub struct Sequencer {
     state: Mutex<State>,
     complete: AtomicU64,
+    /// The last number handed out, for [`Sequencer::is_full`].
+    started: AtomicU64,
 }
+
+/// Transactions that may be under way, that is, not durable everywhere. More come only if a log is stuck.
+const MAX_INCOMPLETE: u64 = 1 << 18;
 
 /// The critical section. Sending happens while it is held.
 pub struct Section<'a> {
     state: MutexGuard<'a, State>,
+    started: &'a AtomicU64,
 }
 
 impl Sequencer {
@@ -57,7 +63,12 @@ impl Sequencer {
                 logged: false,
             }),
             complete: AtomicU64::new(next_gsn.0.saturating_sub(1)),
+            started: AtomicU64::new(0),
         }
+    }
+
+    fn section<'a>(&'a self, state: MutexGuard<'a, State>) -> Section<'a> {
+        Section { state, started: &self.started }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,6 +91,11 @@ impl Sequencer {
         Gsn(self.complete.load(Ordering::Acquire))
     }
 
+    /// So many transactions are incomplete that no more should begin: a log is stuck.
+    pub fn is_full(&self) -> bool {
+        self.started.load(Ordering::Relaxed).saturating_sub(self.complete().0) > MAX_INCOMPLETE
+    }
+
     /// One participant has made its part of `gsn` durable. Returns whether `complete` rose: then
     /// the other shards must look.
     pub fn durable(&self, gsn: Gsn) -> bool {
@@ -100,7 +116,7 @@ impl Sequencer {
     /// and a read must wait for its connection's own commands first.
     pub fn one_shot(&self) -> Option<Section<'_>> {
         let state = self.lock();
-        state.is_calm().then_some(Section { state })
+        state.is_calm().then(|| self.section(state))
     }
 
     /// No two-step transaction is under way.
@@ -110,7 +126,7 @@ impl Sequencer {
 
     /// Enters the critical section for a reading one-shot command whose connection has nothing else under way.
     pub fn read(&self) -> Section<'_> {
-        Section { state: self.lock() }
+        self.section(self.lock())
     }
 
     /// Starts a two-step transaction; waits while something exclusive waits.
@@ -119,7 +135,7 @@ impl Sequencer {
             let wait = {
                 let mut state = self.lock();
                 if state.waiting.is_empty() && !state.exclusive_enters {
-                    return Self::begin(state);
+                    return self.begin(state);
                 }
                 let (sender, receiver) = oneshot::channel();
                 state.waiting.push_back((false, sender));
@@ -129,23 +145,23 @@ impl Sequencer {
                 // `leave` counted us in already.
                 let mut state = self.lock();
                 state.two_step -= 1;
-                return Self::begin(state);
+                return self.begin(state);
             }
         }
     }
 
-    fn begin(mut state: MutexGuard<'_, State>) -> (TransactionId, Section<'_>) {
+    fn begin<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (TransactionId, Section<'a>) {
         state.two_step += 1;
         let id = TransactionId(state.next_transaction);
         state.next_transaction += 1;
-        (id, Section { state })
+        (id, self.section(state))
     }
 
     /// Enters the critical section of a two-step transaction's end.
     pub fn end_two_step(&self) -> Section<'_> {
         let mut state = self.lock();
         state.two_step -= 1;
-        Section { state }
+        self.section(state)
     }
 
     /// Enters the critical section with no two-step transaction under way; those that come later wait.
@@ -154,7 +170,7 @@ impl Sequencer {
             let wait = {
                 let mut state = self.lock();
                 if state.is_calm() {
-                    return Section { state };
+                    return self.section(state);
                 }
                 let (sender, receiver) = oneshot::channel();
                 state.waiting.push_back((true, sender));
@@ -164,7 +180,7 @@ impl Sequencer {
                 let mut state = self.lock();
                 assert_eq!(state.two_step, 0, "exclusive means alone");
                 state.exclusive_enters = false;
-                return Section { state };
+                return self.section(state);
             }
         }
     }
@@ -180,10 +196,12 @@ impl State {
 impl Section<'_> {
     /// The next number, for a transaction that writes on `participants` shards.
     pub fn next_gsn(&mut self, participants: usize) -> Gsn {
-        let gsn = Gsn(self.state.next_gsn);
-        self.state.next_gsn += 1;
-        if self.state.logged {
-            self.state.remaining.push_back(u16::try_from(participants).expect("shards are numbered in 16 bits"));
+        let state = &mut *self.state;
+        let gsn = Gsn(state.next_gsn);
+        state.next_gsn += 1;
+        if state.logged {
+            state.remaining.push_back(u16::try_from(participants).expect("shards are numbered in 16 bits"));
+            self.started.store(gsn.0, Ordering::Relaxed);
         }
         gsn
     }

@@ -276,21 +276,23 @@ impl Keyspace {
         let (place, tag) = (hash.place(), hash.tag());
         let tree = self.tree.get_or_insert_with(|| Box::new(Tree::new()));
         let record = NewRecord { kind, key: Field::key(key), value, expire_at };
-        let mut spot = tree.page(place).find(tag, key);
-        while !tree.page(place).has_room(spot, record.len()) && tree.split(place, &self.hasher) {
-            spot = tree.page(place).find(tag, key);
-        }
-        match spot {
-            Some(spot) => {
-                let old = tree.page(place).entry(spot).expire_at;
-                tree.edit(place, |page| page.replace(spot, record));
-                self.count_expiry(old, expire_at);
+        let mut splits = true;
+        loop {
+            let cell = tree.cell(place);
+            let spot = cell.page().find(tag, key);
+            if splits && !cell.page().has_room(spot, record.len()) {
+                splits = tree.split(place, &self.hasher);
+                continue;
             }
-            None => {
-                tree.edit(place, |page| page.insert(tag, record));
-                self.keys += 1;
-                self.count_expiry(None, expire_at);
-            }
+            let old = match spot {
+                Some(spot) => cell.edit(|page| page.replace(spot, record)),
+                None => {
+                    cell.edit(|page| page.insert(tag, record));
+                    self.keys += 1;
+                    None
+                }
+            };
+            return self.count_expiry(old, expire_at);
         }
     }
 

@@ -257,23 +257,37 @@ impl Page {
         page.write(slot, record);
     }
 
-    /// Writes `record` over the one at `spot`, whose key is the same.
-    pub(super) fn replace(&mut self, spot: Spot, record: NewRecord<'_>) {
+    /// Writes `record` over the one at `spot`, whose key is the same. Gives the old expiry.
+    #[inline]
+    pub(super) fn replace(&mut self, spot: Spot, record: NewRecord<'_>) -> Option<u64> {
+        let slot = spot.slot as usize;
+        // The most frequent write: nothing moves, and no other page and no object is touched.
+        if self.beside.is_none() && self.bytes(slot).len() == record.len() {
+            let (old, new) = (self.record(slot).expire_at, record.expire_at);
+            self.write(slot, record);
+            self.note_expiry(old, new);
+            return old;
+        }
+        self.replace_any(spot, record)
+    }
+
+    fn replace_any(&mut self, spot: Spot, record: NewRecord<'_>) -> Option<u64> {
         let in_place = self.has_room(Some(spot), record.len());
         let page = self.level_mut(spot.level);
         let slot = spot.slot as usize;
-        if !in_place {
+        let (old, new) = (page.record(slot).expire_at, record.expire_at);
+        if in_place {
+            page.release_objects(slot);
+            page.resize(slot, 0, page.bytes(slot).len(), record.len());
+            page.write(slot, record);
+            page.note_expiry(old, new);
+            page.give_back();
+        } else {
             let tag = page.tags[slot];
             self.remove(spot);
-            return self.insert(tag, record);
+            self.insert(tag, record);
         }
-        page.release_objects(slot);
-        let old_expiry = page.record(slot).expire_at;
-        page.resize(slot, 0, page.bytes(slot).len(), record.len());
-        let new_expiry = record.expire_at;
-        page.write(slot, record);
-        page.note_expiry(old_expiry, new_expiry);
-        page.give_back();
+        old
     }
 
     pub(super) fn remove(&mut self, spot: Spot) {
@@ -397,6 +411,7 @@ impl Page {
         slot
     }
 
+    #[inline]
     fn write(&mut self, slot: usize, record: NewRecord<'_>) {
         let (start, end) = (self.starts[slot] as usize, self.end(slot));
         let expiry = record.expire_at;
@@ -450,6 +465,7 @@ impl Page {
     }
 
     /// Keeps the earliest expiry when a record's changes.
+    #[inline]
     fn note_expiry(&mut self, old: Option<u64>, new: Option<u64>) {
         if old.is_some() && old != new && old == Some(self.ends) {
             let all = (0..self.count as usize).filter_map(|slot| self.record(slot).expire_at);

@@ -82,6 +82,7 @@ impl NewRecord<'_> {
     }
 
     /// Fills `out`, which is as long as the record. `put_outside` stores an object beside the page and numbers it.
+    #[inline]
     pub(super) fn write(self, out: &mut [u8], mut put_outside: impl FnMut(Object) -> u16) {
         out[0] = (self.kind as u8) << TYPE_SHIFT
             | self.key.flag(KEY_OUTSIDE)

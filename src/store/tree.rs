@@ -65,6 +65,35 @@ pub(super) struct Tree {
     readers: Readers,
 }
 
+/// The place of a page in its segment, with what has to be told when the page changes.
+pub(super) struct PageCell<'a> {
+    page: &'a mut Arc<Page>,
+    place: u64,
+    page_bytes: &'a mut usize,
+    readers: &'a mut Readers,
+}
+
+impl PageCell<'_> {
+    #[inline]
+    pub(super) fn page(&self) -> &Page {
+        self.page
+    }
+
+    /// Lets `change` work on the page, or on a copy that takes its place if a view holds it.
+    #[inline]
+    pub(super) fn edit<R>(self, change: impl FnOnce(&mut Page) -> R) -> R {
+        let before = self.page.heap_bytes();
+        if !self.page.is_unique() {
+            *self.page = Arc::new(Page::clone(self.page));
+            self.readers.hint(self.place);
+        }
+        let page = Arc::make_mut(self.page);
+        let result = change(page);
+        *self.page_bytes = *self.page_bytes - before + page.heap_bytes();
+        result
+    }
+}
+
 impl Tree {
     /// A tree of one empty page.
     pub(super) fn new() -> Tree {
@@ -116,20 +145,17 @@ impl Tree {
         segment.prefix + segment.pages.item_depth(place << segment.prefix)
     }
 
-    /// Lets `change` work on the page that covers `place`, after copying whatever a view holds of the way there.
+    /// The page that covers `place`, to look at and then to change. Copies the segment if a view holds it.
     #[inline]
-    pub(super) fn edit<R>(&mut self, place: u64, change: impl FnOnce(&mut Page) -> R) -> R {
+    pub(super) fn cell(&mut self, place: u64) -> PageCell<'_> {
         let segment = Arc::make_mut(self.root.get_mut(place));
         let page = segment.pages.get_mut(place << segment.prefix);
-        let before = page.heap_bytes();
-        if !page.is_unique() {
-            *page = Arc::new(Page::clone(page));
-            self.readers.hint(place);
-        }
-        let page = Arc::make_mut(page);
-        let result = change(page);
-        self.page_bytes = self.page_bytes - before + page.heap_bytes();
-        result
+        PageCell { page, place, page_bytes: &mut self.page_bytes, readers: &mut self.readers }
+    }
+
+    /// Lets `change` work on the page that covers `place`.
+    pub(super) fn edit<R>(&mut self, place: u64, change: impl FnOnce(&mut Page) -> R) -> R {
+        self.cell(place).edit(change)
     }
 
     /// Splits the page that covers `place`, for a key that belongs there. False if no split can part its keys.

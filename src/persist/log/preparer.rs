@@ -40,7 +40,7 @@ impl SpareSlot {
     }
 
     /// Makes the spare if there is none. An error is left to the writer, which tries again when it needs it.
-    fn fill(&self) {
+    pub fn fill(&self) {
         self.with(|files, state| {
             if state.ready.is_none() {
                 let bytes = state.wanted_bytes;

@@ -138,10 +138,16 @@ impl Log {
     fn is_time(&self, since: u64) -> bool {
         match self.shared.policy() {
             SyncPolicy::Always if !self.queue.is_writing() => true,
+            // Whoever looks from outside sees only what is handed over, and a full queue must be seen.
+            SyncPolicy::Always if self.gathered_bytes() >= CHUNK_BYTES => true,
             SyncPolicy::Always => {
                 self.shared.wait_for_writer();
                 // The writer may have finished before it could see that this shard waits.
-                !self.queue.is_writing()
+                let free = !self.queue.is_writing();
+                if free {
+                    self.shared.stop_waiting();
+                }
+                free
             }
             SyncPolicy::EverySecond | SyncPolicy::No => {
                 self.sync_requested.get()
@@ -236,3 +242,7 @@ impl Drop for Log {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "shard_log_tests.rs"]
+mod tests;

@@ -22,6 +22,7 @@ struct Bench {
     sim: SimDisk,
     files: Arc<Files>,
     writer: LogWriter,
+    spare: Arc<SpareSlot>,
     shared: Vec<Arc<LogShared>>,
     appended: Vec<Position>,
     now_ms: u64,
@@ -65,10 +66,11 @@ fn bench(policy: SyncPolicy) -> Bench {
             Arc::new(LogShared::new(shard, LogId(1), 1 << 20, cell, metrics))
         })
         .collect();
+    let spare = Arc::new(SpareSlot::new(Arc::clone(&files), header, SEGMENT_BYTES));
     let parts = WriterParts {
         log: LogId(1),
         segment: Segment::new(segment),
-        spare: Arc::new(SpareSlot::new(Arc::clone(&files), header, SEGMENT_BYTES)),
+        spare: Arc::clone(&spare),
         preparer: None,
         sizes: SegmentSizes { first_bytes: SEGMENT_BYTES, max_bytes: 4 * SEGMENT_BYTES },
         shards: shared.clone(),
@@ -76,7 +78,7 @@ fn bench(policy: SyncPolicy) -> Bench {
         metrics,
     };
     let writer = LogWriter::new(parts, 0);
-    Bench { sim, files, writer, shared, appended: vec![Position(0); 2], now_ms: 0 }
+    Bench { sim, files, writer, spare, shared, appended: vec![Position(0); 2], now_ms: 0 }
 }
 
 impl Bench {
@@ -97,6 +99,17 @@ impl Bench {
     /// The next disk call of the writer fails.
     fn fail_next(&self, fault: Fault) {
         self.sim.fail_at(self.sim.calls(), fault);
+    }
+
+    /// The MANIFEST that a start would find now names whole files only.
+    fn check_named_files(&self) {
+        let found = ManifestFile::load(&*self.files.disk, self.files.dir.clone()).unwrap().unwrap();
+        for segment in &found.current().segments {
+            let name = self.files.path(&format!("log-1-{}.seg", segment.number));
+            let bytes = self.sim.contents(&name).unwrap_or_else(|| panic!("{} is missing", name.display()));
+            assert_eq!(SegmentHeader::decode(&bytes).unwrap().uid, segment.uid);
+            assert_eq!(bytes.len() as u64, segment.bytes);
+        }
     }
 
     fn written(&self) -> [u64; 2] {
@@ -179,6 +192,39 @@ fn an_effect_larger_than_a_segment_gets_its_own() {
         sizes[2] <= 4 * SEGMENT_BYTES,
         "an oversized segment does not make the next ones large: {sizes:?}"
     );
+}
+
+#[test]
+fn a_spare_that_is_too_small_goes_to_the_pool() {
+    let mut bench = bench(SyncPolicy::Always);
+    bench.spare.fill();
+    bench.now_ms = 20_000;
+    bench.push(0, 200_000);
+    bench.run();
+    assert_eq!(bench.durable(), [1, 0]);
+    let numbers: Vec<u32> = bench.files.manifest().segments.iter().map(|segment| segment.number.0).collect();
+    assert_eq!(numbers, [0, 2]);
+    let mut files = bench.files.disk.list(&bench.files.dir).unwrap();
+    files.sort();
+    assert_eq!(files, ["MANIFEST", "log-1-0.seg", "log-1-2.seg", "pool-0.seg"]);
+    bench.push(0, 6000);
+    bench.run();
+    assert!(bench.sim.contents(&bench.files.path("pool-0.seg")).is_none(), "the pool's file is used again");
+    bench.check_named_files();
+}
+
+#[test]
+fn a_spare_made_ahead_is_taken() {
+    let mut bench = bench(SyncPolicy::Always);
+    bench.spare.fill();
+    bench.spare.fill();
+    assert_eq!(bench.files.manifest().segments.len(), 2, "one spare, not two");
+    bench.push(0, 10_000);
+    bench.push(0, 10_000);
+    let calls = bench.sim.calls();
+    bench.run();
+    assert_eq!(bench.sim.calls() - calls, 4, "nothing is made on the way: two writes, two syncs");
+    assert_eq!(bench.durable(), [2, 0]);
 }
 
 #[test]
@@ -281,6 +327,7 @@ fn each_failing_step_of_a_segment_switch_is_survived() {
             bench.sim.fail_at(bench.sim.calls() + step, fault);
             for _ in 0..3 {
                 bench.run();
+                bench.check_named_files();
                 bench.now_ms += 1000;
             }
             let poisoned = bench.writer.is_poisoned();

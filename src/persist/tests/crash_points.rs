@@ -14,6 +14,9 @@ use crate::persist::{Gsn, Log, LogOptions, LogStatus, Recovered, ShardId, SyncPo
 const SHARDS: u16 = 3;
 const STEPS: u64 = 14;
 
+/// Number of writers, and when they sync.
+type Setup = (u16, SyncPolicy);
+
 /// What a run appended, and how far it was durable when it ended.
 #[derive(Default)]
 struct History {
@@ -43,10 +46,10 @@ impl History {
     }
 }
 
-fn run_options(writers: u16) -> LogOptions {
+fn run_options((writers, policy): Setup) -> LogOptions {
     LogOptions {
         writers,
-        policy: SyncPolicy::Always,
+        policy,
         segments: SegmentSizes { first_bytes: 8 << 10, max_bytes: 16 << 10 },
         close_patience_ms: 0,
         ..options(SHARDS)
@@ -71,18 +74,20 @@ fn transact(logs: &mut [Log], history: &mut History, gsn: u64, shards: &[u16]) {
     }
 }
 
-/// Waits until the writer has dealt with what was handed over: made it durable, or failed.
+/// Waits until the writer has dealt with what was handed over: made it durable (written it, if it does not sync), or failed.
 fn wait(log: &Log) {
-    while log.durable() < log.shared().appended() && log.status() == LogStatus::Ok {
+    let shared = log.shared();
+    let done = || if shared.policy() == SyncPolicy::Always { shared.durable() } else { shared.written() };
+    while done() < shared.appended() && log.status() == LogStatus::Ok {
         std::thread::yield_now();
     }
 }
 
 /// Works until done or until the disk stops. Answers what was appended and acknowledged.
-fn work(disk: &Arc<dyn Disk>, writers: u16, first_gsn: u64) -> History {
+fn work(disk: &Arc<dyn Disk>, setup: Setup, first_gsn: u64) -> History {
     let mut history = History::default();
     let Ok((data, _)) = open(disk) else { return history };
-    let Ok(mut logs) = data.start_logs(&run_options(writers)) else { return history };
+    let Ok(mut logs) = data.start_logs(&run_options(setup)) else { return history };
     for step in 0..STEPS {
         for shard in 0..SHARDS {
             if (step + u64::from(shard)) % 2 == 0 {
@@ -160,11 +165,11 @@ fn counts(keys: &BTreeMap<u16, Vec<String>>) -> BTreeMap<u16, usize> {
 }
 
 /// One crash at one call, then more work, and a crash of that.
-fn crash_twice(writers: u16, call: u64, mode: CrashMode) -> bool {
-    let what = format!("{writers} writers, crash at call {call}, {mode:?}");
+fn crash_twice(setup: Setup, call: u64, mode: CrashMode) -> bool {
+    let what = format!("{setup:?}, crash at call {call}, {mode:?}");
     let sim = SimDisk::new();
     sim.crash_at(call);
-    let first = work(&sim.mount(), writers, 1);
+    let first = work(&sim.mount(), setup, 1);
     let finished = sim.calls() < call;
     sim.crash(mode);
     let (data, recovered) = open(&sim.mount()).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -174,7 +179,7 @@ fn crash_twice(writers: u16, call: u64, mode: CrashMode) -> bool {
     drop((data, recovered));
 
     sim.crash_at(sim.calls() + call / 2);
-    let second = work(&sim.mount(), writers, next_gsn);
+    let second = work(&sim.mount(), setup, next_gsn);
     sim.crash(mode);
     let (_data, recovered) = open(&sim.mount()).unwrap_or_else(|error| panic!("{what}, again: {error}"));
     let again = recovered_keys(&recovered);
@@ -188,9 +193,9 @@ fn crash_twice(writers: u16, call: u64, mode: CrashMode) -> bool {
     finished
 }
 
-fn crash_everywhere(writers: u16, mode: impl Fn(u64) -> CrashMode) {
+fn crash_everywhere(setup: Setup, mode: impl Fn(u64) -> CrashMode) {
     let mut call = 0;
-    while !crash_twice(writers, call, mode(call)) {
+    while !crash_twice(setup, call, mode(call)) {
         call += 1;
         assert!(call < 2000, "the run does not end");
     }
@@ -199,20 +204,30 @@ fn crash_everywhere(writers: u16, mode: impl Fn(u64) -> CrashMode) {
 
 #[test]
 fn nothing_unsynced_survives_one_writer() {
-    crash_everywhere(1, |_| CrashMode::DropUnsynced);
+    crash_everywhere((1, SyncPolicy::Always), |_| CrashMode::DropUnsynced);
 }
 
 #[test]
 fn nothing_unsynced_survives_a_writer_per_shard() {
-    crash_everywhere(SHARDS, |_| CrashMode::DropUnsynced);
+    crash_everywhere((SHARDS, SyncPolicy::Always), |_| CrashMode::DropUnsynced);
 }
 
 #[test]
 fn some_of_the_unsynced_survives_one_writer() {
-    crash_everywhere(1, CrashMode::KeepRandom);
+    crash_everywhere((1, SyncPolicy::Always), CrashMode::KeepRandom);
 }
 
 #[test]
 fn some_of_the_unsynced_survives_a_writer_per_shard() {
-    crash_everywhere(SHARDS, |call| CrashMode::KeepRandom(call + 1000));
+    crash_everywhere((SHARDS, SyncPolicy::Always), |call| CrashMode::KeepRandom(call + 1000));
+}
+
+#[test]
+fn without_syncs_what_is_left_is_whole_with_one_writer() {
+    crash_everywhere((1, SyncPolicy::No), |call| CrashMode::KeepRandom(call + 2000));
+}
+
+#[test]
+fn without_syncs_what_is_left_is_whole_with_a_writer_per_shard() {
+    crash_everywhere((SHARDS, SyncPolicy::No), |call| CrashMode::KeepRandom(call + 3000));
 }

@@ -82,7 +82,9 @@ proptest! {
                 if cursor == 0 { break 'walk; }
             }
             match *changes.next().unwrap() {
+                // A keyspace that grows faster than the scan walks would never let it end.
                 Between::Grow(by) => {
+                    let by = by.min(40_000 - passing);
                     (passing..passing + by).for_each(|number| set(&mut keyspace, hasher, PASSING + number, &value, None));
                     passing += by;
                 }

@@ -59,48 +59,106 @@ struct ShardThread {
 
 type ShutdownReceiver = mpsc::UnboundedReceiver<(ShutdownRequest, Option<oneshot::Sender<String>>)>;
 
+/// A server that serves.
+pub struct Server {
+    shared: Arc<Shared>,
+    data_dir: Option<Arc<DataDir>>,
+    threads: Vec<ShardThread>,
+    shutdown: ShutdownReceiver,
+}
+
 /// Runs the server until a signal or SHUTDOWN ends it.
 ///
 /// # Errors
 /// It cannot start (nothing was changed on disk then beyond what a recovery seals), or the last sync failed.
 pub fn run(loaded: Loaded) -> Result<(), ServerError> {
-    let mut config = loaded.config;
-    tracing_setup::init(&config)?;
-    limits::raise_open_files(&mut config);
-    if config.shards == 0 {
-        config.shards = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(1024) as u16);
-    }
-    let started = clock::now();
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let data_dir = if config.appendonly { Some(Arc::new(DataDir::open(Arc::clone(&disk), &config.dir)?)) } else { None };
-    let hash_seed = data_dir.as_ref().map_or_else(random_u64, |data_dir| data_dir.manifest().hash_seed);
+    tracing_setup::init(&loaded.config)?;
+    Server::start(loaded, &(Arc::new(RealDisk) as Arc<dyn Disk>))?.serve()
+}
 
-    let shared = Shared::new(config.shards, config.clone(), run_id());
-    shared.set_config_file(loaded.config_file);
-    shared.loading.active.store(true, Ordering::Release);
-    let (sender, shutdown) = mpsc::unbounded_channel();
-    let _ = shared.shutdown.set(sender); // the first and only one
-    let threads = start_shards(&shared, &config, KeyHasher::new(hash_seed))?;
+impl Server {
+    /// Recovers from `disk` and begins to serve.
+    pub fn start(loaded: Loaded, disk: &Arc<dyn Disk>) -> Result<Server, ServerError> {
+        let mut config = loaded.config;
+        limits::raise_open_files(&mut config);
+        if config.shards == 0 {
+            config.shards = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(1024) as u16);
+        }
+        let started = clock::now();
+        let data_dir = match config.appendonly {
+            true => Some(Arc::new(DataDir::open(Arc::clone(disk), &config.dir)?)),
+            false => None,
+        };
+        let hash_seed =
+            data_dir.as_ref().map_or_else(persist::random_u64, |data_dir| data_dir.manifest().hash_seed);
+        let shared = Shared::new(config.shards, config.clone(), run_id());
+        shared.set_config_file(loaded.config_file);
+        shared.loading.active.store(true, Ordering::Release);
+        let (sender, shutdown) = mpsc::unbounded_channel();
+        let _ = shared.shutdown.set(sender); // the first and only one
+        let threads = start_shards(&shared, &config, KeyHasher::new(hash_seed))?;
+        announce(&config);
+        let server = Server { shared, data_dir, threads, shutdown };
+        match &server.data_dir {
+            Some(data_dir) => recover(data_dir, &server.shared, &config, disk)?,
+            None => tracing::warn!("appendonly is off: data lives in memory alone"),
+        }
+        server.shared.loading.active.store(false, Ordering::Release);
+        tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
+        Ok(server)
+    }
+
+    /// Serves until a signal, SHUTDOWN or [`Server::stopper`] ends it.
+    pub fn serve(mut self) -> Result<(), ServerError> {
+        while let Some((request, answer)) = self.shutdown.blocking_recv() {
+            let Some(objection) = objection(&self.shared, self.data_dir.as_deref(), request) else { break };
+            tracing::error!("the server stays: {objection}");
+            if let Some(answer) = answer {
+                let _ = answer.send("ERR Errors trying to SHUTDOWN. Check logs.".to_owned()); // the client may be gone
+            }
+        }
+        self.end()
+    }
+
+    /// Ends the server from another thread, as SHUTDOWN does.
+    pub fn stopper(&self) -> impl FnOnce(ShutdownRequest) + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        move |request| {
+            if let Some(shutdown) = shared.shutdown.get() {
+                let _ = shutdown.send((request, None)); // nobody listens: the server is ending
+            }
+        }
+    }
+
+    fn end(self) -> Result<(), ServerError> {
+        self.shared.shutting_down.store(true, Ordering::Release);
+        drain(&self.shared);
+        drop(take_logs(&self.shared)); // which hands over what they gathered
+        let result = self.data_dir.map_or(Ok(()), |data_dir| data_dir.close().map_err(ServerError::Close));
+        for thread in self.threads {
+            let _ = thread.stop.send(()); // it may have ended by itself
+            if let Ok(Err(error)) = thread.thread.join() {
+                tracing::error!(%error, "a shard did not run");
+            }
+        }
+        match &result {
+            Ok(()) => tracing::info!("the server has ended"),
+            Err(error) => tracing::error!(%error, "the server ends"),
+        }
+        result
+    }
+}
+
+fn announce(config: &Config) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        address = %addresses(&config).map(|address| address.to_string()).collect::<Vec<_>>().join(" "),
+        address = %addresses(config).map(|address| address.to_string()).collect::<Vec<_>>().join(" "),
         dir = %config.dir.display(),
         appendfsync = if config.appendonly { config.appendfsync.word() } else { "none: appendonly is off" },
         shards = config.shards,
         pid = std::process::id(),
         "Everfast starts"
     );
-
-    match &data_dir {
-        Some(data_dir) => {
-            recover(data_dir, &shared, &config, &disk)?;
-            let _ = shared.data_dir.set(Arc::clone(data_dir)); // the only one
-        }
-        None => tracing::warn!("appendonly is off: data lives in memory alone"),
-    }
-    shared.loading.active.store(false, Ordering::Release);
-    tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
-    serve(&shared, data_dir.as_deref(), threads, shutdown)
 }
 
 fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> + '_ {
@@ -118,7 +176,7 @@ fn start_shards(shared: &Arc<Shared>, config: &Config, hasher: KeyHasher) -> Res
         let (stop, stopped) = oneshot::channel();
         let (shared, config) = (Arc::clone(shared), Arc::clone(&config));
         let make = move || {
-            let mut engine = Engine::new(id, config.databases as u16, hasher, random_u64());
+            let mut engine = Engine::new(id, config.databases as u16, hasher, persist::random_u64());
             engine.stats.calls_by_command = vec![0; command::table().len()];
             engine.stats.errors_by_command = vec![0; command::table().len()];
             Shard::new(engine, config, shared)
@@ -202,7 +260,7 @@ async fn watch_signals(shared: Arc<Shared>) {
 
 /// Brings back what the data directory holds, and opens the new logs.
 fn recover(
-    data_dir: &DataDir,
+    data_dir: &Arc<DataDir>,
     shared: &Arc<Shared>,
     config: &Config,
     disk: &Arc<dyn Disk>,
@@ -238,6 +296,7 @@ fn recover(
     };
     let logs = data_dir.start_logs(&options)?;
     shared.sequencer.start(next_gsn, true);
+    let _ = shared.data_dir.set(Arc::clone(data_dir)); // the only one
     hand_out_logs(shared, logs, config.appendfsync == AppendFsync::Always);
     Ok(())
 }
@@ -291,40 +350,6 @@ fn hand_out_logs(shared: &Shared, logs: Vec<Log>, gated: bool) {
     }
     drop(done);
     let _ = all_done.recv(); // returns when every shard has dropped its sender
-}
-
-/// Waits for the end, and ends.
-fn serve(
-    shared: &Arc<Shared>,
-    data_dir: Option<&DataDir>,
-    threads: Vec<ShardThread>,
-    mut shutdown: ShutdownReceiver,
-) -> Result<(), ServerError> {
-    while let Some((request, answer)) = shutdown.blocking_recv() {
-        if let Some(objection) = objection(shared, data_dir, request) {
-            tracing::error!("the server stays: {objection}");
-            if let Some(answer) = answer {
-                let _ = answer.send("ERR Errors trying to SHUTDOWN. Check logs.".to_owned()); // the client may be gone
-            }
-            continue;
-        }
-        break;
-    }
-    shared.shutting_down.store(true, Ordering::Release);
-    drain(shared);
-    drop(take_logs(shared)); // which hands over what they gathered
-    let result = data_dir.map_or(Ok(()), |data_dir| data_dir.close().map_err(ServerError::Close));
-    for thread in threads {
-        let _ = thread.stop.send(()); // it may have ended by itself
-        if let Ok(Err(error)) = thread.thread.join() {
-            tracing::error!(%error, "a shard did not run");
-        }
-    }
-    match &result {
-        Ok(()) => tracing::info!("the server has ended"),
-        Err(error) => tracing::error!(%error, "the server ends"),
-    }
-    result
 }
 
 /// Why the server should rather not end.
@@ -388,10 +413,6 @@ fn call_all<T: Send + 'static>(shared: &Shared, call: impl Fn(&Shard) -> T + Clo
     receivers.into_iter().filter_map(|receiver| receiver.recv().ok()).collect()
 }
 
-fn random_u64() -> u64 {
-    persist::random_u64()
-}
-
 fn run_id() -> String {
-    (0..3).map(|_| format!("{:016x}", random_u64())).collect::<String>()[..40].to_owned()
+    (0..3).map(|_| format!("{:016x}", persist::random_u64())).collect::<String>()[..40].to_owned()
 }

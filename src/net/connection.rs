@@ -90,6 +90,9 @@ impl Connection {
         self.remember_waker(context);
         loop {
             self.dispatcher.collect();
+            if self.client.closing.get() {
+                self.pause = Pause::Closing;
+            }
             if self.client.killed.get() || self.flush(context).is_err() || self.is_over_limits() {
                 return Poll::Ready(());
             }

@@ -6,6 +6,8 @@
 //!    last write of the keys that it read which may not be durable yet.
 //! 3. While a log is replayed nothing is logged and nothing expires.
 
+use std::collections::BTreeMap;
+
 use formats::log::{Gsn, Position, ShardId};
 use formats::resp::{Protocol, Reply, Request};
 
@@ -29,6 +31,23 @@ pub struct EngineStats {
     /// Calls and errors by command, indexed as the command table.
     pub calls_by_command: Vec<u64>,
     pub errors_by_command: Vec<u64>,
+    /// Errors by their code, the first word of the reply.
+    pub errors_by_code: BTreeMap<String, u64>,
+}
+
+/// Codes that are told apart; a client cannot make up any, so this is never reached.
+const MAX_ERROR_CODES: usize = 128;
+
+impl EngineStats {
+    /// Counts an error that a client is told.
+    pub fn count_error(&mut self, text: &str) {
+        let code = text.split(' ').next().unwrap_or(text);
+        if let Some(count) = self.errors_by_code.get_mut(code) {
+            *count += 1;
+        } else if self.errors_by_code.len() < MAX_ERROR_CODES {
+            self.errors_by_code.insert(code.to_owned(), 1);
+        }
+    }
 }
 
 /// What became of a batch.
@@ -84,6 +103,9 @@ impl Engine {
 
     /// Replies wait until the log is durable (`always`), or not.
     pub fn set_gated(&mut self, gated: bool) {
+        if gated && !self.gated {
+            self.flushed = self.appended(); // which keys were written lately is not known: reads wait for all of them
+        }
         self.gated = gated;
         self.flushed = self.appended(); // what was written ungated is not in `recent`
     }
@@ -143,6 +165,7 @@ impl Engine {
         if let Err(error) = result {
             context.reply.truncate(start);
             context.reply.error(&error.0);
+            context.engine.stats.count_error(&error.0);
         }
         self.count(call.command, failed);
         if let Some(log) = &mut self.log {

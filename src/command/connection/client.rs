@@ -20,7 +20,11 @@ pub fn id(session: &mut Session<'_>) -> Result {
 /// CLIENT GETNAME
 pub fn get_name(session: &mut Session<'_>) -> Result {
     let name = session.client.name.borrow();
-    if name.is_empty() { session.reply.null() } else { session.reply.bulk(&name) }
+    if name.is_empty() {
+        session.reply.null()
+    } else {
+        session.reply.bulk(&name)
+    }
     Ok(())
 }
 

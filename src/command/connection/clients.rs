@@ -32,14 +32,21 @@ impl Filter {
             && self.address.as_ref().is_none_or(|address| client.address.to_string() == *address)
             && self.local_address.as_ref().is_none_or(|address| client.local_address.to_string() == *address)
             && self.normal != Some(false)
-            && self.min_age_seconds.is_none_or(|age| now_ms.saturating_sub(client.created_unix_ms) / 1000 >= age)
+            && self
+                .min_age_seconds
+                .is_none_or(|age| now_ms.saturating_sub(client.created_unix_ms) / 1000 >= age)
             && self.but != Some(client.id)
     }
 
     fn clients(&self, shard: &Shard) -> Vec<Rc<Client>> {
         let now_ms = clock::unix_ms();
         let clients = shard.clients.borrow();
-        clients.iter().map(|(_, client)| client).filter(|client| self.matches(client, now_ms)).cloned().collect()
+        clients
+            .iter()
+            .map(|(_, client)| client)
+            .filter(|client| self.matches(client, now_ms))
+            .cloned()
+            .collect()
     }
 }
 
@@ -61,7 +68,11 @@ pub fn list(invocation: Invocation) -> TaskFuture {
         };
         let lines_of = move |shard: &Shard| {
             let now_ms = clock::unix_ms();
-            filter.clients(shard).iter().map(|client| (client.id, describe(client, now_ms))).collect::<Vec<_>>()
+            filter
+                .clients(shard)
+                .iter()
+                .map(|client| (client.id, describe(client, now_ms)))
+                .collect::<Vec<_>>()
         };
         let mut lines = invocation.shard.shared.call_all(lines_of).await.concat();
         lines.sort_unstable_by_key(|(id, _)| *id);

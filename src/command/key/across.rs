@@ -8,8 +8,8 @@ use std::rc::Rc;
 use formats::log::ShardId;
 use formats::resp::{Protocol, Reply, parse_i64};
 
-use super::transfer::{CopyOptions, NO_SUCH_KEY};
 use super::basic;
+use super::transfer::{CopyOptions, NO_SUCH_KEY};
 use crate::command::{Invocation, TwoStepPlan, index_of, string};
 use crate::shard::Shard;
 use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef, Record};
@@ -26,10 +26,18 @@ struct Place {
 }
 
 /// Adds a call on the key `args[1]`, or on every second argument from there (`step` 2), all on one shard.
-fn add(parts: &mut Parts, shard: &Shard, call: &Call, args: &[&[u8]], step: usize, record: Option<Record>) -> Place {
+fn add(
+    parts: &mut Parts,
+    shard: &Shard,
+    call: &Call,
+    args: &[&[u8]],
+    step: usize,
+    record: Option<Record>,
+) -> Place {
     let hasher = shard.engine.borrow().hasher;
     let target = hasher.shard(args[1], hasher.hash(args[1]), shard.shared.shards());
-    let keys = (1..args.len()).step_by(step).map(|arg| KeyRef { arg: arg as u32, hash: hasher.hash(args[arg]) });
+    let keys =
+        (1..args.len()).step_by(step).map(|arg| KeyRef { arg: arg as u32, hash: hasher.hash(args[arg]) });
     let (part, batch) = parts.batch(shard, ShardId(target), Protocol::Resp2);
     batch.push(call, args.iter().copied(), keys).record = record;
     Place { part, call: batch.calls.len() - 1 }
@@ -121,7 +129,8 @@ fn transfer_plan(shard: &Shard, invocation: &Invocation, options: CopyOptions, k
     let shard_of_client = Rc::clone(&invocation.shard);
     let mut read = Parts::default();
     let source = add(&mut read, shard, &reading(detach, db), &[&args[0], &args[1]], 1, None);
-    let exists = add(&mut read, shard, &reading(basic::exists_uncounted, options.db), &[&args[0], &args[2]], 1, None);
+    let exists =
+        add(&mut read, shard, &reading(basic::exists_uncounted, options.db), &[&args[0], &args[2]], 1, None);
     let decide = move |read: &mut Parts| {
         let Some(record) = read.part(source.part).calls[source.call].record.take() else {
             return Decision::Release(kind.without_source(protocol));

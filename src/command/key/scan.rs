@@ -101,7 +101,8 @@ fn parse_cursor(text: &[u8]) -> Result<u64> {
     if !digits.iter().all(u8::is_ascii_digit) {
         return Err(invalid());
     }
-    let number: u64 = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).ok_or_else(invalid)?;
+    let number: u64 =
+        std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).ok_or_else(invalid)?;
     Ok(if negative { number.wrapping_neg() } else { number })
 }
 

@@ -42,7 +42,12 @@ pub struct CopyOptions {
 
 impl CopyOptions {
     /// `db` is the selected database; `same_key`: both names are one.
-    pub fn parse(args: formats::resp::Request<'_>, db: u16, databases: u16, same_key: bool) -> Result<CopyOptions> {
+    pub fn parse(
+        args: formats::resp::Request<'_>,
+        db: u16,
+        databases: u16,
+        same_key: bool,
+    ) -> Result<CopyOptions> {
         let mut options = CopyOptions { db, replace: false };
         let mut index = 0;
         while let Some(word) = args.get(index) {

@@ -262,7 +262,9 @@ mod tests {
         for line in ["", "nx", "NX get", "xx XX", "ex 1", "EX 1 ex 2", "keepttl keepttl", "px x nx get"] {
             assert!(is_valid(line, Asker::Set), "{line}");
         }
-        for line in ["nx xx", "xx nx", "ex", "ex 1 px 1", "keepttl ex 1", "ex 1 keepttl", "persist", "foo", "get ex"] {
+        for line in
+            ["nx xx", "xx nx", "ex", "ex 1 px 1", "keepttl ex 1", "ex 1 keepttl", "persist", "foo", "get ex"]
+        {
             assert!(!is_valid(line, Asker::Set), "{line}");
         }
     }

@@ -19,7 +19,12 @@ const SUM: Across = Across::Split { group: 1, merge: Merge::Sum };
 const SUM_TIPS: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
 
 /// `command` with what all rows here share.
-const fn generic(command: Command, since: &'static str, complexity: &'static str, summary: &'static str) -> Command {
+const fn generic(
+    command: Command,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+) -> Command {
     command.docs("generic", since, complexity, summary).acl(&["keyspace"])
 }
 

@@ -16,7 +16,12 @@ const OVERWRITE: &[&[&str]] = &[&["OW", "update"]];
 const INSERT: &[&[&str]] = &[&["OW", "insert"]];
 
 /// `command` with what all rows here share.
-const fn string(command: Command, since: &'static str, complexity: &'static str, summary: &'static str) -> Command {
+const fn string(
+    command: Command,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+) -> Command {
     command.docs("string", since, complexity, summary).acl(&["string"])
 }
 
@@ -24,7 +29,13 @@ const ON_KEY: Across = Across::Never;
 
 pub(super) static ROWS: &[Command] = &[
     string(
-        row("append", 3, &[WRITE, DENYOOM, FAST], one(&[&["RW", "insert"]]), Run::Keys(value::append, ON_KEY)),
+        row(
+            "append",
+            3,
+            &[WRITE, DENYOOM, FAST],
+            one(&[&["RW", "insert"]]),
+            Run::Keys(value::append, ON_KEY),
+        ),
         "2.0.0",
         "O(1) on average, O(N) with the length of the string when it is copied.",
         "Adds bytes at the end of a string; a missing key counts as empty.",
@@ -48,7 +59,13 @@ pub(super) static ROWS: &[Command] = &[
         "Answers the string at a key.",
     ),
     string(
-        row("getdel", 2, &[WRITE, FAST], one(&[&["RW", "access", "delete"]]), Run::Keys(value::get_del, ON_KEY)),
+        row(
+            "getdel",
+            2,
+            &[WRITE, FAST],
+            one(&[&["RW", "access", "delete"]]),
+            Run::Keys(value::get_del, ON_KEY),
+        ),
         "6.2.0",
         "O(1)",
         "Answers the string at a key and deletes the key.",

@@ -119,6 +119,11 @@ impl LogShared {
         self.policy.get()
     }
 
+    /// Changes the policy, of all logs of the data directory.
+    pub fn set_policy(&self, policy: super::SyncPolicy) {
+        self.policy.set(policy);
+    }
+
     /// Figures of the writer that serves this shard (and maybe others).
     pub fn metrics(&self) -> &Arc<LogMetrics> {
         &self.metrics

@@ -1,0 +1,119 @@
+//! CONFIG GET, SET, REWRITE, RESETSTAT, HELP.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::command::args::wrong_arity;
+use crate::command::{Invocation, Session, TaskFuture, help};
+use crate::config::{AppendFsync, Config};
+use crate::persist::log::SyncPolicy;
+use crate::shard::Shard;
+use crate::shard::context::CommandError;
+use crate::shard::engine::EngineStats;
+
+/// CONFIG GET pattern [pattern ...]
+pub fn get(session: &mut Session<'_>) -> Result<(), CommandError> {
+    let patterns: Vec<&[u8]> = session.request.skip(2).iter().collect();
+    let pairs = session.shard.config.borrow().get(&patterns);
+    session.reply.map(pairs.len());
+    for (name, value) in pairs {
+        session.reply.bulk(&name);
+        session.reply.bulk(&value);
+    }
+    Ok(())
+}
+
+/// CONFIG SET name value [name value ...]
+pub fn set(invocation: Invocation) -> TaskFuture {
+    Box::pin(async move {
+        let args = invocation.request().skip(2);
+        if args.len() % 2 != 0 {
+            return invocation.error(&wrong_arity("config|set").0);
+        }
+        let pairs: Vec<(&[u8], &[u8])> =
+            (0..args.len() / 2).map(|pair| (args.arg(pair * 2), args.arg(pair * 2 + 1))).collect();
+        let config = {
+            let mut config = invocation.shard.shared.config();
+            match config.set(&pairs) {
+                Ok(_) => Arc::new(config.clone()),
+                Err(error) => return invocation.error(&error.to_string()),
+            }
+        };
+        let applied = move |shard: &Shard| apply(shard, Arc::clone(&config));
+        invocation.shard.shared.call_all(applied).await;
+        invocation.reply(|reply| reply.ok())
+    })
+}
+
+/// Puts settings into effect on one shard.
+pub fn apply(shard: &Shard, config: Arc<Config>) {
+    let mut engine = shard.engine.borrow_mut();
+    engine.max_string_bytes = config.proto_max_bulk_len_bytes;
+    if let Some(log) = &engine.log {
+        let policy = match config.appendfsync {
+            AppendFsync::Always => SyncPolicy::Always,
+            AppendFsync::Everysec => SyncPolicy::EverySecond,
+            AppendFsync::No => SyncPolicy::No,
+        };
+        log.shared().set_policy(policy);
+        engine.set_gated(policy == SyncPolicy::Always);
+    }
+    drop(engine);
+    *shard.config.borrow_mut() = config;
+}
+
+/// CONFIG REWRITE
+pub fn rewrite(invocation: Invocation) -> TaskFuture {
+    Box::pin(async move {
+        let shared = Arc::clone(&invocation.shard.shared);
+        // File work stays off the shard's thread.
+        let rewritten = tokio::task::spawn_blocking(move || {
+            let config = shared.config().clone();
+            config.rewrite(shared.config_file()).map_err(|error| error.to_string())
+        });
+        match rewritten.await {
+            Ok(Ok(())) => invocation.reply(|reply| reply.ok()),
+            Ok(Err(error)) => invocation.error(&error),
+            Err(_) => invocation.error("ERR Rewriting config file: the task ended early"),
+        }
+    })
+}
+
+/// CONFIG RESETSTAT
+pub fn reset_stat(invocation: Invocation) -> TaskFuture {
+    Box::pin(async move {
+        let shared = &invocation.shard.shared;
+        for counter in [
+            &shared.counters.accepted,
+            &shared.counters.rejected,
+            &shared.counters.net_input_bytes,
+            &shared.counters.net_output_bytes,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        let reset = |shard: &Shard| {
+            let stats = &mut shard.engine.borrow_mut().stats;
+            let commands = stats.calls_by_command.len();
+            *stats = EngineStats {
+                calls_by_command: vec![0; commands],
+                errors_by_command: vec![0; commands],
+                ..EngineStats::default()
+            };
+        };
+        shared.call_all(reset).await;
+        invocation.reply(|reply| reply.ok())
+    })
+}
+
+/// CONFIG HELP
+pub fn help(session: &mut Session<'_>) -> Result<(), CommandError> {
+    help::write(&mut session.reply, "CONFIG", HELP);
+    Ok(())
+}
+
+const HELP: help::Lines = &[
+    ("GET <pattern> [<pattern> ...]", &["Answers the settings whose names match, and their values."]),
+    ("SET <name> <value> [<name> <value> ...]", &["Changes settings, all or none."]),
+    ("RESETSTAT", &["Starts the counters of INFO anew."]),
+    ("REWRITE", &["Writes the settings into the file that the server was started with."]),
+];

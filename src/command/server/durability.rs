@@ -1,0 +1,117 @@
+//! WAITAOF: when is what was written on stable storage?
+
+use std::time::Duration;
+
+use crate::command::args::integer;
+use crate::command::{Invocation, TaskFuture};
+use crate::shard::Shard;
+use crate::shard::context::CommandError;
+
+/// WAITAOF numlocal numreplicas timeout-ms: answers how many logs here (0 or 1) and on replicas (there are none yet) have
+/// everything on stable storage that was appended before.
+///
+/// What the connection wrote may be on every shard, so all of them must be through. With a timeout of 0 it waits for as long
+/// as it takes.
+pub fn wait_aof(invocation: Invocation) -> TaskFuture {
+    Box::pin(async move {
+        match wait(&invocation).await {
+            Ok((local, replicas)) => invocation.reply(|reply| {
+                reply.array(2);
+                reply.integer(local);
+                reply.integer(replicas);
+            }),
+            Err(error) => invocation.error(&error.0),
+        }
+    })
+}
+
+/// The arguments, in their order.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    local: bool,
+    replicas: u64,
+    /// Nothing: for ever.
+    timeout: Option<Duration>,
+}
+
+impl Wanted {
+    fn parse(local: &[u8], replicas: &[u8], timeout: &[u8]) -> Result<Wanted, CommandError> {
+        const OUT_OF_RANGE: &str = "ERR value is out of range, must be between 0 and 1";
+        const NOT_POSITIVE: &str = "ERR value is out of range, must be positive";
+        let in_range = |arg, otherwise: &'static str, limit| match integer(arg)? {
+            number if (0..=limit).contains(&number) => Ok(number.unsigned_abs()),
+            _ => Err(CommandError::from(otherwise)),
+        };
+        let local = in_range(local, OUT_OF_RANGE, 1)? == 1;
+        let replicas = in_range(replicas, NOT_POSITIVE, i64::MAX)?;
+        let millis = match integer(timeout) {
+            Ok(millis @ 0..) => millis.unsigned_abs(),
+            Ok(_) => return Err("ERR timeout is negative".into()),
+            Err(_) => return Err("ERR timeout is not an integer or out of range".into()),
+        };
+        Ok(Wanted { local, replicas, timeout: (millis > 0).then(|| Duration::from_millis(millis)) })
+    }
+}
+
+async fn wait(invocation: &Invocation) -> Result<(i64, i64), CommandError> {
+    let request = invocation.request();
+    let wanted = Wanted::parse(request.arg(1), request.arg(2), request.arg(3))?;
+    let shared = &invocation.shard.shared;
+    let has_log = shared.logs.iter().all(|log| log.get().is_some());
+    if wanted.local && !has_log {
+        return Err("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.".into());
+    }
+    let durable = async {
+        for wait in shared.call_all(Shard::when_durable).await.into_iter().flatten() {
+            let _ = wait.await; // a shard that has ended has synced
+        }
+    };
+    // Replicas that do not exist never answer: then only the timeout ends the wait.
+    let enough = async {
+        if wanted.replicas > 0 {
+            durable.await;
+            std::future::pending::<()>().await;
+        } else if wanted.local {
+            durable.await;
+        }
+    };
+    let in_time = match wanted.timeout {
+        Some(timeout) => tokio::time::timeout(timeout, enough).await.is_ok(),
+        None => {
+            enough.await;
+            true
+        }
+    };
+    let local =
+        in_time && wanted.local || has_log && shared.call_all(is_durable).await.into_iter().all(|is| is);
+    Ok((i64::from(local), 0))
+}
+
+/// Whether the shard's log has nothing that is not durable.
+fn is_durable(shard: &Shard) -> bool {
+    shard.engine.borrow().log.as_ref().is_some_and(|log| log.is_idle())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_have_their_ranges() {
+        let parse = |local: &str, replicas: &str, timeout: &str| {
+            Wanted::parse(local.as_bytes(), replicas.as_bytes(), timeout.as_bytes()).map_err(|error| error.0)
+        };
+        let timeout = Some(Duration::from_millis(5));
+        assert_eq!(parse("1", "0", "5"), Ok(Wanted { local: true, replicas: 0, timeout }));
+        assert_eq!(parse("0", "2", "0"), Ok(Wanted { local: false, replicas: 2, timeout: None }));
+        for (local, replicas, timeout, error) in [
+            ("2", "0", "0", "ERR value is out of range, must be between 0 and 1"),
+            ("x", "0", "0", "ERR value is not an integer or out of range"),
+            ("1", "-1", "0", "ERR value is out of range, must be positive"),
+            ("1", "0", "-1", "ERR timeout is negative"),
+            ("1", "0", "x", "ERR timeout is not an integer or out of range"),
+        ] {
+            assert_eq!(parse(local, replicas, timeout), Err(error.into()));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What INFO tells, collected from all shards.
+
+use std::sync::Arc;
+
+use crate::clock;
+use crate::command::Invocation;
+use crate::config::Config;
+use crate::shard::Shard;
+use crate::shard::engine::EngineStats;
+use crate::shard::shared::Shared;
+
+/// One database, on one shard or on all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DatabaseFigures {
+    pub keys: usize,
+    pub keys_with_expiry: usize,
+}
+
+/// What one shard tells.
+#[derive(Clone)]
+pub struct ShardFigures {
+    pub stats: EngineStats,
+    pub databases: Vec<DatabaseFigures>,
+    pub keyspace_bytes: usize,
+    pub clients: usize,
+    /// The longest buffers of a client, in bytes.
+    pub max_input_bytes: usize,
+    pub max_output_bytes: usize,
+    /// Effects in the log, whether handed to the writer or not.
+    pub appended: u64,
+    pub queue_bytes: usize,
+    pub held_replies: usize,
+}
+
+impl ShardFigures {
+    fn of(shard: &Shard) -> ShardFigures {
+        let engine = shard.engine.borrow();
+        let clients = shard.clients.borrow();
+        let longest = |bytes: fn(&crate::shard::client::Client) -> usize| {
+            clients.iter().map(|(_, client)| bytes(client)).max().unwrap_or(0)
+        };
+        ShardFigures {
+            stats: engine.stats.clone(),
+            databases: engine
+                .dbs
+                .iter()
+                .map(|db| DatabaseFigures { keys: db.len(), keys_with_expiry: db.expires_len() })
+                .collect(),
+            keyspace_bytes: engine.dbs.iter().filter(|db| !db.is_empty()).map(|db| db.memory_bytes()).sum(),
+            clients: clients.len(),
+            max_input_bytes: longest(|client| client.query_buffer_bytes.get()),
+            max_output_bytes: longest(|client| client.output_bytes.get()),
+            appended: engine.appended().0,
+            queue_bytes: engine.log.as_ref().map_or(0, |log| log.queue_bytes()),
+            held_replies: shard.held_replies(),
+        }
+    }
+}
+
+/// See the module.
+pub struct Figures {
+    pub shared: Arc<Shared>,
+    pub config: Config,
+    pub now_ms: u64,
+    pub shards: Vec<ShardFigures>,
+}
+
+impl Figures {
+    pub async fn collect(invocation: &Invocation) -> Figures {
+        let shared = Arc::clone(&invocation.shard.shared);
+        let shards = shared.call_all(ShardFigures::of).await;
+        let config = shared.config().clone();
+        Figures { shared, config, now_ms: clock::unix_ms(), shards }
+    }
+
+    /// A figure added up over all shards.
+    pub fn sum(&self, figure: impl Fn(&ShardFigures) -> u64) -> u64 {
+        self.shards.iter().map(figure).sum()
+    }
+
+    /// A figure of the shard where it is largest.
+    pub fn max(&self, figure: impl Fn(&ShardFigures) -> usize) -> usize {
+        self.shards.iter().map(figure).max().unwrap_or(0)
+    }
+
+    /// Database `index`, over all shards.
+    pub fn database(&self, index: usize) -> DatabaseFigures {
+        let mut total = DatabaseFigures::default();
+        for database in self.shards.iter().filter_map(|shard| shard.databases.get(index)) {
+            total.keys += database.keys;
+            total.keys_with_expiry += database.keys_with_expiry;
+        }
+        total
+    }
+}

@@ -1,0 +1,296 @@
+//! The sections of INFO.
+
+use std::sync::atomic::Ordering;
+
+use super::figures::Figures;
+use super::{Text, system};
+use crate::clock;
+use crate::command::connection::REDIS_VERSION;
+use crate::command::table;
+use crate::persist::log::{LogShared, LogStatus};
+
+pub fn server(text: &mut Text, figures: &Figures) {
+    let shared = &figures.shared;
+    let uptime = clock::now().duration_since(shared.started).as_secs();
+    text.field("redis_version", REDIS_VERSION); // whose commands these are
+    text.field("redis_mode", "standalone");
+    text.field("server_name", "everfast");
+    text.field("everfast_version", env!("CARGO_PKG_VERSION"));
+    text.field("os", system::os());
+    text.field("arch_bits", usize::BITS);
+    text.field("multiplexing_api", "epoll");
+    text.field("process_id", std::process::id());
+    text.field("run_id", &shared.run_id);
+    text.field("tcp_port", figures.config.port);
+    text.field("server_time_usec", clock::since_epoch().as_micros());
+    text.field("uptime_in_seconds", uptime);
+    text.field("uptime_in_days", uptime / 86_400);
+    text.field("hz", figures.config.hz);
+    text.field("configured_hz", figures.config.hz);
+    text.field("shards", shared.shards());
+    if let Ok(executable) = std::env::current_exe() {
+        text.field("executable", executable.display());
+    }
+    text.field("config_file", shared.config_file().map_or(String::new(), |path| path.display().to_string()));
+}
+
+pub fn clients(text: &mut Text, figures: &Figures) {
+    text.field("connected_clients", figures.sum(|shard| shard.clients as u64));
+    text.field("maxclients", figures.config.maxclients);
+    text.field("client_recent_max_input_buffer", figures.max(|shard| shard.max_input_bytes));
+    text.field("client_recent_max_output_buffer", figures.max(|shard| shard.max_output_bytes));
+    text.field("blocked_clients", 0);
+    for (index, shard) in figures.shards.iter().enumerate() {
+        text.field(&format!("shard{index}_clients"), shard.clients);
+    }
+}
+
+pub fn memory(text: &mut Text, figures: &Figures) {
+    let resident = system::resident_bytes();
+    if let Some(memory) = system::allocated() {
+        text.field("used_memory", memory.allocated);
+        text.field("used_memory_human", human(memory.allocated));
+        text.field("allocator_allocated", memory.allocated);
+        text.field("allocator_active", memory.active);
+        text.field("allocator_resident", memory.resident);
+        text.field("allocator_frag_ratio", ratio(memory.active, memory.allocated));
+        text.field("allocator_rss_ratio", ratio(memory.resident, memory.active));
+        if let Some(resident) = resident {
+            text.field("mem_fragmentation_ratio", ratio(resident, memory.allocated));
+        }
+    }
+    if let Some(resident) = resident {
+        text.field("used_memory_rss", resident);
+        text.field("used_memory_rss_human", human(resident));
+    }
+    let dataset = figures.sum(|shard| shard.keyspace_bytes as u64) as usize;
+    text.field("used_memory_dataset", dataset);
+    if let Some(total) = system::total_bytes() {
+        text.field("total_system_memory", total);
+        text.field("total_system_memory_human", human(total));
+    }
+    text.field("maxmemory", figures.config.maxmemory_bytes);
+    text.field("maxmemory_human", human(figures.config.maxmemory_bytes as usize));
+    text.field("maxmemory_policy", "noeviction");
+    text.field("mem_aof_buffer", figures.sum(|shard| shard.queue_bytes as u64));
+    text.field("mem_allocator", "jemalloc");
+}
+
+/// As Redis writes a size for people: `1.50K`.
+fn human(bytes: usize) -> String {
+    const UNITS: [&str; 4] = ["K", "M", "G", "T"];
+    let mut size = bytes as f64;
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut unit = "B";
+    for larger in UNITS {
+        if size < 1024.0 {
+            break;
+        }
+        (size, unit) = (size / 1024.0, larger);
+    }
+    format!("{size:.2}{unit}")
+}
+
+fn ratio(whole: usize, part: usize) -> String {
+    format!("{:.2}", whole as f64 / part.max(1) as f64)
+}
+
+pub fn persistence(text: &mut Text, figures: &Figures) {
+    let shared = &figures.shared;
+    let loading = &shared.loading;
+    let is_loading = shared.is_loading();
+    text.field("loading", u8::from(is_loading));
+    text.field("async_loading", 0);
+    if is_loading {
+        loading_progress(text, figures);
+    }
+    text.field("aof_enabled", u8::from(shared.logs.iter().any(|log| log.get().is_some())));
+    text.field("aof_rewrite_in_progress", 0);
+    text.field("aof_last_write_status", if refusing(figures).is_none() { "ok" } else { "err" });
+    if let Some(reason) = refusing(figures) {
+        text.field("aof_last_write_error", one_line(&reason));
+    }
+    text.field("aof_policy", figures.config.appendfsync.word());
+    let bytes: u64 = writers(figures).map(|log| log.metrics().bytes_written.load(Ordering::Relaxed)).sum();
+    text.field("aof_bytes_written", bytes);
+    text.field("aof_buffer_length", figures.sum(|shard| shard.queue_bytes as u64));
+    let lag = shared
+        .logs
+        .iter()
+        .zip(&figures.shards)
+        .map(|(log, shard)| log.get().map_or(0, |log| shard.appended.saturating_sub(log.durable().0)));
+    text.field("aof_effects_not_durable", lag.sum::<u64>());
+    if let Some(report) = shared.recovery_report.get() {
+        text.field("recovery_report", one_line(report));
+        text.field("recovery_bytes", loading.loaded_bytes.load(Ordering::Relaxed));
+    }
+}
+
+fn loading_progress(text: &mut Text, figures: &Figures) {
+    let loading = &figures.shared.loading;
+    let started_ms = loading.started_unix_ms.load(Ordering::Relaxed);
+    let (total, loaded) =
+        (loading.total_bytes.load(Ordering::Relaxed), loading.loaded_bytes.load(Ordering::Relaxed));
+    let seconds = figures.now_ms.saturating_sub(started_ms) as f64 / 1000.0;
+    let rate = loaded as f64 / seconds.max(0.001);
+    text.field("loading_start_time", started_ms / 1000);
+    text.field("loading_total_bytes", total);
+    text.field("loading_loaded_bytes", loaded);
+    text.field("loading_loaded_perc", format!("{:.2}", loaded as f64 * 100.0 / total.max(1) as f64));
+    text.field("loading_bytes_per_second", rate as u64);
+    text.field("loading_eta_seconds", (total.saturating_sub(loaded) as f64 / rate.max(1.0)) as u64);
+}
+
+/// Why a shard takes no writes, if one does not.
+fn refusing(figures: &Figures) -> Option<String> {
+    figures.shared.shard_ids().find_map(|shard| figures.shared.log_refuses(shard))
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().collect::<Vec<_>>().join("; ")
+}
+
+/// One log per writer: shards that share a writer share its figures.
+fn writers(figures: &Figures) -> impl Iterator<Item = &LogShared> {
+    let logs = &figures.shared.logs;
+    logs.iter().enumerate().filter_map(|(index, log)| {
+        let log = log.get()?;
+        let is_first =
+            logs[..index].iter().filter_map(|other| other.get()).all(|other| other.log() != log.log());
+        is_first.then_some(&**log)
+    })
+}
+
+/// Everfast's own: the log of every shard, and its writers.
+pub fn log(text: &mut Text, figures: &Figures) {
+    for (index, (log, shard)) in figures.shared.logs.iter().zip(&figures.shards).enumerate() {
+        let Some(log) = log.get() else { continue };
+        let status = match log.status() {
+            LogStatus::Ok => "ok",
+            LogStatus::Refusing(_) => "refusing",
+            LogStatus::Poisoned(_) => "poisoned",
+        };
+        let line = format!(
+            "log={},status={status},appended={},written={},durable={},queue_bytes={},queue_limit_bytes={},held_replies={}",
+            log.log().0,
+            shard.appended,
+            log.written().0,
+            log.durable().0,
+            shard.queue_bytes,
+            log.queue_limit_bytes(),
+            shard.held_replies,
+        );
+        text.field(&format!("shard{index}"), line);
+    }
+    for log in writers(figures) {
+        writer(text, log);
+    }
+}
+
+/// Latencies and sizes are upper bounds: powers of two.
+fn writer(text: &mut Text, log: &LogShared) {
+    let metrics = log.metrics();
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let name = format!("writer{}", log.log().0);
+    let line = format!(
+        "writes={},syncs={},frames={},bytes={},segments={},write_errors={}",
+        count(&metrics.writes),
+        count(&metrics.syncs),
+        count(&metrics.frames),
+        count(&metrics.bytes_written),
+        count(&metrics.segments),
+        count(&metrics.write_errors),
+    );
+    text.field(&name, line);
+    for (what, histogram) in [
+        ("sync_us", &metrics.sync_us),
+        ("write_us", &metrics.write_us),
+        ("batch_effects", &metrics.batch_effects),
+        ("batch_bytes", &metrics.batch_bytes),
+    ] {
+        let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| histogram.quantile(share));
+        text.field(&format!("{name}_{what}"), format!("p50={p50},p99={p99},p99.9={p999}"));
+    }
+}
+
+pub fn stats(text: &mut Text, figures: &Figures) {
+    let counters = &figures.shared.counters;
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    text.field("total_connections_received", count(&counters.accepted));
+    text.field("total_commands_processed", figures.sum(|shard| shard.stats.commands));
+    text.field("total_net_input_bytes", count(&counters.net_input_bytes));
+    text.field("total_net_output_bytes", count(&counters.net_output_bytes));
+    text.field("rejected_connections", count(&counters.rejected));
+    text.field("expired_keys", figures.sum(|shard| shard.stats.expired_keys));
+    text.field("evicted_keys", 0);
+    text.field("keyspace_hits", figures.sum(|shard| shard.stats.keyspace_hits));
+    text.field("keyspace_misses", figures.sum(|shard| shard.stats.keyspace_misses));
+    text.field("total_error_replies", figures.sum(|shard| shard.stats.errors_by_command.iter().sum()));
+}
+
+/// There is no replication yet: what clients ask for to know a master.
+pub fn replication(text: &mut Text, figures: &Figures) {
+    text.field("role", "master");
+    text.field("connected_slaves", 0);
+    text.field("master_failover_state", "no-failover");
+    text.field("master_replid", &figures.shared.run_id);
+    text.field("master_repl_offset", 0);
+}
+
+pub fn cpu(text: &mut Text, _: &Figures) {
+    if let Some((user, system)) = system::cpu_seconds() {
+        text.field("used_cpu_sys", format!("{system:.6}"));
+        text.field("used_cpu_user", format!("{user:.6}"));
+    }
+}
+
+pub fn command_stats(text: &mut Text, figures: &Figures) {
+    for (index, row) in table().iter().enumerate() {
+        let of = |counts: &[u64]| counts.get(index).copied().unwrap_or(0);
+        let calls = figures.sum(|shard| of(&shard.stats.calls_by_command));
+        if calls > 0 {
+            let failed = figures.sum(|shard| of(&shard.stats.errors_by_command));
+            text.field(&format!("cmdstat_{}", row.name), format!("calls={calls},failed_calls={failed}"));
+        }
+    }
+}
+
+pub fn error_stats(text: &mut Text, figures: &Figures) {
+    let mut total: std::collections::BTreeMap<&str, u64> = Default::default();
+    for (code, count) in figures.shards.iter().flat_map(|shard| &shard.stats.errors_by_code) {
+        *total.entry(code).or_default() += count;
+    }
+    for (code, count) in total {
+        text.field(&format!("errorstat_{code}"), format!("count={count}"));
+    }
+}
+
+pub fn cluster(text: &mut Text, _: &Figures) {
+    text.field("cluster_enabled", 0);
+}
+
+pub fn keyspace(text: &mut Text, figures: &Figures) {
+    for index in 0..figures.config.databases as usize {
+        let database = figures.database(index);
+        if database.keys > 0 {
+            let (keys, expires) = (database.keys, database.keys_with_expiry);
+            text.field(&format!("db{index}"), format!("keys={keys},expires={expires},avg_ttl=0"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human;
+
+    #[test]
+    fn sizes_are_written_as_redis_does() {
+        assert_eq!(human(0), "0B");
+        assert_eq!(human(1023), "1023B");
+        assert_eq!(human(1536), "1.50K");
+        assert_eq!(human(1_804_896), "1.72M");
+        assert_eq!(human(25_276_510_208), "23.54G");
+    }
+}

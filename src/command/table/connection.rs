@@ -1,0 +1,146 @@
+//! Commands about the connection.
+
+use super::{Command, Flags, Keys, Run, row};
+use crate::command::connection::{basic, client, clients, hello};
+
+const ADMIN: Flags = Flags::ADMIN;
+const NOSCRIPT: Flags = Flags::NOSCRIPT;
+const LOADING: Flags = Flags::LOADING;
+const STALE: Flags = Flags::STALE;
+const FAST: Flags = Flags::FAST;
+const NO_AUTH: Flags = Flags::NO_AUTH;
+const ALLOW_BUSY: Flags = Flags::ALLOW_BUSY;
+
+/// `command` with what all rows here share.
+const fn connection(
+    command: Command,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+) -> Command {
+    command.docs("connection", since, complexity, summary).acl(&["connection"])
+}
+
+const HANDSHAKE: &[Flags] = &[NOSCRIPT, LOADING, STALE, FAST, NO_AUTH, ALLOW_BUSY];
+const OF_ONE: &[Flags] = &[NOSCRIPT, LOADING, STALE];
+const OF_ALL: &[Flags] = &[ADMIN, NOSCRIPT, LOADING, STALE];
+
+pub(super) static ROWS: &[Command] = &[
+    connection(
+        row("auth", -2, HANDSHAKE, Keys::NONE, Run::Session(hello::auth)),
+        "1.0.0",
+        "O(1)",
+        "Tells the password.",
+    ),
+    row("client", -2, &[], Keys::NONE, Run::Container)
+        .docs("connection", "2.4.0", "Depends on the subcommand.", "Commands about connections.")
+        .subcommands(CLIENT),
+    connection(
+        row("echo", 2, &[LOADING, STALE, FAST], Keys::NONE, Run::Session(basic::echo)),
+        "1.0.0",
+        "O(1)",
+        "Answers what it is given.",
+    ),
+    connection(
+        row("hello", -1, HANDSHAKE, Keys::NONE, Run::Session(hello::hello)),
+        "6.0.0",
+        "O(1)",
+        "Opens a conversation: protocol version, password, name; tells about the server.",
+    ),
+    connection(
+        row("ping", -1, &[FAST], Keys::NONE, Run::Session(basic::ping)),
+        "1.0.0",
+        "O(1)",
+        "Answers PONG, or what it is given.",
+    )
+    .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
+    connection(
+        row("quit", -1, HANDSHAKE, Keys::NONE, Run::Session(basic::quit)),
+        "1.0.0",
+        "O(1)",
+        "Closes the connection when everything is answered.",
+    ),
+    connection(
+        row("reset", 1, HANDSHAKE, Keys::NONE, Run::Session(basic::reset)),
+        "6.2.0",
+        "O(1)",
+        "Makes the connection as one that was just opened.",
+    ),
+    connection(
+        row("select", 2, &[LOADING, STALE, FAST], Keys::NONE, Run::Session(basic::select)),
+        "1.0.0",
+        "O(1)",
+        "Chooses the database of this connection.",
+    ),
+];
+
+static CLIENT: &[Command] = &[
+    connection(
+        row("client|getname", 2, OF_ONE, Keys::NONE, Run::Session(client::get_name)),
+        "2.6.9",
+        "O(1)",
+        "Answers the name of this connection.",
+    ),
+    connection(
+        row("client|getredir", 2, OF_ONE, Keys::NONE, Run::Session(client::get_redir)),
+        "6.0.0",
+        "O(1)",
+        "Answers which connection is told of tracked keys: none.",
+    ),
+    connection(
+        row("client|help", 2, &[LOADING, STALE], Keys::NONE, Run::Session(client::help)),
+        "5.0.0",
+        "O(1)",
+        "Tells about the subcommands.",
+    ),
+    connection(
+        row("client|id", 2, OF_ONE, Keys::NONE, Run::Session(client::id)),
+        "5.0.0",
+        "O(1)",
+        "Answers the number of this connection.",
+    ),
+    connection(
+        row("client|info", 2, OF_ONE, Keys::NONE, Run::Session(client::info)),
+        "6.2.0",
+        "O(1)",
+        "Tells about this connection.",
+    )
+    .tips(&["nondeterministic_output"]),
+    connection(
+        row("client|kill", -3, OF_ALL, Keys::NONE, Run::Task(clients::kill)),
+        "2.4.0",
+        "O(N) where N is the number of connections.",
+        "Closes connections.",
+    ),
+    connection(
+        row("client|list", -2, OF_ALL, Keys::NONE, Run::Task(clients::list)),
+        "2.4.0",
+        "O(N) where N is the number of connections.",
+        "Tells about connections.",
+    )
+    .tips(&["nondeterministic_output"]),
+    connection(
+        row("client|no-evict", 3, OF_ALL, Keys::NONE, Run::Session(client::no_evict)),
+        "7.0.0",
+        "O(1)",
+        "Keeps this connection when memory runs short.",
+    ),
+    connection(
+        row("client|no-touch", 3, OF_ONE, Keys::NONE, Run::Session(client::no_touch)),
+        "7.2.0",
+        "O(1)",
+        "Lets reads of this connection not count as uses of a key.",
+    ),
+    connection(
+        row("client|setinfo", 4, OF_ONE, Keys::NONE, Run::Session(client::set_info)),
+        "7.2.0",
+        "O(1)",
+        "Tells the server the name or version of the client's library.",
+    ),
+    connection(
+        row("client|setname", 3, OF_ONE, Keys::NONE, Run::Session(client::set_name_command)),
+        "2.6.9",
+        "O(1)",
+        "Gives this connection a name.",
+    ),
+];

@@ -1,0 +1,210 @@
+//! Commands about the server, and on whole databases.
+
+use super::{Command, Flags, Keys, Run, row};
+use crate::command::Merge;
+use crate::command::server::{config, database, durability, info, introspection, lifetime};
+
+const WRITE: Flags = Flags::WRITE;
+const READONLY: Flags = Flags::READONLY;
+const ADMIN: Flags = Flags::ADMIN;
+const NOSCRIPT: Flags = Flags::NOSCRIPT;
+const LOADING: Flags = Flags::LOADING;
+const STALE: Flags = Flags::STALE;
+const FAST: Flags = Flags::FAST;
+
+/// `command` with what all rows here share.
+const fn server(
+    command: Command,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+) -> Command {
+    command.docs("server", since, complexity, summary)
+}
+
+const OPEN: &[Flags] = &[LOADING, STALE];
+const CONFIGURES: &[Flags] = &[ADMIN, NOSCRIPT, LOADING, STALE];
+const FLUSH_TIPS: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
+
+pub(super) static ROWS: &[Command] = &[
+    server(
+        row("command", -1, OPEN, Keys::NONE, Run::Session(introspection::command)),
+        "2.8.13",
+        "O(N) where N is the number of commands.",
+        "Tells about all commands.",
+    )
+    .acl(&["connection"])
+    .tips(&["nondeterministic_output_order"])
+    .subcommands(COMMAND),
+    server(
+        row("config", -2, &[], Keys::NONE, Run::Container),
+        "2.0.0",
+        "Depends on the subcommand.",
+        "Commands about the settings.",
+    )
+    .subcommands(CONFIG),
+    server(
+        row(
+            "dbsize",
+            1,
+            &[READONLY, FAST, Flags::WHOLE_KEYSPACE],
+            Keys::NONE,
+            Run::Everywhere(database::dbsize, Merge::Sum),
+        ),
+        "1.0.0",
+        "O(1)",
+        "Answers how many keys the database has.",
+    )
+    .acl(&["keyspace"])
+    .tips(&["request_policy:all_shards", "response_policy:agg_sum"]),
+    server(
+        row(
+            "flushall",
+            -1,
+            &[WRITE, Flags::WHOLE_KEYSPACE],
+            Keys::NONE,
+            Run::Everywhere(database::flush_all, Merge::Ok),
+        ),
+        "1.0.0",
+        "O(N) where N is the number of keys.",
+        "Deletes all keys of all databases.",
+    )
+    .acl(&["keyspace", "dangerous"])
+    .tips(FLUSH_TIPS),
+    server(
+        row(
+            "flushdb",
+            -1,
+            &[WRITE, Flags::WHOLE_KEYSPACE],
+            Keys::NONE,
+            Run::Everywhere(database::flush_db, Merge::Ok),
+        ),
+        "1.0.0",
+        "O(N) where N is the number of keys of the database.",
+        "Deletes all keys of the database.",
+    )
+    .acl(&["keyspace", "dangerous"])
+    .tips(FLUSH_TIPS),
+    server(
+        row("info", -1, OPEN, Keys::NONE, Run::Task(info::info)),
+        "1.0.0",
+        "O(1)",
+        "Tells figures about the server.",
+    )
+    .acl(&["dangerous"])
+    .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
+    server(
+        row(
+            "shutdown",
+            -1,
+            &[ADMIN, NOSCRIPT, LOADING, STALE, Flags::NO_MULTI, Flags::ALLOW_BUSY],
+            Keys::NONE,
+            Run::Task(lifetime::shutdown),
+        ),
+        "1.0.0",
+        "O(1): the log has everything already.",
+        "Ends the server when everything is on stable storage.",
+    ),
+    server(
+        row("time", 1, &[LOADING, STALE, FAST], Keys::NONE, Run::Session(lifetime::time)),
+        "2.6.0",
+        "O(1)",
+        "Answers the server's Unix time: seconds, and microseconds beyond.",
+    )
+    .tips(&["nondeterministic_output"]),
+    row("waitaof", 4, &[NOSCRIPT], Keys::NONE, Run::Task(durability::wait_aof))
+        .docs("generic", "7.2.0", "O(1)", "Waits until what this connection wrote is on stable storage.")
+        .acl(&["connection"])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
+];
+
+static COMMAND: &[Command] = &[
+    introspective(
+        row("command|count", 2, OPEN, Keys::NONE, Run::Session(introspection::count)),
+        "2.8.13",
+        "O(1)",
+        "Answers how many commands there are.",
+    ),
+    introspective(
+        row("command|docs", -2, OPEN, Keys::NONE, Run::Session(introspection::docs)),
+        "7.0.0",
+        "O(N) where N is the number of commands asked for.",
+        "Answers the documentation of commands.",
+    )
+    .tips(&["nondeterministic_output_order"]),
+    introspective(
+        row("command|getkeys", -4, OPEN, Keys::NONE, Run::Session(introspection::get_keys)),
+        "2.8.13",
+        "O(N) where N is the number of arguments of the command.",
+        "Answers which words of a command line are keys.",
+    ),
+    introspective(
+        row("command|getkeysandflags", -4, OPEN, Keys::NONE, Run::Session(introspection::get_keys_and_flags)),
+        "7.0.0",
+        "O(N) where N is the number of arguments of the command.",
+        "Answers which words of a command line are keys, and what is done with them.",
+    ),
+    introspective(
+        row("command|help", 2, OPEN, Keys::NONE, Run::Session(introspection::help)),
+        "5.0.0",
+        "O(1)",
+        "Tells about the subcommands.",
+    ),
+    introspective(
+        row("command|info", -2, OPEN, Keys::NONE, Run::Session(introspection::info)),
+        "2.8.13",
+        "O(N) where N is the number of commands asked for.",
+        "Tells about commands.",
+    )
+    .tips(&["nondeterministic_output_order"]),
+    introspective(
+        row("command|list", -2, OPEN, Keys::NONE, Run::Session(introspection::list)),
+        "7.0.0",
+        "O(N) where N is the number of commands.",
+        "Answers the names of commands.",
+    )
+    .tips(&["nondeterministic_output_order"]),
+];
+
+const fn introspective(
+    command: Command,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+) -> Command {
+    server(command, since, complexity, summary).acl(&["connection"])
+}
+
+static CONFIG: &[Command] = &[
+    server(
+        row("config|get", -3, CONFIGURES, Keys::NONE, Run::Session(config::get)),
+        "2.0.0",
+        "O(N) where N is the number of patterns.",
+        "Answers settings.",
+    ),
+    server(
+        row("config|help", 2, OPEN, Keys::NONE, Run::Session(config::help)),
+        "5.0.0",
+        "O(1)",
+        "Tells about the subcommands.",
+    ),
+    server(
+        row("config|resetstat", 2, CONFIGURES, Keys::NONE, Run::Task(config::reset_stat)),
+        "2.0.0",
+        "O(1)",
+        "Starts the counters of INFO anew.",
+    ),
+    server(
+        row("config|rewrite", 2, CONFIGURES, Keys::NONE, Run::Task(config::rewrite)),
+        "2.8.0",
+        "O(1)",
+        "Writes the settings into the file that the server was started with.",
+    ),
+    server(
+        row("config|set", -4, CONFIGURES, Keys::NONE, Run::Task(config::set)),
+        "2.0.0",
+        "O(N) where N is the number of settings.",
+        "Changes settings, all or none.",
+    )
+    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+];

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use everfast::persist::disk::{Disk, RealDisk, SlowFlushDisk};
 use everfast::persist::{
-    DataDir, Log, LogMetrics, LogOptions, LogStatus, PersistError, Position, ShardId, SyncPolicy, calibrate_writers,
+    DataDir, Log, LogMetrics, LogOptions, LogStatus, PersistError, Position, ShardId, SyncPolicy,
+    calibrate_writers,
 };
 use hdrhistogram::Histogram;
 
@@ -84,7 +85,8 @@ pub fn measure(setting: &Setting, dir: &Path) -> Result<Figures, ClosedLoopError
     };
     let data_dir = DataDir::open(disk, dir)?;
     data_dir.recover()?;
-    let threads: Arc<Vec<OnceLock<Thread>>> = Arc::new((0..setting.shards).map(|_| OnceLock::new()).collect());
+    let threads: Arc<Vec<OnceLock<Thread>>> =
+        Arc::new((0..setting.shards).map(|_| OnceLock::new()).collect());
     let sleepers = Arc::clone(&threads);
     let wake = move |shard: ShardId| {
         if let Some(thread) = sleepers.get(usize::from(shard.0)).and_then(OnceLock::get) {

@@ -19,6 +19,13 @@ pub fn resident_bytes(pid: u32) -> io::Result<u64> {
     parse_resident_bytes(&status).ok_or_else(|| unreadable("status"))
 }
 
+/// How many threads of the machine ran or wanted to, on average over the last minute.
+pub fn load_average() -> io::Result<f64> {
+    let text = fs::read_to_string("/proc/loadavg")?;
+    let first = text.split_ascii_whitespace().next().and_then(|first| first.parse().ok());
+    first.ok_or_else(|| unreadable("loadavg"))
+}
+
 /// The process that listens on a TCP port of this machine, where this user may see it.
 pub fn listener_of(port: u16) -> Option<u32> {
     let sockets: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
@@ -27,7 +34,8 @@ pub fn listener_of(port: u16) -> Option<u32> {
         .flat_map(|table| listening_sockets(&table, port))
         .collect();
     let wanted: Vec<String> = sockets.iter().map(|inode| format!("socket:[{inode}]")).collect();
-    let pids = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let pids =
+        fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     pids.into_iter().find(|pid| {
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         descriptors
@@ -37,7 +45,7 @@ pub fn listener_of(port: u16) -> Option<u32> {
 }
 
 fn unreadable(file: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("/proc/PID/{file} has an unknown form"))
+    io::Error::new(io::ErrorKind::InvalidData, format!("/proc tells {file} in an unknown form"))
 }
 
 /// Fields 14 and 15 (utime, stime) of proc_pid_stat(5). The name in parentheses may hold blanks and parentheses.

@@ -57,7 +57,8 @@ fn main() -> ExitCode {
 }
 
 fn measure(options: &Options) -> Result<(), String> {
-    let resolved = options.server.to_socket_addrs().map_err(|error| format!("{}: {error}", options.server))?;
+    let resolved =
+        options.server.to_socket_addrs().map_err(|error| format!("{}: {error}", options.server))?;
     let address = resolved.into_iter().next().ok_or("the server's name has no address")?;
     let load = workload(options, address, &options.command);
     let probe = options.probe.as_deref().map(|command| {
@@ -115,8 +116,19 @@ fn workload(options: &Options, address: SocketAddr, command: &str) -> Workload {
 
 fn print(name: &str, outcome: &Outcome) {
     let at = |quantile| outcome.latency(quantile).as_secs_f64() * 1e6;
-    println!("{name}: {:.0} per second ({} in {:.2} s)", outcome.replies_per_second(), outcome.replies, outcome.elapsed.as_secs_f64());
-    println!("  latency us: p50 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1}", at(0.5), at(0.99), at(0.999), at(1.0));
+    println!(
+        "{name}: {:.0} per second ({} in {:.2} s)",
+        outcome.replies_per_second(),
+        outcome.replies,
+        outcome.elapsed.as_secs_f64()
+    );
+    println!(
+        "  latency us: p50 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1}",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
     if outcome.nulls > 0 {
         println!("  {} null replies", outcome.nulls);
     }

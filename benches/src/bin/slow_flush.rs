@@ -47,7 +47,9 @@ fn run(options: &Options) -> Result<(), String> {
         "{} clients, one flush at a time of {} us at least; medians of {} rounds of {} s",
         options.clients, options.flush_us, options.rounds, options.seconds
     );
-    println!("| think us | shards | writers | commits/s | against 1 shard | commits per flush | p50 us | p99 us |");
+    println!(
+        "| think us | shards | writers | commits/s | against 1 shard | commits per flush | p50 us | p99 us |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for &think_us in &options.think_us {
         measure_think(options, think_us)?;
@@ -88,7 +90,12 @@ fn measure_think(options: &Options, think_us: u64) -> Result<(), String> {
     Ok(())
 }
 
-fn measure_once(options: &Options, think_us: u64, shards: u16, writers: Option<u16>) -> Result<Figures, String> {
+fn measure_once(
+    options: &Options,
+    think_us: u64,
+    shards: u16,
+    writers: Option<u16>,
+) -> Result<Figures, String> {
     let parent = options.dir.clone().unwrap_or_else(std::env::temp_dir);
     let home = tempfile::Builder::new()
         .prefix("slow-flush-")

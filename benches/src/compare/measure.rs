@@ -75,8 +75,13 @@ pub fn load(server: &Server, scenario: &Scenario, extent: Extent) -> Result<Figu
 }
 
 /// Fills an empty server, measures its memory, kills it and starts it again.
-pub fn fill_and_restart(server: &mut Server, scenario: &Scenario, keys: u64) -> Result<Figures, CompareError> {
-    let resident = |server: &Server| process::resident_bytes(server.pid()).map_err(|error| server.process_error(error));
+pub fn fill_and_restart(
+    server: &mut Server,
+    scenario: &Scenario,
+    keys: u64,
+) -> Result<Figures, CompareError> {
+    let resident =
+        |server: &Server| process::resident_bytes(server.pid()).map_err(|error| server.process_error(error));
     let empty = resident(server)?;
     fill(server, keys, scenario.name)?;
     thread::sleep(SETTLE_AFTER_FILL);

@@ -62,7 +62,8 @@ impl Options {
 
     pub fn measured(&self) -> Result<Duration, CompareError> {
         let seconds = self.seconds.unwrap_or(if self.quick { 0.5 } else { 2.0 });
-        Duration::try_from_secs_f64(seconds).map_err(|error| CompareError::Options(format!("--seconds: {error}")))
+        Duration::try_from_secs_f64(seconds)
+            .map_err(|error| CompareError::Options(format!("--seconds: {error}")))
     }
 
     /// Keys in the servers while load runs.
@@ -81,7 +82,9 @@ impl Options {
 
     /// The rows that are wanted.
     pub fn selected_rows(&self) -> Result<Vec<&'static Row>, CompareError> {
-        let wanted = |row: &&Row| self.rows.is_empty() || self.rows.iter().any(|word| row.name.contains(word.as_str()));
+        let wanted = |row: &&Row| {
+            self.rows.is_empty() || self.rows.iter().any(|word| row.name.contains(word.as_str()))
+        };
         let rows: Vec<&Row> = ROWS.iter().filter(wanted).collect();
         if rows.is_empty() {
             return Err(CompareError::Options("no row has such a name; see --list".to_owned()));
@@ -118,7 +121,9 @@ impl Options {
         }
         let beside = std::env::current_exe().ok().map(|program| program.with_file_name("everfast"));
         beside.filter(|program| program.is_file()).ok_or_else(|| {
-            CompareError::Options("no everfast beside this program: build it, or give --everfast FILE".to_owned())
+            CompareError::Options(
+                "no everfast beside this program: build it, or give --everfast FILE".to_owned(),
+            )
         })
     }
 }

@@ -44,7 +44,8 @@ impl Peer {
 
     /// From `name=command line`.
     pub fn parse(text: &str) -> Result<Peer, String> {
-        let (name, command) = text.split_once('=').ok_or_else(|| format!("--peer {text}: not NAME=COMMAND"))?;
+        let (name, command) =
+            text.split_once('=').ok_or_else(|| format!("--peer {text}: not NAME=COMMAND"))?;
         let arguments = split_words(command);
         if name.is_empty() || arguments.is_empty() {
             return Err(format!("--peer {text}: not NAME=COMMAND"));

@@ -13,6 +13,8 @@ pub struct Report {
     rows: Vec<&'static Row>,
     peers: Vec<Peer>,
     rounds: Vec<Round>,
+    /// Of the machine, before the first round.
+    load_average: f64,
 }
 
 /// Whether a ratio is where it should be.
@@ -42,8 +44,13 @@ impl Verdict {
 }
 
 impl Report {
-    pub(super) fn new(rows: Vec<&'static Row>, peers: Vec<Peer>, rounds: Vec<Round>) -> Report {
-        Report { rows, peers, rounds }
+    pub(super) fn new(
+        rows: Vec<&'static Row>,
+        peers: Vec<Peer>,
+        rounds: Vec<Round>,
+        load_average: f64,
+    ) -> Report {
+        Report { rows, peers, rounds, load_average }
     }
 
     /// The table of all rows.
@@ -51,7 +58,9 @@ impl Report {
         let others: Vec<&Peer> = self.peers.iter().filter(|peer| peer.role == Role::Other).collect();
         let baseline = self.peer(Role::Baseline).map_or("baseline", |peer| peer.name.as_str());
         let mut head: Vec<String> =
-            ["figure", "needed", "aim", "ours", "against", "ratio", "rounds", "verdict"].map(str::to_owned).to_vec();
+            ["figure", "needed", "aim", "ours", "against", "ratio", "rounds", "verdict"]
+                .map(str::to_owned)
+                .to_vec();
         head.extend(others.iter().map(|peer| format!("{} / {baseline}", peer.name)));
         let mut lines = vec![head];
         for row in &self.rows {
@@ -62,10 +71,11 @@ impl Report {
         let names = |role| self.peer(role).map_or("", |peer| peer.name.as_str());
         format!(
             "{} rounds; ours: {} and {}; against {baseline} unless the row says otherwise. Ratio: median of the rounds' \
-             ratios; rounds: the smallest and the largest.\n\n{}",
+             ratios; rounds: the smallest and the largest. Load average before: {:.2}.\n\n{}",
             self.rounds.len(),
             names(Role::OneShard),
             names(Role::TwoShards),
+            self.load_average,
             table(&lines)
         )
     }
@@ -74,7 +84,7 @@ impl Report {
     pub fn json(&self) -> Value {
         let rows: Vec<Value> = self.rows.iter().map(|row| self.row_json(row)).collect();
         let rounds: Vec<Value> = self.rounds.iter().map(round_json).collect();
-        json!({ "rows": rows, "rounds": rounds })
+        json!({ "rows": rows, "rounds": rounds, "load_average": self.load_average })
     }
 
     fn line(&self, row: &Row) -> Vec<String> {
@@ -91,7 +101,16 @@ impl Report {
             ),
         };
         let name = row.name.to_owned();
-        vec![name, row.needed.text(), row.aim.text(), value(row.of), value(row.against), ratio, range, verdict]
+        vec![
+            name,
+            row.needed.text(),
+            row.aim.text(),
+            value(row.of),
+            value(row.against),
+            ratio,
+            range,
+            verdict,
+        ]
     }
 
     fn other_cell(&self, row: &Row, other: &Peer) -> String {
@@ -157,7 +176,9 @@ fn round_json(round: &Round) -> Value {
 /// A markdown table whose columns stand under each other as plain text too. The first line is the head.
 fn table(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()
+    };
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0).max(3)).collect();
     let mut text = String::new();
     for (index, line) in lines.iter().enumerate() {
@@ -199,19 +220,21 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_rounds() {
-        let peers = vec![peer("us", Role::OneShard), peer("them", Role::Baseline), peer("third", Role::Other)];
+        let peers =
+            vec![peer("us", Role::OneShard), peer("them", Role::Baseline), peer("third", Role::Other)];
         // The machine was ten times slower in the second round: medians alone would mix the rounds.
         let rounds = vec![
             round(&[("us", 1200.0), ("them", 1000.0), ("third", 500.0)]),
             round(&[("us", 120.0), ("them", 100.0), ("third", 50.0)]),
             round(&[("us", 1300.0), ("them", 1000.0), ("third", 500.0)]),
         ];
-        let report = Report::new(vec![&ROWS[0]], peers, rounds);
+        let report = Report::new(vec![&ROWS[0]], peers, rounds, 0.1);
         let spread = report.ratio(&ROWS[0]).unwrap();
         assert_eq!(spread, Spread { median: 1.2, smallest: 1.2, largest: 1.3 });
         let markdown = report.markdown();
         let line = markdown.lines().last().unwrap();
-        for part in ["SET always, 1 client", "1.2k/s", "1.0k/s", "1.20x", "1.20-1.30", "aim", "0.5k/s 0.50x"] {
+        for part in ["SET always, 1 client", "1.2k/s", "1.0k/s", "1.20x", "1.20-1.30", "aim", "0.5k/s 0.50x"]
+        {
             assert!(line.contains(part), "{part} is not in {line}");
         }
         assert_eq!(report.json()["rows"][0]["verdict"], "aim");

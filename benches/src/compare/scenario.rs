@@ -94,7 +94,8 @@ pub static ALWAYS_PROBE: Scenario = Scenario {
 pub static GET_P1: Scenario = load("GET, 50 clients", Policy::EverySecond, GET, 50, 1);
 pub static GET_P16: Scenario = load("GET, 50 clients, pipeline 16", Policy::EverySecond, GET, 50, 16);
 pub static SET_P1: Scenario = load("SET everysec, 50 clients", Policy::EverySecond, SET, 50, 1);
-pub static SET_P16: Scenario = load("SET everysec, 50 clients, pipeline 16", Policy::EverySecond, SET, 50, 16);
+pub static SET_P16: Scenario =
+    load("SET everysec, 50 clients, pipeline 16", Policy::EverySecond, SET, 50, 16);
 pub static FILL: Scenario =
     Scenario { name: "fill and restart", policy: Policy::EverySecond, work: Work::FillAndRestart };
 

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use formats::resp::Value;
 use tempfile::TempDir;
 
+use super::CompareError;
 use super::client::ask;
 use super::peer::Peer;
 use super::scenario::Policy;
-use super::CompareError;
 
 /// How often a server that starts is asked whether it is ready: the grain of restart times.
 const READY_POLL: Duration = Duration::from_millis(2);
@@ -39,7 +39,8 @@ impl Server {
             let path = path.to_owned();
             move |source| CompareError::File { path, source }
         };
-        let home = tempfile::Builder::new().prefix("compare-").tempdir_in(parent).map_err(file_error(parent))?;
+        let home =
+            tempfile::Builder::new().prefix("compare-").tempdir_in(parent).map_err(file_error(parent))?;
         let data = home.path().join("data");
         fs::create_dir(&data).map_err(file_error(&data))?;
         let address = free_address().map_err(|error| start_error(peer, &error, home.path()))?;
@@ -85,7 +86,11 @@ impl Server {
             }
             if started.elapsed() > READY_LIMIT {
                 let log = log_tail(self.home.path());
-                return Err(CompareError::NotReady { peer: self.peer.name.clone(), waited: READY_LIMIT, log });
+                return Err(CompareError::NotReady {
+                    peer: self.peer.name.clone(),
+                    waited: READY_LIMIT,
+                    log,
+                });
             }
             thread::sleep(READY_POLL);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::CompareError;
 use super::measure::{self, Extent, Figures};
 use super::options::Options;
 use super::peer::{Peer, Role};
@@ -9,7 +10,10 @@ use super::report::Report;
 use super::rows::Row;
 use super::scenario::{Policy, SCENARIOS, Scenario, Work};
 use super::server::Server;
-use super::CompareError;
+use crate::process;
+
+/// Load average from which on it is worth a warning.
+const BUSY: f64 = 0.5;
 
 /// What one round measured: by peer's name and scenario's.
 pub type Round = HashMap<(String, &'static str), Figures>;
@@ -23,13 +27,14 @@ pub fn compare(options: &Options) -> Result<Report, CompareError> {
         options,
     };
     warn_of_memory_disk(options);
+    let load_average = load_average();
     let rounds = options.rounds();
     let mut measured = Vec::new();
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
         measured.push(session.round()?);
     }
-    Ok(Report::new(session.rows, session.peers, measured))
+    Ok(Report::new(session.rows, session.peers, measured, load_average))
 }
 
 struct Session<'a> {
@@ -46,7 +51,9 @@ impl Session<'_> {
             self.loads(policy, &mut round)?;
         }
         let fills = SCENARIOS.iter().filter(|scenario| scenario.work == Work::FillAndRestart);
-        for (&scenario, peer) in fills.flat_map(|scenario| self.peers.iter().map(move |peer| (scenario, peer))) {
+        for (&scenario, peer) in
+            fills.flat_map(|scenario| self.peers.iter().map(move |peer| (scenario, peer)))
+        {
             if !self.is_wanted(peer, scenario) {
                 continue;
             }
@@ -60,7 +67,8 @@ impl Session<'_> {
 
     /// The loads of one policy, on servers that all run at the same time and idle while another is measured.
     fn loads(&self, policy: Policy, round: &mut Round) -> Result<(), CompareError> {
-        let is_load = |scenario: &&&Scenario| scenario.policy == policy && scenario.work != Work::FillAndRestart;
+        let is_load =
+            |scenario: &&&Scenario| scenario.policy == policy && scenario.work != Work::FillAndRestart;
         let scenarios: Vec<&'static Scenario> = SCENARIOS.iter().filter(is_load).copied().collect();
         let mut servers = Vec::new();
         for peer in &self.peers {
@@ -90,6 +98,17 @@ impl Session<'_> {
 
 fn progress(peer: &Peer, scenario: &Scenario) {
     eprintln!("  {}: {}", scenario.name, peer.name);
+}
+
+/// What else the machine is doing as the first round begins. Figures of a busy machine are off by whole factors.
+fn load_average() -> f64 {
+    let load_average = process::load_average().unwrap_or(f64::NAN);
+    if load_average > BUSY {
+        eprintln!(
+            "warning: the machine is busy (load average {load_average:.1}): the figures will mean little"
+        );
+    }
+    load_average
 }
 
 /// On a file system in memory a sync costs nothing: figures under `always` would mean nothing.

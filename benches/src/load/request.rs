@@ -74,7 +74,9 @@ impl Requests {
         let mut one = Vec::new();
         encode_command(&mut one, &args);
         let offsets = key_offsets(&words, &args);
-        let digits_at = (0..pipeline).flat_map(|n| offsets.iter().map(move |at| (n, at))).map(|(n, at)| at + n * one.len());
+        let digits_at = (0..pipeline)
+            .flat_map(|n| offsets.iter().map(move |at| (n, at)))
+            .map(|(n, at)| at + n * one.len());
         Ok(Requests {
             digits_at: digits_at.collect(),
             command_bytes: one.len(),
@@ -186,7 +188,9 @@ mod tests {
         requests.draw(2, &control);
         let command = |a: u32, b: u32| {
             let value = value_of(3);
-            format!("*5\r\n$4\r\nMSET\r\n$16\r\nkey:{a:012}\r\n$3\r\n{value}\r\n$16\r\nkey:{b:012}\r\n$1\r\nx\r\n")
+            format!(
+                "*5\r\n$4\r\nMSET\r\n$16\r\nkey:{a:012}\r\n$3\r\n{value}\r\n$16\r\nkey:{b:012}\r\n$1\r\nx\r\n"
+            )
         };
         assert_eq!(text(&requests, 2), command(0, 1) + &command(2, 3));
         requests.draw(1, &control);
@@ -209,7 +213,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_refused() {
-        let new = |command, pipeline, keys| Requests::new(command, pipeline, keys, KeyOrder::Random, 1, 1).err();
+        let new =
+            |command, pipeline, keys| Requests::new(command, pipeline, keys, KeyOrder::Random, 1, 1).err();
         assert_eq!(new(" ", 1, 1), Some(TemplateError::Empty));
         assert_eq!(new("GET {key}", 0, 1), Some(TemplateError::Pipeline));
         assert_eq!(new("GET {key}", 1, 0), Some(TemplateError::Keys(0)));

@@ -68,7 +68,15 @@ fn connect(workload: &Workload, index: usize, seed: u64, poll: &Poll) -> Result<
         seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ workload.seed.rotate_left(32),
     )?;
     let replies = ReplyCounter::default();
-    Ok(Connection { stream, requests, replies, awaited: 0, unsent: 0, batch_bytes: 0, sent_at: Instant::now() })
+    Ok(Connection {
+        stream,
+        requests,
+        replies,
+        awaited: 0,
+        unsent: 0,
+        batch_bytes: 0,
+        sent_at: Instant::now(),
+    })
 }
 
 struct Worker<'a> {
@@ -91,7 +99,9 @@ impl Worker<'_> {
         let mut heard_at = Instant::now();
         while self.busy > 0 {
             match poll.poll(&mut events, Some(TICK)) {
-                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(LoadError::io("epoll")(error)),
+                Err(error) if error.kind() != ErrorKind::Interrupted => {
+                    return Err(LoadError::io("epoll")(error));
+                }
                 _ => {}
             }
             let now = Instant::now();

@@ -27,7 +27,8 @@ fn program_with(program: &str, args: &[String]) -> Result<(), String> {
     if program == "compare" {
         run(&mut cargo(&["build", "--release", "--quiet", "--package", "everfast", "--bin", "everfast"]))?;
     }
-    let mut command = cargo(&["run", "--release", "--quiet", "--package", "everfast-benches", "--bin", program, "--"]);
+    let mut command =
+        cargo(&["run", "--release", "--quiet", "--package", "everfast-benches", "--bin", program, "--"]);
     run(command.args(args))
 }
 

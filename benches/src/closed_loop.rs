@@ -79,12 +79,12 @@ pub fn measure(setting: &Setting, dir: &Path) -> Result<Figures, ClosedLoopError
     let real: Arc<dyn Disk> = Arc::new(RealDisk);
     let disk: Arc<dyn Disk> =
         if setting.flush.is_zero() { real } else { Arc::new(SlowFlushDisk::new(real, setting.flush)) };
+    let data_dir = DataDir::open(Arc::clone(&disk), dir)?;
+    data_dir.recover()?;
     let writers = match setting.writers {
         Some(writers) => writers,
         None => calibrate_writers(&disk, dir, setting.shards).map_err(ClosedLoopError::Calibrate)?,
     };
-    let data_dir = DataDir::open(disk, dir)?;
-    data_dir.recover()?;
     let threads: Arc<Vec<OnceLock<Thread>>> =
         Arc::new((0..setting.shards).map(|_| OnceLock::new()).collect());
     let sleepers = Arc::clone(&threads);

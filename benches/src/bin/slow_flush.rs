@@ -27,7 +27,7 @@ struct Options {
     seconds: f64,
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Where the logs are made
+    /// Where the logs are made; by default in memory if flushes are simulated, so that the real disk adds nothing to them
     #[arg(long, value_name = "DIRECTORY")]
     dir: Option<PathBuf>,
 }
@@ -90,13 +90,19 @@ fn measure_think(options: &Options, think_us: u64) -> Result<(), String> {
     Ok(())
 }
 
+/// A file system in memory, where there is one and no real flush is wanted.
+fn default_dir(simulated: bool) -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if simulated && memory.is_dir() { memory } else { std::env::temp_dir() }
+}
+
 fn measure_once(
     options: &Options,
     think_us: u64,
     shards: u16,
     writers: Option<u16>,
 ) -> Result<Figures, String> {
-    let parent = options.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let parent = options.dir.clone().unwrap_or_else(|| default_dir(options.flush_us > 0));
     let home = tempfile::Builder::new()
         .prefix("slow-flush-")
         .tempdir_in(&parent)

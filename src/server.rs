@@ -289,6 +289,7 @@ fn recover(
     options.policy = sync_policy(config.appendfsync);
     options.segments.max_bytes = config.segment_size_bytes;
     options.segments.first_bytes = options.segments.first_bytes.min(config.segment_size_bytes);
+    options.close_patience_ms = u64::from(config.shutdown_timeout_seconds) * 1000;
     options.queue_limit_bytes = config.log_queue_limit_bytes as usize;
     options.writers = match config.log_writers {
         LogWriters::Count(count) => count.clamp(1, config.shards),
@@ -375,7 +376,7 @@ fn drain(shared: &Shared) {
             log.request_sync();
         }
     });
-    let patience = Duration::from_secs(u64::from(shared.config().shutdown_timeout_seconds).clamp(1, 60));
+    let patience = Duration::from_secs(u64::from(shared.config().shutdown_timeout_seconds));
     let deadline = clock::now() + patience;
     while clock::now() < deadline {
         let busy = call_all(shared, |shard| {
@@ -393,7 +394,7 @@ fn drain(shared: &Shared) {
 }
 
 fn take_logs(shared: &Shared) -> Vec<Log> {
-    call_all(shared, |shard| shard.engine.borrow_mut().log.take()).into_iter().flatten().collect()
+    call_all(shared, Shard::close).into_iter().flatten().collect()
 }
 
 /// As `Shared::call_all`, for a thread that may wait.

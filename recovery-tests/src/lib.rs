@@ -5,6 +5,7 @@
 //! - [`random`]: the seeded source of all choices.
 //! - [`model`]: what a client issued and what was acknowledged, and so what may be there after a crash.
 //! - [`workload`]: one client's stream of commands, each reply checked against the model.
+//! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
 //! - [`kill`]: the campaign: load, kill -9, restart with another number of shards, check.
 
 #![forbid(unsafe_code)]
@@ -12,6 +13,7 @@
 pub mod client;
 pub mod kill;
 pub mod model;
+pub mod power_cut;
 pub mod random;
 pub mod server_process;
 pub mod workload;

@@ -51,6 +51,10 @@ pub struct Workload {
 pub enum End {
     /// The connection: as it should be when the server is killed.
     Connection,
+    /// All rounds were run.
+    Finished,
+    /// The server takes no writes.
+    Refused,
     /// A reply that must not be.
     Wrong(String),
 }
@@ -90,11 +94,17 @@ impl Workload {
 
     /// Sends commands until the connection ends.
     pub fn run(&mut self, client: &mut Client) -> End {
-        loop {
+        self.run_rounds(client, u64::MAX)
+    }
+
+    /// Sends commands, a pipeline of them per round.
+    pub fn run_rounds(&mut self, client: &mut Client, rounds: u64) -> End {
+        for _ in 0..rounds {
             if let Err(end) = self.round(client) {
                 return end;
             }
         }
+        End::Finished
     }
 
     fn round(&mut self, client: &mut Client) -> Result<(), End> {
@@ -108,6 +118,9 @@ impl Workload {
         client.flush().map_err(|_| End::Connection)?;
         for (args, expected, wrote) in expected {
             let reply = client.reply().map_err(connection)?;
+            if matches!(&reply, Value::Error(text) if text.starts_with("MISCONF ")) {
+                return Err(End::Refused);
+            }
             if reply != expected {
                 return Err(End::Wrong(format!("{args:?} was answered {reply:?}, expected {expected:?}")));
             }
@@ -217,6 +230,9 @@ impl Workload {
         self.counters[index].issue(Some("900".into()));
         self.counters[index].issue(None);
         let reply = client.call(&["SET", &key, "900", "PX", "1"]).map_err(connection)?;
+        if matches!(&reply, Value::Error(text) if text.starts_with("MISCONF ")) {
+            return Err(End::Refused);
+        }
         if reply != Value::Simple("OK".into()) {
             return Err(End::Wrong(format!("SET PX was answered {reply:?}")));
         }
@@ -225,6 +241,9 @@ impl Workload {
         self.counters[index].acknowledge();
         self.counters[index].issue(Some("1".into()));
         let reply = client.call(&["INCR", &key]).map_err(connection)?;
+        if matches!(&reply, Value::Error(text) if text.starts_with("MISCONF ")) {
+            return Err(End::Refused);
+        }
         if reply != Value::Integer(1) {
             return Err(End::Wrong(format!("INCR of an expired key was answered {reply:?}")));
         }

@@ -171,6 +171,9 @@ impl Dispatcher {
 
     /// Runs one request, or sends it on its way.
     pub fn dispatch(&mut self, request: Request<'_>) -> Next {
+        if self.shard.stopping.get() {
+            return Next::RetryDrained; // which never comes: the server is ending
+        }
         let (index, command) = match command::find(request) {
             Ok(found) => found,
             Err(error) => return self.fail(&error),

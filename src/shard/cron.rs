@@ -22,7 +22,7 @@ pub async fn run(shard: Rc<Shard>) {
     let mut db = 0;
     let mut next_timeouts = clock::now();
     loop {
-        let more = !shard.shared.is_loading() && expire(&shard, &mut db);
+        let more = !shard.shared.is_loading() && !shard.stopping.get() && expire(&shard, &mut db);
         if clock::now() >= next_timeouts {
             close_idle(&shard);
             next_timeouts = clock::now() + Duration::from_secs(1);

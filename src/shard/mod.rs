@@ -33,6 +33,7 @@ use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::config::Config;
+use crate::persist::log::Log;
 use batch::{Batch, Origin};
 use client::Client;
 use engine::Engine;
@@ -57,8 +58,10 @@ pub struct Shard {
     /// Durable position and complete GSN at the last look.
     seen: Cell<(Position, Gsn)>,
     rounds: Cell<u32>,
-    /// No more commands are taken: the server is ending.
+    /// No more commands are taken from connections: the server is ending.
     pub stopping: Cell<bool>,
+    /// The log is closed: nothing at all is run any more, for it could be acknowledged and not be logged.
+    closed: Cell<bool>,
     /// Log hand-overs put off because replies were just released: the next requests shall join the batch.
     deferred: Cell<bool>,
 }
@@ -79,6 +82,7 @@ impl Shard {
             rounds: Cell::new(0),
             deferred: Cell::new(false),
             stopping: Cell::new(false),
+            closed: Cell::new(false),
         })
     }
 
@@ -139,6 +143,9 @@ impl Shard {
 
     /// Runs a batch here and sends its replies when they may leave.
     pub fn run(&self, batch: Box<Batch>) -> bool {
+        if self.closed.get() {
+            return false;
+        }
         let mut woke = false;
         let mut engine = self.engine.borrow_mut();
         let begin = engine.appended();
@@ -289,6 +296,13 @@ impl Shard {
             }
             self.mailbox().awake();
         }
+    }
+
+    /// Takes the log away, for the end of the server.
+    pub fn close(&self) -> Option<Log> {
+        self.stopping.set(true);
+        self.closed.set(true);
+        self.engine.borrow_mut().log.take()
     }
 
     /// An empty batch, reused where there is one.

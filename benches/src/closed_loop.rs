@@ -32,7 +32,8 @@ pub struct Setting {
     pub writers: Option<u16>,
     /// Clients over all shards.
     pub clients: usize,
-    /// From a reply to the next request of the same client.
+    /// From a reply to the next request of the same client, on average: drawn from nothing to twice this, so that clients do not
+    /// march in step as they would not on a network.
     pub think: Duration,
     /// A flush takes at least so long, and only one runs at a time; zero: the disk as it is.
     pub flush: Duration,
@@ -168,13 +169,15 @@ struct Shard {
     measured_from: Instant,
     commits: u64,
     latencies: Histogram<u64>,
+    random: u64,
 }
 
 impl Shard {
     fn new(log: Log, clients: usize, think: Duration, measured_from: Instant) -> Shard {
         let until = Instant::now();
         let clients = (0..clients).map(|_| Client::Thinks { until }).collect();
-        Shard { log, clients, think, measured_from, commits: 0, latencies: new_histogram() }
+        let random = u64::from(log.shared().shard().0) * 2 + 1;
+        Shard { log, clients, think, measured_from, commits: 0, latencies: new_histogram(), random }
     }
 
     fn run(&mut self, stop: &AtomicBool) -> Result<(), ClosedLoopError> {
@@ -195,6 +198,7 @@ impl Shard {
     /// Answers the clients whose write is durable.
     fn release(&mut self, now: Instant) {
         let durable = self.log.durable();
+        let twice = self.think.as_nanos() as u64 * 2 + 1;
         for client in &mut self.clients {
             let Client::Awaits { position, since } = *client else { continue };
             if position <= durable {
@@ -203,7 +207,8 @@ impl Shard {
                     let microseconds = (now - since).as_micros() as u64;
                     self.latencies.saturating_record(microseconds.max(1));
                 }
-                *client = Client::Thinks { until: now + self.think };
+                self.random = next_random(self.random);
+                *client = Client::Thinks { until: now + Duration::from_nanos((self.random >> 16) % twice) };
             }
         }
     }
@@ -223,6 +228,11 @@ impl Shard {
         }
         next
     }
+}
+
+/// A linear congruential generator; multiplier from Steele and Vigna, "Computationally easy, spectrally good multipliers", 2021.
+fn next_random(random: u64) -> u64 {
+    random.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1)
 }
 
 fn wall_clock_ms() -> u64 {

@@ -20,7 +20,7 @@ struct Options {
     /// Microseconds of a flush; 0: the disk as it is
     #[arg(long, default_value_t = 800)]
     flush_us: u64,
-    /// Microseconds from a reply to the same client's next write
+    /// Mean microseconds from a reply to the same client's next write
     #[arg(long, value_delimiter = ',', default_values_t = [0, 100])]
     think_us: Vec<u64>,
     #[arg(long, default_value_t = 2.0)]

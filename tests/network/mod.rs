@@ -1,0 +1,5 @@
+//! What clients do to a socket.
+
+mod crowds;
+mod pieces;
+mod pipelines;

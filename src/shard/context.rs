@@ -44,6 +44,16 @@ pub struct Call {
     pub db: u16,
 }
 
+/// Stands for the command of a call that is not counted: of one that came in parts, the first part is.
+pub const UNCOUNTED: u16 = u16::MAX;
+
+impl Call {
+    /// The same, not to be counted again.
+    pub fn uncounted(self) -> Call {
+        Call { command: UNCOUNTED, ..self }
+    }
+}
+
 /// A key of a request: which argument, and its hash.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyRef {

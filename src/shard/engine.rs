@@ -174,12 +174,13 @@ impl Engine {
         if self.gated { self.gate(call, keys, before) } else { Position(0) }
     }
 
+    /// Counts a command, unless it is [`super::context::UNCOUNTED`].
     #[inline]
     pub fn count(&mut self, command: u16, failed: bool) {
-        self.stats.commands += 1;
         let command = usize::from(command);
         if let Some(calls) = self.stats.calls_by_command.get_mut(command) {
             *calls += 1;
+            self.stats.commands += 1;
             self.stats.errors_by_command[command] += u64::from(failed);
         }
     }

@@ -227,7 +227,7 @@ pub fn stats(text: &mut Text, figures: &Figures) {
     text.field("evicted_keys", 0);
     text.field("keyspace_hits", figures.sum(|shard| shard.stats.keyspace_hits));
     text.field("keyspace_misses", figures.sum(|shard| shard.stats.keyspace_misses));
-    text.field("total_error_replies", figures.sum(|shard| shard.stats.errors_by_command.iter().sum()));
+    text.field("total_error_replies", figures.sum(|shard| shard.stats.errors_by_code.values().sum()));
 }
 
 /// There is no replication yet: what clients ask for to know a master.

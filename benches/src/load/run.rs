@@ -1,0 +1,103 @@
+//! Starts the workers of several groups at once, tells the phases, gathers what they saw.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use super::control::{Control, Phase};
+use super::worker::work;
+use super::{LoadError, Outcome, Workload};
+
+/// How long a run takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Timing {
+    /// Nothing counts in the warm-up.
+    For { warm_up: Duration, measured: Duration },
+    /// Every group sends so many commands, and all of them count.
+    Commands(u64),
+}
+
+/// The measured time begins or ends: the moment to read what the server used so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Begin,
+    End,
+}
+
+/// Runs all groups at the same time; an [`Outcome`] for each. `at_mark` is called from this thread.
+pub fn run(
+    groups: &[Workload],
+    timing: Timing,
+    mut at_mark: impl FnMut(Mark),
+) -> Result<Vec<Outcome>, LoadError> {
+    let (phase, commands) = match timing {
+        Timing::For { .. } => (Phase::WarmUp, u64::MAX),
+        Timing::Commands(commands) => (Phase::Measured, commands),
+    };
+    let controls: Vec<Control> = groups.iter().map(|_| Control::new(phase, commands)).collect();
+    let (ended, end) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for (group, (workload, control)) in groups.iter().zip(&controls).enumerate() {
+            for (thread, clients) in shares(workload.clients, workload.threads).into_iter().enumerate() {
+                let ended = ended.clone();
+                let seed = ((group as u64) << 32) | ((thread as u64) << 16);
+                let worker = scope.spawn(move || {
+                    let outcome = work(workload, clients, seed, control);
+                    drop(ended);
+                    outcome
+                });
+                workers.push((group, worker));
+            }
+        }
+        drop(ended);
+        wait(timing, &controls, &end, &mut at_mark);
+        let mut outcomes: Vec<Outcome> = groups.iter().map(|_| Outcome::new()).collect();
+        for (group, worker) in workers {
+            outcomes[group].add(worker.join().map_err(|_| LoadError::Panicked)??);
+        }
+        Ok(outcomes)
+    })
+}
+
+/// Tells the phases. Ends early when all workers have ended, which in a run by time means that all failed.
+fn wait(timing: Timing, controls: &[Control], end: &Receiver<()>, at_mark: &mut impl FnMut(Mark)) {
+    let all_ended = |time: Duration| end.recv_timeout(time) == Err(RecvTimeoutError::Disconnected);
+    match timing {
+        Timing::Commands(_) => {
+            at_mark(Mark::Begin);
+            let _ = end.recv(); // never a message: an error when the last worker has ended
+            at_mark(Mark::End);
+        }
+        Timing::For { warm_up, measured } => {
+            if all_ended(warm_up) {
+                return;
+            }
+            controls.iter().for_each(|control| control.enter(Phase::Measured));
+            at_mark(Mark::Begin);
+            all_ended(measured);
+            controls.iter().for_each(|control| control.enter(Phase::Over));
+            at_mark(Mark::End);
+        }
+    }
+}
+
+/// How many connections each thread has: as even as can be, no thread without one.
+fn shares(clients: usize, threads: usize) -> Vec<usize> {
+    let threads = threads.clamp(1, clients.max(1));
+    (0..threads).map(|thread| clients / threads + usize::from(thread < clients % threads)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_spread_evenly() {
+        for (clients, threads, expected) in
+            [(50, 1, vec![50]), (7, 3, vec![3, 2, 2]), (2, 8, vec![1, 1]), (1, 0, vec![1])]
+        {
+            assert_eq!(shares(clients, threads), expected);
+        }
+    }
+}

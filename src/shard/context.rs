@@ -139,6 +139,9 @@ impl<'a> Context<'a> {
     /// As [`Context::lookup`], in another database.
     #[inline]
     pub fn lookup_in(&mut self, db: u16, key: Key<'_>) -> Option<Entry<'_>> {
+        if self.engine.dbs[db as usize].expires_len() == 0 {
+            return self.engine.dbs[db as usize].get(key.hash, key.bytes);
+        }
         let now_ms = self.now_ms;
         let expired = match self.engine.dbs[db as usize].get(key.hash, key.bytes) {
             None => return None,
@@ -158,6 +161,15 @@ impl<'a> Context<'a> {
     pub fn read(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
         let now_ms = self.now_ms;
         let db = self.db as usize;
+        if self.engine.dbs[db].expires_len() == 0 {
+            let found = self.engine.dbs[db].get(key.hash, key.bytes);
+            let count = match found {
+                Some(_) => &mut self.engine.stats.keyspace_hits,
+                None => &mut self.engine.stats.keyspace_misses,
+            };
+            *count += 1;
+            return found;
+        }
         let expires = match self.engine.dbs[db].get(key.hash, key.bytes) {
             None => {
                 self.engine.stats.keyspace_misses += 1;

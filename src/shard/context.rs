@@ -76,6 +76,9 @@ pub struct Record {
     pub expire_at: Option<u64>,
 }
 
+/// A string, and when its key ends, in Unix ms.
+pub type StringWithEnd<'a> = (&'a [u8], Option<u64>);
+
 /// See the module.
 pub struct Context<'a> {
     pub request: Request<'a>,
@@ -224,7 +227,7 @@ impl<'a> Context<'a> {
     }
 
     /// As [`Context::read_string`] for commands that write: with the expiry, and not counted.
-    pub fn string_to_change(&mut self, key: Key<'_>) -> Result<Option<(&[u8], Option<u64>)>, CommandError> {
+    pub fn string_to_change(&mut self, key: Key<'_>) -> Result<Option<StringWithEnd<'_>>, CommandError> {
         match self.lookup(key) {
             None => Ok(None),
             Some(Entry { value: ValueRef::Str(bytes), expire_at, .. }) => Ok(Some((bytes, expire_at))),

@@ -167,7 +167,9 @@ impl Engine {
             context.reply.error(&error.0);
             context.engine.stats.count_error(&error.0);
         }
-        self.count(call.command, failed);
+        if !self.replaying {
+            self.count(call.command, failed);
+        }
         if let Some(log) = &mut self.log {
             log.command_boundary();
         }

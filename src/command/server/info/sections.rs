@@ -130,7 +130,7 @@ pub fn persistence(text: &mut Text, figures: &Figures) {
 
 fn loading_progress(text: &mut Text, figures: &Figures) {
     let loading = &figures.shared.loading;
-    let started_ms = loading.started_unix_ms.load(Ordering::Relaxed);
+    let started_ms = loading.started_unix_ms.load(Ordering::Relaxed).max(figures.shared.started_unix_ms);
     let (total, loaded) =
         (loading.total_bytes.load(Ordering::Relaxed), loading.loaded_bytes.load(Ordering::Relaxed));
     let seconds = figures.now_ms.saturating_sub(started_ms) as f64 / 1000.0;

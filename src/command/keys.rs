@@ -30,20 +30,10 @@ pub fn are_complete(command: &Command, count: usize) -> bool {
 mod tests {
     use super::*;
     use crate::command::find;
-    use formats::resp::ArgRange;
+    use crate::command::testing::with_request;
 
     fn keys_of(words: &[&str]) -> Vec<usize> {
-        let source = words.concat();
-        let mut start = 0;
-        let ranges: Vec<ArgRange> = words
-            .iter()
-            .map(|word| {
-                start += word.len();
-                ArgRange { start: start - word.len(), end: start }
-            })
-            .collect();
-        let request = Request::new(source.as_bytes(), &ranges);
-        positions(find(request).unwrap().1, request).collect()
+        with_request(words, |request| positions(find(request).unwrap().1, request).collect())
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub mod server;
 pub mod session;
 pub mod string;
 pub mod table;
+#[cfg(test)]
+mod testing;
 
 pub use session::{Invocation, Session, TaskFuture};
 pub use table::{find, index_of, table};

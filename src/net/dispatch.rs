@@ -161,6 +161,9 @@ impl Dispatcher {
     fn take_task(&mut self) {
         let Some((id, slot)) = &self.task else { return };
         let Some(reply) = slot.borrow_mut().take() else { return };
+        if let [b'-', text @ ..] = &reply[..] {
+            self.shard.engine.borrow_mut().stats.count_error(&String::from_utf8_lossy(text));
+        }
         if let Some(round) = self.rounds.iter_mut().find(|round| round.id == *id) {
             round.local.extend_from_slice(&reply);
             round.local_reply();
@@ -205,6 +208,7 @@ impl Dispatcher {
                 if !self.is_drained() {
                     return Next::RetryDrained;
                 }
+                self.shard.engine.borrow_mut().count(index, false);
                 let invocation = Invocation::new(&self.shard, &self.client, request);
                 self.start_task(start(invocation))
             }
@@ -288,6 +292,7 @@ impl Dispatcher {
                 if let Err(next) = self.admit_transaction(&call, &self.key_shards(request)) {
                     return next;
                 }
+                self.shard.engine.borrow_mut().count(call.command, false);
                 match plan(&self.shard, &invocation) {
                     Ok(plan) => {
                         let shard = Rc::clone(&self.shard);
@@ -426,7 +431,8 @@ impl Dispatcher {
             for key in &self.keys {
                 let (part, batch) = parts.batch(&self.shard, target_of(key), protocol);
                 let args = std::iter::once(request.arg(0)).chain(group_args(key));
-                batch.push(call, args, std::iter::once(KeyRef { arg: 1, hash: key.hash }));
+                let call = if replies.is_empty() { *call } else { call.uncounted() };
+                batch.push(&call, args, std::iter::once(KeyRef { arg: 1, hash: key.hash }));
                 replies.push((part as u32, (batch.calls.len() - 1) as u32));
             }
             return replies;
@@ -437,7 +443,8 @@ impl Dispatcher {
             let args = std::iter::once(request.arg(0)).chain(mine().flat_map(group_args));
             let keys =
                 mine().enumerate().map(|(index, key)| KeyRef { arg: (1 + index * group) as u32, hash: key.hash });
-            batch.push(call, args, keys);
+            let call = if replies.is_empty() { *call } else { call.uncounted() };
+            batch.push(&call, args, keys);
             replies.push((part as u32, 0));
         }
         replies
@@ -529,7 +536,8 @@ impl Dispatcher {
         let mut replies = Vec::new();
         for shard in shards {
             let (part, batch) = parts.batch(&self.shard, shard, self.client.protocol.get());
-            batch.push(call, request.iter(), std::iter::empty());
+            let call = if replies.is_empty() { *call } else { call.uncounted() };
+            batch.push(&call, request.iter(), std::iter::empty());
             replies.push((part as u32, 0));
         }
         self.one_shot(call, parts, merge, replies)
@@ -557,7 +565,12 @@ impl Dispatcher {
             local.truncate(start);
             Reply::new(&mut local, Protocol::Resp2).error(&error.0);
         }
-        self.shard.engine.borrow_mut().count(index, result.is_err());
+        let mut engine = self.shard.engine.borrow_mut();
+        engine.count(index, result.is_err());
+        if let Err(error) = &result {
+            engine.stats.count_error(&error.0);
+        }
+        drop(engine);
         if direct {
             self.out = local;
         } else {
@@ -583,6 +596,7 @@ impl Dispatcher {
     }
 
     fn fail(&mut self, error: &CommandError) -> Next {
+        self.shard.engine.borrow_mut().stats.count_error(&error.0);
         self.write_here(|reply| reply.error(&error.0));
         Next::Continue
     }

@@ -44,6 +44,16 @@ pub struct Call {
     pub db: u16,
 }
 
+/// Stands for the command of a call that is not counted: of one that came in parts, the first part is.
+pub const UNCOUNTED: u16 = u16::MAX;
+
+impl Call {
+    /// The same, not to be counted again.
+    pub fn uncounted(self) -> Call {
+        Call { command: UNCOUNTED, ..self }
+    }
+}
+
 /// A key of a request: which argument, and its hash.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyRef {
@@ -65,6 +75,9 @@ pub struct Record {
     /// Unix time in ms.
     pub expire_at: Option<u64>,
 }
+
+/// A string, and when its key ends, in Unix ms.
+pub type StringWithEnd<'a> = (&'a [u8], Option<u64>);
 
 /// See the module.
 pub struct Context<'a> {
@@ -129,6 +142,9 @@ impl<'a> Context<'a> {
     /// As [`Context::lookup`], in another database.
     #[inline]
     pub fn lookup_in(&mut self, db: u16, key: Key<'_>) -> Option<Entry<'_>> {
+        if self.engine.dbs[db as usize].expires_len() == 0 {
+            return self.engine.dbs[db as usize].get(key.hash, key.bytes);
+        }
         let now_ms = self.now_ms;
         let expired = match self.engine.dbs[db as usize].get(key.hash, key.bytes) {
             None => return None,
@@ -148,6 +164,15 @@ impl<'a> Context<'a> {
     pub fn read(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
         let now_ms = self.now_ms;
         let db = self.db as usize;
+        if self.engine.dbs[db].expires_len() == 0 {
+            let found = self.engine.dbs[db].get(key.hash, key.bytes);
+            let count = match found {
+                Some(_) => &mut self.engine.stats.keyspace_hits,
+                None => &mut self.engine.stats.keyspace_misses,
+            };
+            *count += 1;
+            return found;
+        }
         let expires = match self.engine.dbs[db].get(key.hash, key.bytes) {
             None => {
                 self.engine.stats.keyspace_misses += 1;
@@ -202,7 +227,7 @@ impl<'a> Context<'a> {
     }
 
     /// As [`Context::read_string`] for commands that write: with the expiry, and not counted.
-    pub fn string_to_change(&mut self, key: Key<'_>) -> Result<Option<(&[u8], Option<u64>)>, CommandError> {
+    pub fn string_to_change(&mut self, key: Key<'_>) -> Result<Option<StringWithEnd<'_>>, CommandError> {
         match self.lookup(key) {
             None => Ok(None),
             Some(Entry { value: ValueRef::Str(bytes), expire_at, .. }) => Ok(Some((bytes, expire_at))),

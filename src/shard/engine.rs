@@ -167,19 +167,22 @@ impl Engine {
             context.reply.error(&error.0);
             context.engine.stats.count_error(&error.0);
         }
-        self.count(call.command, failed);
+        if !self.replaying {
+            self.count(call.command, failed);
+        }
         if let Some(log) = &mut self.log {
             log.command_boundary();
         }
         if self.gated { self.gate(call, keys, before) } else { Position(0) }
     }
 
+    /// Counts a command, unless it is [`super::context::UNCOUNTED`].
     #[inline]
     pub fn count(&mut self, command: u16, failed: bool) {
-        self.stats.commands += 1;
         let command = usize::from(command);
         if let Some(calls) = self.stats.calls_by_command.get_mut(command) {
             *calls += 1;
+            self.stats.commands += 1;
             self.stats.errors_by_command[command] += u64::from(failed);
         }
     }

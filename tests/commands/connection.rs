@@ -132,6 +132,30 @@ fn clients_are_listed_and_killed_on_all_shards() {
 }
 
 #[test]
+fn what_clients_of_newer_versions_send_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--shards", "1"]);
+    let mut client = server.client();
+    let (ok, error) = (Value::Simple("OK".into()), |text: &str| Value::Error(text.into()));
+    for (words, expected) in [
+        (["CLIENT", "SETINFO", "lib-name", "a-b(c)"], ok.clone()),
+        (["CLIENT", "SETINFO", "LIB-VER", "1.2"], ok.clone()),
+        (
+            ["CLIENT", "SETINFO", "LIB-NAME", "a b"],
+            error("ERR lib-name cannot contain spaces, newlines or special characters."),
+        ),
+        (["CLIENT", "SETINFO", "FOO", "x"], error("ERR Unrecognized option 'FOO'")),
+    ] {
+        assert_eq!(client.call(&words), expected);
+    }
+    assert_eq!(client.call(&["CLIENT", "NO-TOUCH", "ON"]), ok);
+    assert_eq!(client.call(&["CLIENT", "NO-TOUCH", "maybe"]), error("ERR syntax error"));
+    let Value::Bulk(info) = client.call(&["CLIENT", "INFO"]) else { panic!("INFO is text") };
+    let info = String::from_utf8(info).unwrap();
+    assert!(info.contains(" flags=T ") && info.ends_with(" lib-name=a-b(c) lib-ver=1.2\n"), "{info}");
+}
+
+#[test]
 fn a_password_is_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::everfast(dir.path(), &["--shards", "2"]);

@@ -52,6 +52,9 @@ fn a_flush_is_kept() {
         let server = Server::everfast(dir.path(), &["--shards", shards]);
         let mut client = server.client();
         assert_eq!(client.call(&["DBSIZE"]), Value::Integer(if shards == "2" { 0 } else { 1 }));
+        let Value::Bulk(stats) = client.call(&["INFO", "commandstats"]) else { panic!("INFO is text") };
+        let stats = String::from_utf8(stats).unwrap();
+        assert!(!stats.contains("cmdstat_set"), "what is replayed is not counted: {stats}");
         for index in 0..20 {
             client.raw(&["SET", &format!("k{index}"), "v"]);
         }

@@ -94,6 +94,14 @@ fn info_counts() {
     client.raw(&["EXPIRE", "k1", "1000"]);
     client.raw(&["GET", "nothing"]);
     client.raw(&["INCR", "k2"]);
+    client.raw(&["DEL", "x1", "x2", "x3", "x4", "x5", "x6"]);
+    client.raw(&["MSETNX", "k1", "v", "k3", "v", "k4", "v"]);
+    client.raw(&["RANDOMKEY"]);
+    client.raw(&["COPY", "x", "y"]);
+    client.raw(&["DBSIZE"]);
+    client.raw(&["nosuch"]);
+    client.raw(&["AUTH", "other", "password"]);
+    client.raw(&["CLIENT", "LIST", "foo"]);
     let info = text(client.call(&["INFO", "everything"]));
     for line in [
         "db0:keys=30,expires=1,avg_ttl=0",
@@ -101,7 +109,15 @@ fn info_counts() {
         "keyspace_misses:1",
         "cmdstat_get:calls=31,failed_calls=0",
         "cmdstat_incr:calls=1,failed_calls=1",
-        "errorstat_ERR:count=1",
+        "cmdstat_del:calls=1,failed_calls=0",
+        "cmdstat_msetnx:calls=1,failed_calls=0",
+        "cmdstat_randomkey:calls=1,failed_calls=0",
+        "cmdstat_copy:calls=1,failed_calls=0",
+        "cmdstat_dbsize:calls=1,failed_calls=0",
+        "cmdstat_client|list:calls=1,failed_calls=0",
+        "errorstat_ERR:count=3",
+        "errorstat_WRONGPASS:count=1",
+        "total_error_replies:4",
         "shards:3",
         "role:master",
     ] {

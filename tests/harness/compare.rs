@@ -123,8 +123,8 @@ fn sorted(value: &Value) -> Vec<String> {
 fn near(redis: &Value, ours: &Value) -> bool {
     match (redis, ours) {
         (Value::Integer(redis), Value::Integer(ours)) if *redis > 0 => {
-            // Seconds come in small numbers, or as a Unix time of ten digits.
-            let is_seconds = *redis < 10_000 || (1_000_000_000..100_000_000_000).contains(redis);
+            // Seconds come in numbers that no table gives in ms, or as a Unix time of ten digits.
+            let is_seconds = *redis < 5000 || (1_000_000_000..100_000_000_000).contains(redis);
             let limit = if is_seconds { NEAR_MS / 1000 } else { NEAR_MS };
             (redis - ours).abs() <= limit
         }

@@ -11,15 +11,13 @@ use formats::resp::{Protocol, Reply, parse_i64};
 
 use super::basic;
 use super::transfer::{CopyOptions, NO_SUCH_KEY};
-use crate::command::{Invocation, TaskFuture, TwoStepPlan, index_of, string};
+use crate::command::{Invocation, TaskFuture, TwoStepPlan, string};
 use crate::shard::Shard;
-use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef, Record};
+use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef, Record, UNCOUNTED};
 use crate::shard::transaction::{self, Decision, Parts};
 
 /// How long a command waits for a log with room before it looks again.
 const LOG_FULL_WAIT: Duration = Duration::from_millis(2);
-/// A call that is not to be counted: a command is counted once, at its first call.
-const UNCOUNTED: u16 = u16::MAX;
 
 /// Where a call is among the parts.
 #[derive(Clone, Copy)]
@@ -38,8 +36,10 @@ fn add(parts: &mut Parts, shard: &Shard, call: &Call, args: &[&[u8]], record: Op
     Place { part, call: batch.calls.len() - 1 }
 }
 
-fn reading(handler: Handler, command: u16, db: u16) -> Call {
-    Call { handler, command, writes: false, whole_keyspace: false, db }
+// The command as a whole is counted where it begins, its calls are not.
+
+fn reading(handler: Handler, db: u16) -> Call {
+    Call { handler, command: UNCOUNTED, writes: false, whole_keyspace: false, db }
 }
 
 fn writing(handler: Handler, db: u16) -> Call {
@@ -114,7 +114,7 @@ fn copy_plan(invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
 /// Waits until the logs of all parts have room; the error if one takes no writes.
 async fn wait_for_log(invocation: &Invocation, parts: &Parts) -> Option<String> {
     let shared = &invocation.shard.shared;
-    while parts.shards().any(|shard| shared.log_is_full(shard)) {
+    while shared.sequencer.is_full() || parts.shards().any(|shard| shared.log_is_full(shard)) {
         tokio::time::sleep(LOG_FULL_WAIT).await;
     }
     let reason = parts.shards().find_map(|shard| shared.log_refuses(shard))?;
@@ -147,11 +147,10 @@ impl Kind {
 fn transfer_plan(shard: &Shard, invocation: &Invocation, options: CopyOptions, kind: Kind) -> TwoStepPlan {
     let (db, protocol) = (invocation.db, invocation.protocol);
     let args: Vec<Vec<u8>> = invocation.request().iter().take(3).map(<[u8]>::to_vec).collect();
-    let command = index_of(&args[0]).unwrap_or(UNCOUNTED);
     let shard_of_client = Rc::clone(&invocation.shard);
     let mut read = Parts::default();
-    let source = add(&mut read, shard, &reading(detach, command, db), &[&args[0], &args[1]], None);
-    let look = reading(basic::exists_uncounted, UNCOUNTED, options.db);
+    let source = add(&mut read, shard, &reading(detach, db), &[&args[0], &args[1]], None);
+    let look = reading(basic::exists_uncounted, options.db);
     let exists = add(&mut read, shard, &look, &[&args[0], &args[2]], None);
     let decide = move |read: &mut Parts| {
         let Some(record) = read.part(source.part).calls[source.call].record.take() else {
@@ -174,13 +173,11 @@ fn transfer_plan(shard: &Shard, invocation: &Invocation, options: CopyOptions, k
 pub fn mset_nx(shard: &Shard, invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
     let (db, protocol) = (invocation.db, invocation.protocol);
     let args: Vec<Vec<u8>> = invocation.request().iter().map(<[u8]>::to_vec).collect();
-    let command = index_of(&args[0]).unwrap_or(UNCOUNTED);
     let shard_of_client = Rc::clone(&invocation.shard);
     let mut read = Parts::default();
     let mut places = Vec::new();
-    for (index, pair) in args[1..].chunks_exact(2).enumerate() {
-        let command = if index == 0 { command } else { UNCOUNTED };
-        let look = reading(basic::exists_uncounted, command, db);
+    for pair in args[1..].chunks_exact(2) {
+        let look = reading(basic::exists_uncounted, db);
         places.push(add(&mut read, shard, &look, &[&args[0], &pair[0]], None));
     }
     let decide = move |read: &mut Parts| {

@@ -6,8 +6,8 @@
 use formats::log::ShardId;
 use formats::resp::{Protocol, parse_i64};
 
-use crate::command::{Invocation, TaskFuture, index_of};
-use crate::shard::context::{Call, CommandError, Context, Handler};
+use crate::command::{Invocation, TaskFuture};
+use crate::shard::context::{Call, CommandError, Context, Handler, UNCOUNTED};
 use crate::shard::transaction::{self, Parts};
 
 /// Draws of a shard before the answer is that there is no key: all that were met had expired.
@@ -16,10 +16,8 @@ const TRIES: usize = 8;
 /// RANDOMKEY
 pub fn random_key(invocation: Invocation) -> TaskFuture {
     Box::pin(async move {
-        let mut command = index_of(b"randomkey").unwrap_or(u16::MAX);
         for _ in 0..TRIES {
-            let counts = ask_all(&invocation, count_keys, command).await;
-            command = u16::MAX; // counted once
+            let counts = ask_all(&invocation, count_keys).await;
             let Some(shard) = choose(&counts, invocation.shard.engine.borrow_mut().random()) else { break };
             let reply = ask(&invocation, ShardId(shard as u16), pick_key).await;
             if reply.first() == Some(&b'$') && !reply.starts_with(b"$-1") {
@@ -55,18 +53,17 @@ fn pick_key(context: &mut Context<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn call(invocation: &Invocation, handler: Handler, command: u16) -> Call {
-    Call { handler, command, writes: false, whole_keyspace: true, db: invocation.db }
+fn call(invocation: &Invocation, handler: Handler) -> Call {
+    Call { handler, command: UNCOUNTED, writes: false, whole_keyspace: true, db: invocation.db }
 }
 
 /// What every shard answers to a handler that answers a number.
-async fn ask_all(invocation: &Invocation, handler: Handler, command: u16) -> Vec<u64> {
+async fn ask_all(invocation: &Invocation, handler: Handler) -> Vec<u64> {
     let shard = &invocation.shard;
     let mut parts = Parts::default();
     for target in shard.shared.shard_ids() {
-        let command = if target == shard.id { command } else { u16::MAX };
         let (_, batch) = parts.batch(shard, target, Protocol::Resp2);
-        batch.push(&call(invocation, handler, command), std::iter::empty(), std::iter::empty());
+        batch.push(&call(invocation, handler), std::iter::empty(), std::iter::empty());
     }
     let mut parts = transaction::read(shard, parts).await;
     let counts = parts.batches().map(|batch| number(batch.reply(0))).collect();
@@ -83,7 +80,7 @@ async fn ask(invocation: &Invocation, target: ShardId, handler: Handler) -> Vec<
     let shard = &invocation.shard;
     let mut parts = Parts::default();
     let (_, batch) = parts.batch(shard, target, invocation.protocol);
-    batch.push(&call(invocation, handler, u16::MAX), std::iter::empty(), std::iter::empty());
+    batch.push(&call(invocation, handler), std::iter::empty(), std::iter::empty());
     let mut parts = transaction::read(shard, parts).await;
     let reply = parts.part(0).reply(0).to_vec();
     parts.recycle(shard);

@@ -84,19 +84,10 @@ pub fn shutdown(invocation: Invocation) -> TaskFuture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use formats::resp::ArgRange;
+    use crate::command::testing::with_line;
 
     fn parse(line: &str) -> Result<Words> {
-        let mut start = 0;
-        let ranges: Vec<ArgRange> = line
-            .split_inclusive(' ')
-            .map(|word| {
-                let range = ArgRange { start, end: start + word.trim_end().len() };
-                start += word.len();
-                range
-            })
-            .collect();
-        Words::parse(Request::new(line.as_bytes(), &ranges))
+        with_line(line, Words::parse)
     }
 
     #[test]

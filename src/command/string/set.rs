@@ -237,24 +237,10 @@ pub fn get_ex(context: &mut Context<'_>) -> Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use formats::resp::ArgRange;
-
-    fn with_request<T>(line: &str, run: impl FnOnce(Request<'_>) -> T) -> T {
-        let mut start = 0;
-        let ranges: Vec<ArgRange> = line
-            .split(' ')
-            .filter(|word| !word.is_empty())
-            .map(|word| {
-                let range = ArgRange { start, end: start + word.len() };
-                start = range.end + 1;
-                range
-            })
-            .collect();
-        run(Request::new(line.as_bytes(), &ranges))
-    }
+    use crate::command::testing::with_line;
 
     fn is_valid(line: &str, asker: Asker) -> bool {
-        with_request(line, |request| Options::parse(request, asker).is_ok())
+        with_line(line, |request| Options::parse(request, asker).is_ok())
     }
 
     #[test]
@@ -281,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_last_of_equal_options_counts() {
-        with_request("ex 1 ex 2", |request| {
+        with_line("ex 1 ex 2", |request| {
             let end = Options::parse(request, Asker::Set).unwrap().end;
             assert_eq!(end, Some(End::At(TimeForm::InSeconds, b"2")));
         });

@@ -170,19 +170,10 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use formats::resp::ArgRange;
+    use crate::command::testing::with_request;
 
     fn look_up(words: &[&[u8]]) -> Result<&'static str, String> {
-        let source = words.concat();
-        let mut start = 0;
-        let ranges: Vec<ArgRange> = words
-            .iter()
-            .map(|word| {
-                start += word.len();
-                ArgRange { start: start - word.len(), end: start }
-            })
-            .collect();
-        find(Request::new(&source, &ranges)).map(|(_, row)| row.name).map_err(|error| error.0.into_owned())
+        with_request(words, find).map(|(_, row)| row.name).map_err(|error| error.0.into_owned())
     }
 
     #[test]

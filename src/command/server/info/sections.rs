@@ -130,7 +130,7 @@ pub fn persistence(text: &mut Text, figures: &Figures) {
 
 fn loading_progress(text: &mut Text, figures: &Figures) {
     let loading = &figures.shared.loading;
-    let started_ms = loading.started_unix_ms.load(Ordering::Relaxed);
+    let started_ms = loading.started_unix_ms.load(Ordering::Relaxed).max(figures.shared.started_unix_ms);
     let (total, loaded) =
         (loading.total_bytes.load(Ordering::Relaxed), loading.loaded_bytes.load(Ordering::Relaxed));
     let seconds = figures.now_ms.saturating_sub(started_ms) as f64 / 1000.0;
@@ -227,7 +227,7 @@ pub fn stats(text: &mut Text, figures: &Figures) {
     text.field("evicted_keys", 0);
     text.field("keyspace_hits", figures.sum(|shard| shard.stats.keyspace_hits));
     text.field("keyspace_misses", figures.sum(|shard| shard.stats.keyspace_misses));
-    text.field("total_error_replies", figures.sum(|shard| shard.stats.errors_by_command.iter().sum()));
+    text.field("total_error_replies", figures.sum(|shard| shard.stats.errors_by_code.values().sum()));
 }
 
 /// There is no replication yet: what clients ask for to know a master.

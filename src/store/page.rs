@@ -539,6 +539,7 @@ impl Page {
     /// Compares what is counted along with what is there.
     pub(super) fn assert_accounts(&self) {
         for page in self.levels() {
+            assert!(page.count > 0 || !self.is_chained(), "an empty page stays in a chain");
             let records = || (0..page.count as usize).map(|slot| page.record(slot));
             assert_eq!(page.ends, records().filter_map(|record| record.expire_at).min().unwrap_or(NEVER));
             let Some(beside) = &page.beside else { continue };

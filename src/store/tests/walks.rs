@@ -56,7 +56,7 @@ fn between() -> impl Strategy<Value = Between> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_scan_meets_every_key_that_stays(

@@ -81,13 +81,6 @@ impl Page {
         Page { data: Vec::with_capacity(size_class(bytes)), ..Page::default() }
     }
 
-    /// A copy that has no more room than it needs.
-    pub(super) fn packed(&self) -> Page {
-        let mut data = Vec::with_capacity(size_class(self.data.len()));
-        data.extend_from_slice(&self.data);
-        Page { data, beside: self.beside.clone(), ..*self }
-    }
-
     /// Finds the record of `key`, whose hash has this tag.
     #[inline]
     pub(super) fn find(&self, tag: u8, key: &[u8]) -> Option<Spot> {
@@ -455,11 +448,11 @@ impl Page {
         }
     }
 
-    /// Gives memory back when the records and an eighth more would fit in a smaller class: late enough that growth and
-    /// decline do not chase each other.
+    /// Gives memory back when at least a third of it is idle. Sooner would keep pages tighter, but the allocator's slabs
+    /// fill worse when more pages change their size class: what is gained here is lost there, and more.
     fn give_back(&mut self) {
-        let class = size_class(self.data.len() + self.data.len() / 8);
-        if class < self.data.capacity() {
+        let class = size_class(self.data.len());
+        if self.data.capacity() >= class + class / 2 {
             self.data.shrink_to(class);
         }
     }
@@ -539,6 +532,7 @@ impl Page {
     /// Compares what is counted along with what is there.
     pub(super) fn assert_accounts(&self) {
         for page in self.levels() {
+            assert!(page.count > 0 || !self.is_chained(), "an empty page stays in a chain");
             let records = || (0..page.count as usize).map(|slot| page.record(slot));
             assert_eq!(page.ends, records().filter_map(|record| record.expire_at).min().unwrap_or(NEVER));
             let Some(beside) = &page.beside else { continue };

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use everfast::store::{Frozen, KeyHasher, Keyspace, RepackCycle};
+use everfast::store::{Frozen, KeyHasher, Keyspace};
 use tikv_jemalloc_ctl::stats;
 
 #[global_allocator]
@@ -166,11 +166,6 @@ impl Run {
         self.print_rss("half deleted");
         thread::sleep(DECAY);
         self.print_rss("half deleted, 13 s later");
-        let (mut cycle, started) = (RepackCycle::default(), Instant::now());
-        while !self.keyspace.repack(&mut cycle, 64) {}
-        println!("repack: {:.0} ns per key", started.elapsed().as_nanos() as f64 / half as f64);
-        thread::sleep(DECAY);
-        self.print_rss("half deleted, repacked, 13 s later");
     }
 
     fn print_rss(&self, label: &str) {

@@ -6,6 +6,7 @@ use crate::shard::context::CommandError;
 
 pub const SYNTAX: &str = "ERR syntax error";
 pub const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
+const NOT_32_BITS: &str = "ERR value is out of range, value must between -2147483648 and 2147483647";
 
 /// An integer in Redis' strict form.
 pub fn integer(arg: &[u8]) -> Result<i64, CommandError> {
@@ -22,7 +23,7 @@ pub fn is(arg: &[u8], word: &str) -> bool {
 pub fn database(arg: &[u8], databases: u16) -> Result<u16, CommandError> {
     let number = integer(arg)?;
     if i32::try_from(number).is_err() {
-        return Err(NOT_AN_INTEGER.into());
+        return Err(NOT_32_BITS.into());
     }
     match u16::try_from(number) {
         Ok(number) if number < databases => Ok(number),
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(database(b"15", 16), Ok(15));
         assert_eq!(database(b"16", 16), Err("ERR DB index is out of range".into()));
         assert_eq!(database(b"-1", 16), Err("ERR DB index is out of range".into()));
-        assert_eq!(database(b"99999999999", 16), Err(NOT_AN_INTEGER.into()));
+        assert_eq!(database(b"99999999999", 16), Err(NOT_32_BITS.into()));
         assert_eq!(database(b"x", 16), Err(NOT_AN_INTEGER.into()));
     }
 }

@@ -50,7 +50,8 @@ struct NewLog {
 }
 
 impl DataDir {
-    /// Opens a data directory, creating it if need be, and locks it. A directory without MANIFEST must have no data files.
+    /// Opens a data directory, creating it if need be, and locks it. A directory without MANIFEST must have
+    /// no data files.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<DataDir, PersistError> {
         disk.create_dir(dir).map_err(PersistError::io("create", dir))?;
         let lock_path = dir.join(file_names::LOCK);
@@ -86,15 +87,20 @@ impl DataDir {
         self.files.manifest()
     }
 
-    /// Finds out what the directory holds, cuts what was torn, and makes the cut durable. What it answers is to be replayed
-    /// before the logs are started.
+    /// Finds out what the directory holds, cuts what was torn, and makes the cut durable. What it answers is
+    /// to be replayed before the logs are started.
     pub fn recover(&self) -> Result<Recovered, PersistError> {
+        let mut running = self.running();
+        if !running.writers.is_empty() {
+            return Err(PersistError::Running);
+        }
         let recovered = recovery::recover(&self.files)?;
-        self.running().next_gsn = Some(recovered.next_gsn);
+        running.next_gsn = Some(recovered.next_gsn);
         Ok(recovered)
     }
 
-    /// Begins a new epoch: a log per writer, with its first segment, and a thread for each. Answers the shards' logs, by shard.
+    /// Begins a new epoch: a log per writer, with its first segment, and a thread for each. Answers the
+    /// shards' logs, by shard.
     ///
     /// Files that the recovery left over are recycled here: what was to be replayed must have been.
     pub fn start_logs(&self, options: &LogOptions) -> Result<Vec<Log>, PersistError> {
@@ -196,24 +202,22 @@ impl DataDir {
         self.running().writers.iter().for_each(|writer| writer.queue().wake());
     }
 
-    /// Writes and syncs everything handed over and seals the logs: the next start finds a clean end. Every shard must have
-    /// dropped its [`Log`], or called `submit_all`, before.
+    /// Writes and syncs everything handed over and seals the logs: the next start finds a clean end. Every
+    /// shard must have dropped its [`Log`], or called `submit_all`, before.
     ///
-    /// If a log cannot be made durable, none is sealed: the next start finds the ends by reading, as after a crash.
+    /// If a log cannot be made durable, none is sealed: the next start finds the ends by reading, as after a
+    /// crash.
     pub fn close(&self) -> Result<(), PersistError> {
-        let (mut closed, failure, preparer) = self.stop_threads();
-        let result = match failure {
-            None => self.seal(&mut closed),
-            Some(failure) => Err(failure),
-        };
-        // The writers hold ways to ask the preparer, which ends when they are gone.
-        drop(closed);
-        drop(preparer);
-        result
+        match self.stop_threads() {
+            (mut closed, None) => self.seal(&mut closed),
+            (_, Some(failure)) => Err(failure),
+        }
     }
 
-    /// Lets the writers write the rest and end; answers those that did so cleanly.
-    fn stop_threads(&self) -> (Vec<LogWriter>, Option<PersistError>, Option<Preparer>) {
+    /// Lets the writers write the rest and end; answers those that did so cleanly. When this returns, nothing
+    /// but the caller changes the directory: a spare made while MANIFEST is sealed would be named behind the
+    /// seal.
+    fn stop_threads(&self) -> (Vec<LogWriter>, Option<PersistError>) {
         let (writers, preparer) = {
             let mut running = self.running();
             (std::mem::take(&mut running.writers), running.preparer.take())
@@ -222,7 +226,10 @@ impl DataDir {
         let mut failure = None;
         for writer in writers {
             match writer.close() {
-                Some(writer) if writer.is_clean() => closed.push(writer),
+                Some(mut writer) if writer.is_clean() => {
+                    writer.stop_preparing();
+                    closed.push(writer);
+                }
                 Some(writer) => {
                     let (log, bytes, why) = (writer.log(), writer.queued_bytes(), writer.trouble());
                     failure = Some(PersistError::Unclosed { log, bytes, why });
@@ -230,7 +237,9 @@ impl DataDir {
                 None => failure = Some(panicked()),
             }
         }
-        (closed, failure, preparer)
+        // Waits for the spare under way; nobody can ask for another.
+        drop(preparer);
+        (closed, failure)
     }
 
     fn seal(&self, writers: &mut [LogWriter]) -> Result<(), PersistError> {
@@ -253,9 +262,7 @@ impl DataDir {
 impl Drop for DataDir {
     /// Without `close` the logs stay open, as after a crash; but no thread outlives the lock.
     fn drop(&mut self) {
-        let (closed, _, preparer) = self.stop_threads();
-        drop(closed);
-        drop(preparer);
+        drop(self.stop_threads());
     }
 }
 

@@ -19,6 +19,8 @@ pub enum PersistError {
     Refused(#[from] Refusal),
     #[error("the data directory must be recovered, once, before logs are started")]
     NotRecovered,
+    #[error("logs are running: the data directory cannot be recovered under them")]
+    Running,
     #[error("impossible log options: {0}")]
     Options(&'static str),
     #[error("log {log} could not be closed cleanly, {bytes} bytes are not on stable storage: {why}")]

@@ -1,4 +1,5 @@
-//! A data directory's disk, MANIFEST and pool of used segment files, shared by writers, preparer and recovery.
+//! A data directory's disk, MANIFEST and pool of used segment files, shared by writers, preparer and
+//! recovery.
 //!
 //! Invariants:
 //! 1. A file in the pool is named by no MANIFEST that a crash could bring back.
@@ -159,8 +160,8 @@ impl Files {
         Some(pool.files.swap_remove(place))
     }
 
-    /// Puts a segment file that no MANIFEST names into the pool, or deletes it if the pool is full. Failure leaves
-    /// a leftover for the next start.
+    /// Puts a segment file that no MANIFEST names into the pool, or deletes it if the pool is full. Failure
+    /// leaves a leftover for the next start.
     pub fn recycle(&self, name: &str) {
         let path = self.path(name);
         let Ok(bytes) = self.disk.file_bytes(&path) else { return };
@@ -176,8 +177,8 @@ impl Files {
         }
     }
 
-    /// After a successful start: takes over the pool's files, puts into it the segment files that MANIFEST does
-    /// not name, and deletes temporary files. What is not ours is left alone.
+    /// After a successful start: takes over the pool's files, puts into it the segment files that MANIFEST
+    /// does not name, and deletes temporary files. What is not ours is left alone.
     pub fn sweep(&self) -> Result<(), PersistError> {
         let names = self.disk.list(&self.dir).map_err(PersistError::io("list", &self.dir))?;
         let kinds: Vec<(FileKind, String)> =

@@ -1,8 +1,8 @@
 //! MANIFEST on disk: read once, replaced as a whole.
 //!
 //! Invariants:
-//! 1. A crash at any step leaves the old MANIFEST or the new one, each whole: write a temporary file, sync it, rename it,
-//!    sync the directory.
+//! 1. A crash at any step leaves the old MANIFEST or the new one, each whole: write a temporary file, sync
+//!    it, rename it, sync the directory.
 //! 2. What is in memory is a MANIFEST that is durable.
 
 use std::io;

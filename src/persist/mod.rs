@@ -2,17 +2,25 @@
 //!
 //! ```text
 //! disk        the only door to the file system
-//! file_names  how files are called            random      seeds and uids
-//! manifest    MANIFEST, replaced durably      files       a data directory's disk, MANIFEST and pool of used files
-//! poison      a failed sync latches           log         appending: shard side, queue, writer thread, segments
-//! recovery    scan, plan, seal, replay        data_dir    the life of a data directory: open, recover, log, close
+//! file_names  how files are called
+//! random      seeds and uids
+//! manifest    MANIFEST, replaced durably
+//! files       a data directory's disk, MANIFEST and pool of used files
+//! poison      a failed sync latches
+//! log         appending: shard side, queue, writer thread, segments
+//! recovery    scan, plan, seal, replay
+//! data_dir    the life of a data directory: open, recover, log, close
 //! ```
 //!
+//! The bytes are drawn in docs/data-files.md.
+//!
 //! Invariants:
-//! 1. A segment is prepared (size, header) and synced, then named in MANIFEST, then written to: a file that MANIFEST names
-//!    is always whole, and a frame is never in a file that it does not name.
-//! 2. A segment's frames are durable before the first frame of the next segment is written: only a log's last frames may tear.
-//! 3. A log is sealed in MANIFEST only when everything before the seal is durable. Behind a seal nothing is ever read.
+//! 1. A segment is prepared (size, header) and synced, then named in MANIFEST, then written to: a file that
+//!    MANIFEST names is always whole, and a frame is never in a file that it does not name.
+//! 2. A segment's frames are durable before the first frame of the next segment is written: only a log's last
+//!    frames may tear.
+//! 3. A log is sealed in MANIFEST only when everything before the seal is durable. Behind a seal nothing is
+//!    ever read.
 //! 4. A file goes back to the pool only after a MANIFEST that does not name it is durable.
 //! 5. `durable <= written <= appended` for each shard.
 //! 6. This module knows no keys and no sockets.

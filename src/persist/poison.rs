@@ -1,8 +1,9 @@
 //! A failed sync latches.
 //!
-//! After a failed fsync the kernel may have dropped the pages and call them clean: the next fsync succeeds and proves nothing.
-//! So a log whose sync failed once is poisoned until its data is written anew elsewhere. The way back is a checkpoint:
-//! when one that holds everything appended is durable, its owner starts a new log; the poisoned one is never synced again.
+//! After a failed fsync the kernel may have dropped the pages and call them clean: the next fsync succeeds
+//! and proves nothing. So a log whose sync failed once is poisoned until its data is written anew elsewhere.
+//! The way back is a checkpoint: when one that holds everything appended is durable, its owner starts a new
+//! log; the poisoned one is never synced again.
 //!
 //! Invariants:
 //! 1. Once poisoned, always poisoned.

@@ -11,6 +11,7 @@ use super::freeze::Frozen;
 use super::hash::{KeyHash, KeyHasher};
 use super::page::{MAX_RECORDS, Spot};
 use super::record::{Field, MAX_VALUE, NewRecord};
+use super::repack::{self, RepackCycle};
 use super::scan;
 use super::tree::Tree;
 use super::value::{Entry, Object, Type, ValueRef};
@@ -255,6 +256,14 @@ impl Keyspace {
                 break;
             }
         }
+    }
+
+    /// Moves up to `max_pages` pages to fresh memory, from where `cycle` stands. True at the end of the keyspace.
+    ///
+    /// Mass deletion leaves the allocator's slabs thinly filled, which it cannot undo by itself. A walk over everything
+    /// moves what is left into few slabs, so that the others can be given back. Pages that a view holds stay.
+    pub fn repack(&mut self, cycle: &mut RepackCycle, max_pages: usize) -> bool {
+        self.tree.as_mut().is_none_or(|tree| repack::pass(tree, cycle, max_pages))
     }
 
     /// Removes everything, at once; the memory goes with what this returns.

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `hash` (where a key belongs), `value` (what it holds), `record` (its bytes), `page` (at most 64 records),
 //! `directory` (which page), `tree` (two levels of directories), `freeze` (a view that stands still while the owner writes),
-//! `scan` and `expiry` (walks with a cursor), `keyspace` (the public face).
+//! `scan`, `expiry` and `repack` (walks with a cursor), `keyspace` (the public face).
 //!
 //! Invariants:
 //! 1. No file, socket, clock or thread: time comes in as an argument, threads belong to the callers.
@@ -16,6 +16,7 @@ pub mod hash;
 pub mod keyspace;
 mod page;
 mod record;
+pub mod repack;
 mod scan;
 mod tree;
 pub mod value;
@@ -27,4 +28,5 @@ pub use expiry::{ExpireCycle, ExpirePass};
 pub use freeze::{Frozen, FrozenPage};
 pub use hash::{KeyHash, KeyHasher, hash_tag};
 pub use keyspace::{Dropped, Keyspace};
+pub use repack::RepackCycle;
 pub use value::{Entry, Object, Type, ValueRef};

@@ -81,6 +81,13 @@ impl Page {
         Page { data: Vec::with_capacity(size_class(bytes)), ..Page::default() }
     }
 
+    /// A copy that has no more room than it needs.
+    pub(super) fn packed(&self) -> Page {
+        let mut data = Vec::with_capacity(size_class(self.data.len()));
+        data.extend_from_slice(&self.data);
+        Page { data, beside: self.beside.clone(), ..*self }
+    }
+
     /// Finds the record of `key`, whose hash has this tag.
     #[inline]
     pub(super) fn find(&self, tag: u8, key: &[u8]) -> Option<Spot> {
@@ -96,10 +103,10 @@ impl Page {
 
     #[inline]
     fn find_slot(&self, tag: u8, key: &[u8]) -> Option<u8> {
-        let mut candidates = equal_tags(&self.tags, tag) & low_bits(self.count);
+        let mut candidates = equal_tags(&self.tags, tag);
         while candidates != 0 {
-            let slot = candidates.trailing_zeros() as usize;
-            if self.has_key(slot, key) {
+            let slot = slot_of_bit(candidates.trailing_zeros() as usize);
+            if slot < self.count as usize && self.has_key(slot, key) {
                 return Some(slot as u8);
             }
             candidates &= candidates - 1;
@@ -448,10 +455,11 @@ impl Page {
         }
     }
 
-    /// Gives memory back when at least a third of it is idle: rarely enough that growth and decline do not chase each other.
+    /// Gives memory back when the records and an eighth more would fit in a smaller class: late enough that growth and
+    /// decline do not chase each other.
     fn give_back(&mut self) {
-        let class = size_class(self.data.len());
-        if self.data.capacity() >= class + class / 2 {
+        let class = size_class(self.data.len() + self.data.len() / 8);
+        if class < self.data.capacity() {
             self.data.shrink_to(class);
         }
     }
@@ -497,27 +505,27 @@ impl Beside {
     }
 }
 
-/// A bit for each tag that equals `tag`. Looks at eight at a time and never branches, so that a lookup's cache misses
-/// overlap with those of the next.
+/// The slots whose tags equal `tag`, as bits that [`slot_of_bit`] tells apart; slots beyond the count may be among them.
+///
+/// Looks at eight tags at a time, never branches, and is short, so that a lookup's cache misses overlap with the next's.
 #[inline]
 fn equal_tags(tags: &[u8; MAX_RECORDS], tag: u8) -> u64 {
     const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-    // Moves the top bits of eight bytes next to each other.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
     let wanted = u64::from(tag) * 0x0101_0101_0101_0101;
-    let mut mask = 0;
-    for (i, eight) in tags.chunks_exact(8).enumerate() {
-        let differs = u64::from_le_bytes(eight.try_into().unwrap_or_default()) ^ wanted;
+    let mut found = 0;
+    for (row, eight) in tags.as_chunks::<8>().0.iter().enumerate() {
+        let differs = u64::from_le_bytes(*eight) ^ wanted;
+        // The top bit of each byte that is zero: the sum carries into it from any other bit.
         let equal = !(((differs & LOW) + LOW) | differs | LOW);
-        mask |= ((equal >> 7).wrapping_mul(GATHER) >> 56) << (8 * i);
+        found |= equal >> (7 - row);
     }
-    mask
+    found
 }
 
+/// Bit `8 j + i` stands for tag `j` of the eight in row `i`.
 #[inline]
-fn low_bits(count: u8) -> u64 {
-    // A shift by 64 would be none.
-    if count == 0 { 0 } else { u64::MAX >> (64 - u32::from(count)) }
+fn slot_of_bit(bit: usize) -> usize {
+    (bit & 7) << 3 | bit >> 3
 }
 
 /// The allocator's size class for `bytes`: four to each doubling, and steps of 16 below 128.
@@ -543,6 +551,8 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -555,8 +565,10 @@ mod tests {
                 *tag = [0, 1, 0x7F, 0x80, 0x81, 0xFF, 0xFE, (seed >> 50) as u8][(seed >> 60) as usize % 8];
             }
             for tag in [0, 1, 0x7F, 0x80, 0x81, 0xFF] {
-                let expected = (0..64).map(|i| u64::from(tags[i] == tag) << i).sum::<u64>();
-                assert_eq!(equal_tags(&tags, tag), expected, "{tags:?} {tag}");
+                let found = equal_tags(&tags, tag);
+                let slots = (0..64).filter(|bit| found >> bit & 1 == 1).map(slot_of_bit);
+                let expected = (0..64).filter(|&slot| tags[slot] == tag);
+                assert_eq!(slots.collect::<BTreeSet<_>>(), expected.collect(), "{tags:?} {tag}");
             }
         }
     }

@@ -92,6 +92,17 @@ impl PageCell<'_> {
         *self.page_bytes = *self.page_bytes - before + page.heap_bytes();
         result
     }
+
+    /// Moves the page to newly allocated memory with no more room than it needs, unless a view holds it. Gives the old one.
+    pub(super) fn repack(self) -> Option<Arc<Page>> {
+        if !self.page.is_unique() {
+            return None;
+        }
+        *self.page_bytes -= self.page.heap_bytes();
+        let old = std::mem::replace(self.page, Arc::new(self.page.packed()));
+        *self.page_bytes += self.page.heap_bytes();
+        Some(old)
+    }
 }
 
 impl Tree {

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use everfast::store::{Frozen, KeyHasher, Keyspace};
+use everfast::store::{Frozen, KeyHasher, Keyspace, RepackCycle};
+use tikv_jemalloc_ctl::stats;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -24,13 +25,14 @@ fn main() {
     let keys = args.next().unwrap_or(5_000_000) as u64;
     let value = args.next().unwrap_or(64).min(LONGEST_VALUE * 2 / 3);
     println!("{keys} keys of 16 bytes, values of {value} bytes");
-    map_figures(keys, value);
-    thread::sleep(DECAY);
     let mut run = Run::load(keys, value);
     run.lookups();
     run.views();
     run.sizes_change();
     run.half_goes();
+    drop(run);
+    thread::sleep(DECAY);
+    map_figures(keys, value);
 }
 
 struct Run {
@@ -55,7 +57,6 @@ impl Run {
         print_quantiles("insert (clock included)", times);
         thread::sleep(DECAY);
         run.print_rss("loaded");
-        println!("estimate: {:.1} bytes per key", run.keyspace.memory_bytes() as f64 / keys as f64);
         run
     }
 
@@ -165,10 +166,26 @@ impl Run {
         self.print_rss("half deleted");
         thread::sleep(DECAY);
         self.print_rss("half deleted, 13 s later");
+        let (mut cycle, started) = (RepackCycle::default(), Instant::now());
+        while !self.keyspace.repack(&mut cycle, 64) {}
+        println!("repack: {:.0} ns per key", started.elapsed().as_nanos() as f64 / half as f64);
+        thread::sleep(DECAY);
+        self.print_rss("half deleted, repacked, 13 s later");
     }
 
     fn print_rss(&self, label: &str) {
-        println!("RSS {label}: {:.1} bytes per key", (rss() - self.rss_before) as f64 / self.keys as f64);
+        let per_key = |bytes: usize| bytes as f64 / self.keys as f64;
+        let (rss, estimate) = (rss().saturating_sub(self.rss_before), self.keyspace.memory_bytes());
+        let heap = |figure: Result<usize, _>| per_key(figure.unwrap_or(0));
+        _ = tikv_jemalloc_ctl::epoch::advance();
+        println!(
+            "RSS {label}: {:.1} bytes per key; estimate {:.1}, allocated {:.1}, active {:.1}, resident {:.1}",
+            per_key(rss),
+            per_key(estimate),
+            heap(stats::allocated::read()),
+            heap(stats::active::read()),
+            heap(stats::resident::read())
+        );
     }
 }
 

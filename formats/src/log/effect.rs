@@ -16,21 +16,37 @@ pub const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 /// Closes a transaction's effects on one shard.
 pub const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
 
+/// Most bytes of a length line: kind, 20 digits, line end.
+const LENGTH_LINE_BYTES: usize = 23;
+
 /// Appends one effect to `out`.
 pub fn encode_effect(out: &mut Vec<u8>, args: &[&[u8]]) {
-    let mut digits = itoa::Buffer::new();
-    push_length(out, b'*', args.len(), &mut digits);
+    let payload: usize = args.iter().map(|arg| arg.len() + 2).sum();
+    out.reserve(payload + (args.len() + 1) * LENGTH_LINE_BYTES);
+    push_length(out, b'*', args.len());
     for arg in args {
-        push_length(out, b'$', arg.len(), &mut digits);
+        push_length(out, b'$', arg.len());
         out.extend_from_slice(arg);
         out.extend_from_slice(b"\r\n");
     }
 }
 
-fn push_length(out: &mut Vec<u8>, kind: u8, length: usize, digits: &mut itoa::Buffer) {
-    out.push(kind);
-    out.extend_from_slice(digits.format(length).as_bytes());
-    out.extend_from_slice(b"\r\n");
+#[inline]
+fn push_length(out: &mut Vec<u8>, kind: u8, length: usize) {
+    // Nearly every length has one digit or two: written without a detour through a buffer.
+    match length {
+        0..10 => out.extend_from_slice(&[kind, b'0' + length as u8, b'\r', b'\n']),
+        10..100 => {
+            let (tens, ones) = (b'0' + (length / 10) as u8, b'0' + (length % 10) as u8);
+            out.extend_from_slice(&[kind, tens, ones, b'\r', b'\n']);
+        }
+        _ => {
+            let mut digits = itoa::Buffer::new();
+            out.push(kind);
+            out.extend_from_slice(digits.format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
 }
 
 /// What is wrong with an effect's bytes; `offset` counts from the start of the effects.
@@ -167,6 +183,15 @@ mod tests {
         fn garbage_never_panics(bytes in prop::collection::vec(
             prop::sample::select(b"*$0123456789\r\nab".to_vec()), 0..40)) {
             let _ = read_all(&bytes);
+        }
+    }
+
+    #[test]
+    fn lengths_of_any_size_are_written_in_full() {
+        for length in [0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 70_000] {
+            let (arg, mut bytes) = (vec![b'x'; length], Vec::new());
+            encode_effect(&mut bytes, &[&arg]);
+            assert_eq!(bytes, format!("*1\r\n${length}\r\n{}\r\n", "x".repeat(length)).into_bytes());
         }
     }
 

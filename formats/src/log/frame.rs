@@ -15,10 +15,10 @@
 //! table entry: GSN u64 │ first effect u32 │ effects u32 │ shards u16 │ shard u16 × shards
 //! ```
 //!
-//! Everything is little endian. The header CRC covers bytes 0..60 and the body CRC everything from byte 64, both seeded
-//! with the segment's uid. The header has a sum of its own so that its length may be trusted, so that
-//! a search for frames behind a damaged place costs 64 bytes per candidate, and so that a header can vouch even where its
-//! body is lost.
+//! Everything is little endian. The header CRC covers bytes 0..60 and the body CRC everything from byte 64,
+//! both seeded with the segment's uid. The header has a sum of its own so that its length may be trusted, so
+//! that a search for frames behind a damaged place costs 64 bytes per candidate, and so that a header can
+//! vouch even where its body is lost.
 //!
 //! Invariants:
 //! 1. A frame composed for one segment does not decode under another segment's uid.
@@ -63,8 +63,8 @@ pub struct FrameHeader {
     /// The shard's position before the first effect.
     pub first: Position,
     pub wall_clock_ms: u64,
-    /// Frames of this log that were known to be on stable storage when this one was composed: numbers below it are
-    /// vouched for.
+    /// Frames of this log that were known to be on stable storage when this one was composed: numbers below
+    /// it are vouched for.
     pub durable_frames: FrameNo,
     pub effects: u32,
     pub table_bytes: u32,
@@ -130,9 +130,9 @@ pub struct FrameFields {
     pub effect_bytes: u64,
 }
 
-/// Makes a frame in place: `frame` holds [`FRAME_HEADER_BYTES`] bytes of room, the effects, and the transaction table as
-/// [`encode_transaction`] wrote it. Pads, and fills in the header. May be called again for another segment with the same
-/// `table_bytes`.
+/// Makes a frame in place: `frame` holds [`FRAME_HEADER_BYTES`] bytes of room, the effects, and the
+/// transaction table as [`encode_transaction`] wrote it. Pads, and fills in the header. May be called again
+/// for another segment with the same `table_bytes`.
 pub fn seal_frame(frame: &mut Vec<u8>, table_bytes: u32, fields: &FrameFields, uid: SegmentUid) {
     frame.resize(frame_bytes(fields.effect_bytes, table_bytes) as usize, 0);
     let body_crc = seeded_crc32(uid.0, &frame[FRAME_HEADER_BYTES..]);

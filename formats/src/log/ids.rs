@@ -27,7 +27,8 @@ newtype!(
     ShardId(u16), "{}"
 );
 newtype!(
-    /// A log: the stream of frames of one log writer in one epoch. Ascending, never reused in a data directory.
+    /// A log: the stream of frames of one log writer in one epoch. Ascending, never reused in a data
+    /// directory.
     LogId(u32), "{}"
 );
 newtype!(

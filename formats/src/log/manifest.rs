@@ -1,4 +1,5 @@
-//! MANIFEST: which files are the data, and where each log ends. Text, so that a person can read it in an emergency.
+//! MANIFEST: which files are the data, and where each log ends. Text, so that a person can read it in an
+//! emergency.
 //!
 //! ```text
 //! everfast-manifest 1
@@ -17,8 +18,8 @@
 //! The last line is the CRC-32 of all bytes before it. A file that MANIFEST does not name is never read.
 //!
 //! Invariants:
-//! 1. A [`Manifest`] is consistent: every log has its epoch, every segment its log, a shard has one log per epoch, numbers
-//!    ascend, and a sealed log's last segment is there.
+//! 1. A [`Manifest`] is consistent: every log has its epoch, every segment its log, a shard has one log per
+//!    epoch, numbers ascend, and a sealed log's last segment is there.
 //! 2. What `encode` writes, `verify` reads back to the same value.
 
 use std::collections::HashSet;

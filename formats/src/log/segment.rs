@@ -10,8 +10,9 @@
 //! └───────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The header is written and synced when the file is prepared, before MANIFEST names it. So it does not know the first
-//! frame's number (the first frame does), and a named segment without a sound header is damage, never a crash's doing.
+//! The header is written and synced when the file is prepared, before MANIFEST names it. So it does not know
+//! the first frame's number (the first frame does), and a named segment without a sound header is damage,
+//! never a crash's doing.
 
 use super::ids::{Epoch, LogId, SegmentNo, SegmentUid, ShardId};
 use crate::checksum::crc32;

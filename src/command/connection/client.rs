@@ -131,11 +131,11 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
     let last = client.last_command.get();
     let mut line = String::with_capacity(320);
     // Writing into a string does not fail.
-    let _ = write!(
+    let _ = writeln!(
         line,
         "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi=-1 \
          qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem=0 tot-mem={} events=r \
-         cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
+         cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
         client.id,
         client.address,
         client.local_address,

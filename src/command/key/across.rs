@@ -1,21 +1,24 @@
-//! RENAME, RENAMENX, COPY and MSETNX where the keys are on several shards: two-step transactions.
+//! RENAME, RENAMENX and MSETNX where the keys are on several shards, and COPY: two-step transactions.
 //!
 //! The first step reads under the locks of all keys: a value comes back detached, in its call's record, whether a key
 //! is there as an integer. The second step writes, with the value in the record of its call.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use formats::log::ShardId;
 use formats::resp::{Protocol, Reply, parse_i64};
 
 use super::basic;
 use super::transfer::{CopyOptions, NO_SUCH_KEY};
-use crate::command::{Invocation, TwoStepPlan, index_of, string};
+use crate::command::{Invocation, TaskFuture, TwoStepPlan, index_of, string};
 use crate::shard::Shard;
 use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef, Record};
-use crate::shard::transaction::{Decision, Parts};
+use crate::shard::transaction::{self, Decision, Parts};
 
-/// A call that is not to be counted: the command is counted once, where it writes.
+/// How long a command waits for a log with room before it looks again.
+const LOG_FULL_WAIT: Duration = Duration::from_millis(2);
+/// A call that is not to be counted: a command is counted once, at its first call.
 const UNCOUNTED: u16 = u16::MAX;
 
 /// Where a call is among the parts.
@@ -25,30 +28,22 @@ struct Place {
     call: usize,
 }
 
-/// Adds a call on the key `args[1]`, or on every second argument from there (`step` 2), all on one shard.
-fn add(
-    parts: &mut Parts,
-    shard: &Shard,
-    call: &Call,
-    args: &[&[u8]],
-    step: usize,
-    record: Option<Record>,
-) -> Place {
+/// Adds a call on the key `args[1]` for the shard that has it.
+fn add(parts: &mut Parts, shard: &Shard, call: &Call, args: &[&[u8]], record: Option<Record>) -> Place {
     let hasher = shard.engine.borrow().hasher;
-    let target = hasher.shard(args[1], hasher.hash(args[1]), shard.shared.shards());
-    let keys =
-        (1..args.len()).step_by(step).map(|arg| KeyRef { arg: arg as u32, hash: hasher.hash(args[arg]) });
+    let hash = hasher.hash(args[1]);
+    let target = hasher.shard(args[1], hash, shard.shared.shards());
     let (part, batch) = parts.batch(shard, ShardId(target), Protocol::Resp2);
-    batch.push(call, args.iter().copied(), keys).record = record;
+    batch.push(call, args.iter().copied(), std::iter::once(KeyRef { arg: 1, hash })).record = record;
     Place { part, call: batch.calls.len() - 1 }
 }
 
-fn reading(handler: Handler, db: u16) -> Call {
-    Call { handler, command: UNCOUNTED, writes: false, whole_keyspace: false, db }
+fn reading(handler: Handler, command: u16, db: u16) -> Call {
+    Call { handler, command, writes: false, whole_keyspace: false, db }
 }
 
-fn writing(handler: Handler, command: u16, db: u16) -> Call {
-    Call { handler, command, writes: true, whole_keyspace: false, db }
+fn writing(handler: Handler, db: u16) -> Call {
+    Call { handler, command: UNCOUNTED, writes: true, whole_keyspace: false, db }
 }
 
 /// The integer that a call answered.
@@ -92,11 +87,38 @@ pub fn rename_nx(shard: &Shard, invocation: &Invocation) -> Result<TwoStepPlan, 
     Ok(transfer_plan(shard, invocation, options, Kind::RenameNx))
 }
 
-/// COPY
-pub fn copy(shard: &Shard, invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
+/// COPY source destination [DB number] [REPLACE]
+///
+/// Two-step wherever its keys are: the copy may go to another database, and only here is it locked there.
+pub fn copy(invocation: Invocation) -> TaskFuture {
+    Box::pin(async move {
+        let plan = match copy_plan(&invocation) {
+            Ok(plan) => plan,
+            Err(error) => return invocation.error(&error.0),
+        };
+        if let Some(error) = wait_for_log(&invocation, &plan.read).await {
+            plan.read.recycle(&invocation.shard);
+            return invocation.error(&error);
+        }
+        transaction::two_step(&invocation.shard, plan.read, plan.decide).await
+    })
+}
+
+fn copy_plan(invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
+    let (shard, request) = (&invocation.shard, invocation.request());
     let databases = shard.engine.borrow().dbs.len() as u16;
-    let options = CopyOptions::parse(invocation.request().skip(3), invocation.db, databases, false)?;
+    let options = CopyOptions::parse(request, invocation.db, databases)?;
     Ok(transfer_plan(shard, invocation, options, Kind::Copy))
+}
+
+/// Waits until the logs of all parts have room; the error if one takes no writes.
+async fn wait_for_log(invocation: &Invocation, parts: &Parts) -> Option<String> {
+    let shared = &invocation.shard.shared;
+    while parts.shards().any(|shard| shared.log_is_full(shard)) {
+        tokio::time::sleep(LOG_FULL_WAIT).await;
+    }
+    let reason = parts.shards().find_map(|shard| shared.log_refuses(shard))?;
+    Some(format!("MISCONF Errors writing to the AOF file: {reason}"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,9 +150,9 @@ fn transfer_plan(shard: &Shard, invocation: &Invocation, options: CopyOptions, k
     let command = index_of(&args[0]).unwrap_or(UNCOUNTED);
     let shard_of_client = Rc::clone(&invocation.shard);
     let mut read = Parts::default();
-    let source = add(&mut read, shard, &reading(detach, db), &[&args[0], &args[1]], 1, None);
-    let exists =
-        add(&mut read, shard, &reading(basic::exists_uncounted, options.db), &[&args[0], &args[2]], 1, None);
+    let source = add(&mut read, shard, &reading(detach, command, db), &[&args[0], &args[1]], None);
+    let look = reading(basic::exists_uncounted, UNCOUNTED, options.db);
+    let exists = add(&mut read, shard, &look, &[&args[0], &args[2]], None);
     let decide = move |read: &mut Parts| {
         let Some(record) = read.part(source.part).calls[source.call].record.take() else {
             return Decision::Release(kind.without_source(protocol));
@@ -140,10 +162,9 @@ fn transfer_plan(shard: &Shard, invocation: &Invocation, options: CopyOptions, k
         }
         let (shard, mut parts) = (&*shard_of_client, Parts::default());
         if kind != Kind::Copy {
-            add(&mut parts, shard, &writing(basic::del, UNCOUNTED, db), &[b"del", &args[1]], 1, None);
+            add(&mut parts, shard, &writing(basic::del, db), &[b"del", &args[1]], None);
         }
-        let put = writing(store, command, options.db);
-        add(&mut parts, shard, &put, &[&args[0], &args[2]], 1, Some(record));
+        add(&mut parts, shard, &writing(store, options.db), &[&args[0], &args[2]], Some(record));
         Decision::Commit(parts, Box::new(move |_| kind.done(protocol)))
     };
     TwoStepPlan { read, decide: Box::new(decide) }
@@ -157,24 +178,19 @@ pub fn mset_nx(shard: &Shard, invocation: &Invocation) -> Result<TwoStepPlan, Co
     let shard_of_client = Rc::clone(&invocation.shard);
     let mut read = Parts::default();
     let mut places = Vec::new();
-    for pair in args[1..].chunks_exact(2) {
-        places.push(add(
-            &mut read,
-            shard,
-            &reading(basic::exists_uncounted, db),
-            &[&args[0], &pair[0]],
-            1,
-            None,
-        ));
+    for (index, pair) in args[1..].chunks_exact(2).enumerate() {
+        let command = if index == 0 { command } else { UNCOUNTED };
+        let look = reading(basic::exists_uncounted, command, db);
+        places.push(add(&mut read, shard, &look, &[&args[0], &pair[0]], None));
     }
     let decide = move |read: &mut Parts| {
         if places.iter().any(|place| number(read, *place) > 0) {
             return Decision::Release(encode(protocol, |reply| reply.integer(0)));
         }
         let mut parts = Parts::default();
-        for (index, pair) in args[1..].chunks_exact(2).enumerate() {
-            let call = writing(string::set::mset, if index == 0 { command } else { UNCOUNTED }, db);
-            add(&mut parts, &shard_of_client, &call, &[&args[0], &pair[0], &pair[1]], 2, None);
+        for pair in args[1..].chunks_exact(2) {
+            let put = writing(string::set::mset, db);
+            add(&mut parts, &shard_of_client, &put, &[&args[0], &pair[0], &pair[1]], None);
         }
         Decision::Commit(parts, Box::new(move |_| encode(protocol, |reply| reply.integer(1))))
     };

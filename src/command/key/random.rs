@@ -33,7 +33,7 @@ pub fn random_key(invocation: Invocation) -> TaskFuture {
 /// The index drawn by `random` out of counts, each with a chance of its size; nothing if all are 0.
 fn choose(counts: &[u64], random: u64) -> Option<usize> {
     let total: u64 = counts.iter().sum();
-    let mut drawn = (u128::from(random) * u128::from(total) >> 64) as u64;
+    let mut drawn = ((u128::from(random) * u128::from(total)) >> 64) as u64;
     counts.iter().position(|&count| {
         let here = drawn < count;
         drawn = drawn.saturating_sub(count);

@@ -1,4 +1,6 @@
-//! RENAME, RENAMENX and COPY where all keys are on this shard.
+//! RENAME and RENAMENX where both keys are on this shard, and the options of COPY.
+
+use formats::resp::Request;
 
 use crate::command::args::{SYNTAX, database, is};
 use crate::shard::context::{CommandError, Context};
@@ -41,17 +43,12 @@ pub struct CopyOptions {
 }
 
 impl CopyOptions {
-    /// `db` is the selected database; `same_key`: both names are one.
-    pub fn parse(
-        args: formats::resp::Request<'_>,
-        db: u16,
-        databases: u16,
-        same_key: bool,
-    ) -> Result<CopyOptions> {
+    /// From the whole request; `db` is the selected database.
+    pub fn parse(request: Request<'_>, db: u16, databases: u16) -> Result<CopyOptions> {
         let mut options = CopyOptions { db, replace: false };
-        let mut index = 0;
-        while let Some(word) = args.get(index) {
-            match args.get(index + 1) {
+        let mut index = 3;
+        while let Some(word) = request.get(index) {
+            match request.get(index + 1) {
                 _ if is(word, "REPLACE") => options.replace = true,
                 Some(number) if is(word, "DB") => {
                     options.db = database(number, databases)?;
@@ -61,25 +58,9 @@ impl CopyOptions {
             }
             index += 1;
         }
-        if same_key && options.db == db {
+        if options.db == db && request.arg(1) == request.arg(2) {
             return Err("ERR source and destination objects are the same".into());
         }
         Ok(options)
     }
-}
-
-/// COPY source destination [DB number] [REPLACE]
-pub fn copy(context: &mut Context<'_>) -> Result {
-    let (from, to) = (context.key(0), context.key(1));
-    let same_key = from.bytes == to.bytes;
-    let options = CopyOptions::parse(context.request.skip(3), context.db, context.databases(), same_key)?;
-    let mut copied = false;
-    if let Some(record) = context.detach(context.db, from)
-        && (options.replace || context.lookup_in(options.db, to).is_none())
-    {
-        context.put_record(options.db, to, record);
-        copied = true;
-    }
-    context.reply.integer(i64::from(copied));
-    Ok(())
 }

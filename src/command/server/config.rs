@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::command::args::wrong_arity;
+use crate::command::args::SYNTAX;
 use crate::command::{Invocation, Session, TaskFuture, help};
 use crate::config::{AppendFsync, Config};
 use crate::persist::log::SyncPolicy;
@@ -27,8 +27,8 @@ pub fn get(session: &mut Session<'_>) -> Result<(), CommandError> {
 pub fn set(invocation: Invocation) -> TaskFuture {
     Box::pin(async move {
         let args = invocation.request().skip(2);
-        if args.len() % 2 != 0 {
-            return invocation.error(&wrong_arity("config|set").0);
+        if !args.len().is_multiple_of(2) {
+            return invocation.error(SYNTAX);
         }
         let pairs: Vec<(&[u8], &[u8])> =
             (0..args.len() / 2).map(|pair| (args.arg(pair * 2), args.arg(pair * 2 + 1))).collect();

@@ -101,7 +101,7 @@ pub fn info(session: &mut Session<'_>) -> Result {
     for name in names.iter() {
         match index_of(name) {
             Some(index) => write_info(&mut session.reply, table()[usize::from(index)]),
-            None => session.reply.null_array(),
+            None => session.reply.null(),
         }
     }
     Ok(())

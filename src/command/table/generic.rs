@@ -35,7 +35,7 @@ pub(super) static ROWS: &[Command] = &[
             -3,
             &[WRITE, DENYOOM],
             two(&[&["RO", "access"], &["OW", "update"]]),
-            Run::Keys(transfer::copy, Across::TwoStep(across::copy)),
+            Run::Task(across::copy),
         ),
         "6.2.0",
         "O(1) for strings, O(N) for collections of N elements.",

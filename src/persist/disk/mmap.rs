@@ -13,11 +13,13 @@ impl ReadOnlyMap {
         if file.metadata()?.len() == 0 {
             return Ok(ReadOnlyMap(None));
         }
-        // SAFETY: a mapping is sound while nobody changes or shortens what is read through it. The files mapped are
-        // segments of a data directory whose lock (flock on LOCK) this process holds; the process itself writes to
-        // a mapped segment only the bytes that are there (to make them durable) and shortens it only behind the end of the
-        // log, which no reader passes.
+        // SAFETY: a mapping is sound while nobody changes or shortens what is read through it. The files
+        // mapped are segments of a data directory whose lock (flock on LOCK) this process holds; the process
+        // itself writes to a mapped segment only the bytes that are there (to make them durable) and shortens
+        // it only behind the end of the log, which no reader passes.
         let map = unsafe { memmap2::Mmap::map(file)? };
+        // Only a hint: read ahead.
+        let _ = map.advise(memmap2::Advice::Sequential);
         Ok(ReadOnlyMap(Some(map)))
     }
 }

@@ -1,10 +1,10 @@
 //! The only door to the file system.
 //!
 //! Invariants:
-//! 1. Everything under `persist` reaches files through [`Disk`] and [`DiskFile`] alone, so that a simulated disk sees and may
-//!    break every step.
-//! 2. A write is on stable storage after `sync_data` of its file answered `Ok`; a name is after `sync_dir` of its directory did.
-//!    Nothing else proves anything.
+//! 1. Everything under `persist` reaches files through [`Disk`] and [`DiskFile`] alone, so that a simulated
+//!    disk sees and may break every step.
+//! 2. A write is on stable storage after `sync_data` of its file answered `Ok`; a name is after `sync_dir` of
+//!    its directory did. Nothing else proves anything.
 //! 3. Nothing depends on `allocate`: a disk that cannot answers with an error and is as good.
 
 mod mmap;

@@ -1,10 +1,12 @@
 //! A disk in memory that can lose what was not synced, fail, and stop dead at any call.
 //!
 //! Invariants:
-//! 1. A crash keeps what was synced. Of what was not, it keeps nothing, or any 512-byte sectors and any names.
-//! 2. A failed sync makes nothing durable and forgets that the bytes were dirty: a later sync does not save them.
-//! 3. After the crash call every call fails and nothing changes, until [`SimDisk::crash`]; mounts and files from before it stay
-//!    dead.
+//! 1. A crash keeps what was synced. Of what was not, it keeps nothing, or any 512-byte sectors and any
+//!    names.
+//! 2. A failed sync makes nothing durable and forgets that the bytes were dirty: a later sync does not save
+//!    them.
+//! 3. After the crash call every call fails and nothing changes, until [`SimDisk::crash`]; mounts and files
+//!    from before it stay dead.
 //! 4. The calls that count are those that change or sync something.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -134,7 +136,8 @@ impl SimDisk {
         self.state().disk_full = full;
     }
 
-    /// Power off and on again: what was not durable is gone, wholly or in part; locks and open files are void.
+    /// Power off and on again: what was not durable is gone, wholly or in part; locks and open files are
+    /// void.
     pub fn crash(&self, mode: CrashMode) {
         let mut state = self.state();
         let mut coin = match mode {

@@ -30,10 +30,11 @@ impl SlowFlushDisk {
     }
 }
 
-/// Holds the device for `flush`.
-fn occupy(device: &Mutex<()>, flush: Duration) {
+/// Holds the device for `flush` and for the flush itself.
+fn occupy(device: &Mutex<()>, flush: Duration, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let _held = device.lock().unwrap_or_else(PoisonError::into_inner);
     std::thread::sleep(flush);
+    work()
 }
 
 impl DiskFile for SlowFile {
@@ -42,8 +43,7 @@ impl DiskFile for SlowFile {
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
-        occupy(&self.device, self.flush);
-        self.inner.sync_data()
+        occupy(&self.device, self.flush, || self.inner.sync_data())
     }
 
     fn set_len(&mut self, bytes: u64) -> io::Result<()> {
@@ -89,8 +89,7 @@ impl Disk for SlowFlushDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        occupy(&self.device, self.flush);
-        self.inner.sync_dir(dir)
+        occupy(&self.device, self.flush, || self.inner.sync_dir(dir))
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {

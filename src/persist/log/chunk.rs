@@ -1,7 +1,7 @@
 //! Chunks: effects gathered by one shard, on their way to become one frame.
 //!
-//! A chunk's buffer begins with room for the frame's header, so that the effects are copied once, from the command into
-//! the buffer, and the frame is made around them.
+//! A chunk's buffer begins with room for the frame's header, so that the effects are copied once, from the
+//! command into the buffer, and the frame is made around them.
 //!
 //! Invariants:
 //! 1. A chunk holds whole commands and whole transactions.
@@ -116,6 +116,11 @@ impl Chunk {
     /// Bytes of effects.
     pub fn effect_bytes(&self) -> usize {
         self.effect_bytes
+    }
+
+    /// Bytes gathered: header, effects and transaction table.
+    pub fn gathered_bytes(&self) -> usize {
+        self.bytes.len() + self.table.len()
     }
 
     /// The shard's position behind the last effect.

@@ -1,9 +1,10 @@
 //! Keeps one spare segment ready per log, so that a writer hardly ever waits for zeros to be written.
 //!
 //! Invariants:
-//! 1. A segment number is tried once: after an error the next attempt takes the next number, since a file or a MANIFEST
-//!    with the old one may come back.
-//! 2. A slot's lock is held while its spare is made: a writer that needs it waits for it instead of making a second one.
+//! 1. A segment number is tried once: after an error the next attempt takes the next number, since a file or
+//!    a MANIFEST with the old one may come back.
+//! 2. A slot's lock is held while its spare is made: a writer that needs it waits for it instead of making a
+//!    second one.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -49,7 +50,8 @@ impl SpareSlot {
         });
     }
 
-    /// The next segment, with room for `least_bytes` in all; made now if no spare fits. `wanted_bytes`: size of the one after.
+    /// The next segment, with room for `least_bytes` in all; made now if no spare fits. `wanted_bytes`: size
+    /// of the one after.
     pub fn take(&self, least_bytes: u64, wanted_bytes: u64) -> io::Result<PreparedSegment> {
         self.with(|files, state| {
             let taken = match state.ready.take() {
@@ -105,9 +107,10 @@ impl Drop for Preparer {
     /// Waits for the spare under way. Every other sender must be gone by now, or this waits for it too.
     fn drop(&mut self) {
         self.requests = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic there lost nothing: spares are made again when needed.
-            let _ = thread.join();
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
         }
     }
 }

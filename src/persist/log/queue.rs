@@ -3,9 +3,12 @@
 //! Invariants:
 //! 1. Chunks of one shard leave in the order in which they came.
 //! 2. A shard that waits for the writer (`waits_for_writer`) is woken after the batch that it waits for.
-//! 3. At most [`MAX_FREE_BUFFERS`] buffers wait to be used again.
+//! 3. A writer that serves several shards lets each shard that it woke hand over what its replies brought in
+//!    before it takes the next batch (see [`WriterQueue::expect_ticks`]); it never waits for a shard longer
+//!    than a part of one sync.
+//! 4. At most [`MAX_FREE_BUFFERS`] buffers wait to be used again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
@@ -22,6 +25,9 @@ pub struct WriterQueue {
     state: Mutex<QueueState>,
     /// The writer is at work on a batch: what gathers now goes with the next.
     writing: AtomicBool,
+    /// Woken shards that did not call `submit` since. A late one may take it below zero, which counts as
+    /// zero.
+    ticks_owed: AtomicIsize,
     writer: OnceLock<Thread>,
 }
 
@@ -70,7 +76,29 @@ impl WriterQueue {
             free.extend(state.free.pop());
         }
         drop(state);
-        self.wake();
+        if self.ticks_owed() == 0 {
+            self.wake();
+        }
+    }
+
+    /// The writer is about to wake this many shards, and would rather take what they bring in one batch.
+    ///
+    /// Without this, on a device whose syncs are slow, the first shard's few commands would go alone,
+    /// everybody else's would wait for the sync after, and half of each sync would be wasted.
+    pub fn expect_ticks(&self, shards: usize) {
+        self.ticks_owed.store(shards as isize, Ordering::SeqCst);
+    }
+
+    /// Woken shards whose next hand-over is still to come.
+    pub fn ticks_owed(&self) -> usize {
+        self.ticks_owed.load(Ordering::SeqCst).max(0) as usize
+    }
+
+    /// A shard that was woken went through its tick; the last one wakes the writer.
+    pub fn pay_tick(&self) {
+        if self.ticks_owed.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.wake();
+        }
     }
 
     pub fn request_sync(&self) {

@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! 1. A command's effects, and a transaction's, stand in one chunk.
-//! 2. Chunks are handed over in order, and none is lost: what is gathered is handed over at the latest on drop.
+//! 2. Chunks are handed over in order, and none is lost: what is gathered is handed over at the latest on
+//!    drop.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -105,7 +106,7 @@ impl Log {
     /// Between two commands: here a frame may end.
     #[inline]
     pub fn command_boundary(&mut self) {
-        let full = self.current.as_ref().is_some_and(|chunk| chunk.effect_bytes() >= CHUNK_BYTES);
+        let full = self.current.as_ref().is_some_and(|chunk| chunk.gathered_bytes() >= CHUNK_BYTES);
         if full && self.transaction.is_none() {
             self.close_chunk();
         }
@@ -118,10 +119,17 @@ impl Log {
         }
     }
 
-    /// Hands gathered chunks to the writer if it is time: under `always` as soon as the writer is free, otherwise at 64 KiB
-    /// or 100 ms. To be called often, and between commands; `now_ms` is wall-clock time.
+    /// Hands gathered chunks to the writer if it is time: under `always` as soon as the writer is free,
+    /// otherwise at 64 KiB or 100 ms. To be called often, and between commands; `now_ms` is wall-clock time.
     pub fn submit(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
+        self.hand_over_if_due(now_ms);
+        if self.shared.pay_tick() {
+            self.queue.pay_tick();
+        }
+    }
+
+    fn hand_over_if_due(&mut self, now_ms: u64) {
         if !self.has_gathered() {
             self.gathered_since_ms = None;
             if self.sync_requested.take() {
@@ -137,6 +145,8 @@ impl Log {
 
     fn is_time(&self, since: u64) -> bool {
         match self.shared.policy() {
+            // What comes while writing fails stays in one chunk, instead of many small ones in the queue.
+            SyncPolicy::Always if self.shared.is_refusing() => false,
             SyncPolicy::Always if !self.queue.is_writing() => true,
             // Whoever looks from outside sees only what is handed over, and a full queue must be seen.
             SyncPolicy::Always if self.gathered_bytes() >= CHUNK_BYTES => true,
@@ -223,7 +233,8 @@ impl Log {
         Arc::clone(&self.shared)
     }
 
-    /// Asks for what is appended to be written and synced soon, whatever the policy. Takes effect at the next `submit`.
+    /// Asks for what is appended to be written and synced soon, whatever the policy. Takes effect at the next
+    /// `submit`.
     pub fn request_sync(&self) {
         self.sync_requested.set(true);
     }

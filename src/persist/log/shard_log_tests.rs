@@ -117,6 +117,33 @@ fn under_always_chunks_gather_while_the_writer_is_at_work() {
 }
 
 #[test]
+fn while_writing_fails_chunks_gather_too() {
+    let mut log = log(SyncPolicy::Always);
+    log.shared.set_status(LogStatus::Refusing("full".to_owned()));
+    for _ in 0..3 {
+        log.append(0, &[b"DEL", b"a"]);
+        log.submit(1);
+    }
+    assert!(taken(&log).is_empty());
+    log.shared.set_status(LogStatus::Ok);
+    log.submit(2);
+    assert_eq!(effects(&mut taken(&log)[0]).len(), 3);
+}
+
+#[test]
+fn a_large_transaction_table_ends_a_frame_too() {
+    let mut log = log(SyncPolicy::Always);
+    let everyone: Vec<ShardId> = (0..1024).map(ShardId).collect();
+    for gsn in 0..600 {
+        log.begin_transaction(Gsn(gsn), &everyone);
+        log.end_transaction();
+        log.command_boundary();
+    }
+    log.submit_all();
+    assert_eq!(taken(&log).len(), 2);
+}
+
+#[test]
 fn under_every_second_a_chunk_goes_at_64_kib_or_100_ms() {
     let mut log = log(SyncPolicy::EverySecond);
     log.append(0, &[b"DEL", b"a"]);

@@ -35,6 +35,8 @@ pub struct LogShared {
     state_text: Mutex<String>,
     /// The shard has gathered something and waits for the writer to be free.
     waits_for_writer: AtomicBool,
+    /// The shard was woken after a batch and has not called `submit` since.
+    owes_tick: AtomicBool,
     policy: Arc<PolicyCell>,
     metrics: Arc<LogMetrics>,
 }
@@ -58,6 +60,7 @@ impl LogShared {
             state: AtomicU8::new(OK),
             state_text: Mutex::default(),
             waits_for_writer: AtomicBool::new(false),
+            owes_tick: AtomicBool::new(false),
             policy,
             metrics,
         }
@@ -115,6 +118,11 @@ impl LogShared {
         self.state.load(Ordering::Acquire) == OK
     }
 
+    /// Whether writing fails and is tried again.
+    pub fn is_refusing(&self) -> bool {
+        self.state.load(Ordering::Acquire) == REFUSING
+    }
+
     pub fn policy(&self) -> super::SyncPolicy {
         self.policy.get()
     }
@@ -158,6 +166,15 @@ impl LogShared {
 
     pub(super) fn wait_for_writer(&self) {
         self.waits_for_writer.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn set_owes_tick(&self, owes: bool) {
+        self.owes_tick.store(owes, Ordering::SeqCst);
+    }
+
+    /// Whether the shard owed a tick; now it does not.
+    pub(super) fn pay_tick(&self) -> bool {
+        self.owes_tick.load(Ordering::Relaxed) && self.owes_tick.swap(false, Ordering::SeqCst)
     }
 
     pub(super) fn stop_waiting(&self) -> bool {

@@ -1,17 +1,20 @@
-//! Turns chunks into frames on disk: a state machine without a thread or a clock, so that a test can drive every step.
+//! Turns chunks into frames on disk: a state machine without a thread or a clock, so that a test can drive
+//! every step.
 //!
 //! Invariants:
 //! 1. `durable <= written <= appended` per shard; `durable_frames <= frames` for the log.
 //! 2. A segment is synced before the first frame of the next one is written.
-//! 3. A group of frames that could not be written as a whole is written again at the same offset, before anything else.
-//! 4. After a failed sync the log is poisoned: it is not synced again, durable positions stay, no new segment is begun. Writing
-//!    goes on while the segment lasts: what is in the file survives a killed process, though it proves nothing.
+//! 3. A group of frames that could not be written as a whole is written again at the same offset, before
+//!    anything else.
+//! 4. After a failed sync the log is poisoned: it is not synced again, durable positions stay, no new segment
+//!    is begun. Writing goes on while the segment lasts: what is in the file survives a killed process,
+//!    though it proves nothing.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use formats::log::manifest::Seal;
 use formats::log::segment::SEGMENT_HEADER_BYTES;
@@ -26,6 +29,10 @@ use super::segment_size::next_segment_size;
 use super::shared::{LogMetrics, LogShared, LogStatus};
 use crate::persist::poison::Poison;
 
+/// From here on a sync counts as slow: it is worth waiting a little so that all shards share it.
+const SLOW_SYNC: Duration = Duration::from_micros(400);
+/// The longest such wait.
+const MAX_GATHER: Duration = Duration::from_millis(2);
 /// Frames of several chunks are written together up to this size.
 const GROUP_BYTES: u64 = 1 << 20;
 /// First and longest pause before a failed write is tried again.
@@ -61,6 +68,8 @@ pub struct LogWriter {
     /// When the oldest written and un-synced frame was written.
     unsynced_since_ms: Option<u64>,
     sync_requested: bool,
+    /// Moving average.
+    mean_sync_us: u64,
     retry: Option<Retry>,
     poison: Poison,
     buffer: Vec<u8>,
@@ -93,6 +102,7 @@ impl LogWriter {
             durable_frames: FrameNo(0),
             unsynced_since_ms: None,
             sync_requested: false,
+            mean_sync_us: 0,
             retry: None,
             poison: Poison::default(),
             buffer: Vec::new(),
@@ -111,8 +121,8 @@ impl LogWriter {
         self.sync_requested = true;
     }
 
-    /// Writes what is queued, and syncs if it is time. `now_ms` is monotonic. Where writing failed before, nothing is
-    /// tried until the pause is over.
+    /// Writes what is queued, and syncs if it is time. `now_ms` is monotonic. Where writing failed before,
+    /// nothing is tried until the pause is over.
     pub fn run(&mut self, now_ms: u64) {
         if self.retry.as_ref().is_some_and(|retry| now_ms < retry.at_ms) {
             // What was written before the trouble is still made durable in time.
@@ -203,7 +213,8 @@ impl LogWriter {
         self.sealed = 0;
     }
 
-    /// The spare is made once the segment is in use for good, so that an idle server takes one segment per log.
+    /// The spare is made once the segment is in use for good, so that an idle server takes one segment per
+    /// log.
     fn ask_for_spare(&mut self) {
         if let Some(preparer) = &self.parts.preparer
             && !self.asked_for_spare
@@ -256,8 +267,10 @@ impl LogWriter {
         }
         let started = Instant::now();
         let result = self.parts.segment.sync();
+        let sync_us = started.elapsed().as_micros() as u64;
+        self.mean_sync_us = (self.mean_sync_us * 7 + sync_us) / 8;
         add(&self.parts.metrics.syncs, 1);
-        self.parts.metrics.sync_us.record(started.elapsed().as_micros() as u64);
+        self.parts.metrics.sync_us.record(sync_us);
         if let Err(why) = self.poison.latch(result) {
             let status = LogStatus::Poisoned(why.to_owned());
             self.set_status(&status);
@@ -310,14 +323,32 @@ impl LogWriter {
         retry.into_iter().chain(sync).min()
     }
 
-    /// Calls `wake` once for each shard whose positions or state changed, or that waits for the writer.
-    pub fn wake_changed(&mut self, wake: &dyn Fn(ShardId)) {
+    /// The shards whose positions or state changed, or that wait for the writer, each once. If `owe_tick`,
+    /// each of them is noted to owe a tick, and no other.
+    pub fn take_changed(&mut self, owe_tick: bool) -> Vec<ShardId> {
+        let mut shards = Vec::new();
         for (shard, changed) in self.parts.shards.iter().zip(&mut self.changed) {
             let waits = shard.stop_waiting();
-            if std::mem::take(changed) || waits {
-                wake(shard.shard());
+            let woken = std::mem::take(changed) || waits;
+            shard.set_owes_tick(woken && owe_tick);
+            if woken {
+                shards.push(shard.shard());
             }
         }
+        shards
+    }
+
+    /// How long to wait for the shards' next hand-over before the next batch: a quarter of a sync where
+    /// several shards share slow syncs under `always`; not at all otherwise.
+    pub fn gather_time(&self) -> Option<Duration> {
+        let shared = self.parts.shards.len() > 1 && self.parts.policy.get() == SyncPolicy::Always;
+        let sync = Duration::from_micros(self.mean_sync_us);
+        (shared && sync >= SLOW_SYNC && self.retry.is_none()).then(|| (sync / 4).min(MAX_GATHER))
+    }
+
+    /// No more spares are asked for.
+    pub fn stop_preparing(&mut self) {
+        self.parts.preparer = None;
     }
 
     /// Buffers that were written and may be used again.

@@ -1,7 +1,8 @@
 //! The thread around a [`LogWriter`]: waits for chunks, a due time or the end.
 //!
 //! Invariants:
-//! 1. Every chunk pushed before `close` is written before the thread ends, or the writer that is handed back says that it is not.
+//! 1. Every chunk pushed before `close` is written before the thread ends, or the writer that is handed back
+//!    says that it is not.
 //! 2. A shard is woken after what it shall see is published.
 
 use std::io;
@@ -53,8 +54,17 @@ impl WriterThread {
 fn serve(writer: &mut LogWriter, queue: &WriterQueue, wake: &WakeShard, close_patience: Duration) {
     let started = Instant::now();
     let now_ms = || started.elapsed().as_millis() as u64;
+    let mut gather_until: Option<Instant> = None;
     // Another thread may have pushed before `set_writer`: look before the first sleep.
     loop {
+        if let Some(left) = gather_until.map(|until| until.saturating_duration_since(Instant::now()))
+            && !left.is_zero()
+            && queue.ticks_owed() > 0
+        {
+            std::thread::park_timeout(left);
+            continue;
+        }
+        queue.expect_ticks(0);
         let work = queue.take();
         let idle = work.chunks.is_empty() && !work.sync && !work.closing;
         if idle && writer.next_due_ms().is_none_or(|due| due > now_ms()) && !writer.has_due_sync() {
@@ -66,15 +76,24 @@ fn serve(writer: &mut LogWriter, queue: &WriterQueue, wake: &WakeShard, close_pa
             writer.request_sync();
         }
         writer.run(now_ms());
-        queue.finish_batch(writer.used_buffers());
-        writer.wake_changed(&**wake);
+        gather_until = writer.gather_time().map(|time| Instant::now() + time);
+        publish(writer, queue, wake, gather_until.is_some());
         if work.closing {
             return finish(writer, queue, wake, close_patience, now_ms);
         }
     }
 }
 
-/// Sleeps until something is pushed or due. A wake between the look at the queue and here is not lost: `park` returns.
+/// Frees the writer for the next batch and wakes the shards that the last one concerns.
+fn publish(writer: &mut LogWriter, queue: &WriterQueue, wake: &WakeShard, gathers: bool) {
+    queue.finish_batch(writer.used_buffers());
+    let shards = writer.take_changed(gathers);
+    queue.expect_ticks(if gathers { shards.len() } else { 0 });
+    shards.into_iter().for_each(|shard| wake(shard));
+}
+
+/// Sleeps until something is pushed or due. A wake between the look at the queue and here is not lost: `park`
+/// returns.
 fn sleep(due_ms: Option<u64>, now_ms: u64) {
     match due_ms {
         None => std::thread::park(),
@@ -93,8 +112,7 @@ fn finish(
     loop {
         writer.accept(queue.take().chunks);
         writer.flush(now_ms());
-        queue.finish_batch(writer.used_buffers());
-        writer.wake_changed(&**wake);
+        publish(writer, queue, wake, false);
         if writer.is_clean() || writer.is_poisoned() || closing.elapsed() >= patience {
             return;
         }

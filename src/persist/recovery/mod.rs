@@ -10,8 +10,8 @@
 //! Invariants:
 //! 1. What was known durable is replayed or refused, never skipped.
 //! 2. What is cut now stays cut: the seal is durable before [`Recovered`] is answered.
-//! 3. What is not cut is durable too: un-vouched frames are written again and synced before they are sealed, because they may
-//!    have been read from a page cache whose disk never got them.
+//! 3. What is not cut is durable too: un-vouched frames are written again and synced before they are sealed,
+//!    because they may have been read from a page cache whose disk never got them.
 
 pub mod plan;
 mod replay;

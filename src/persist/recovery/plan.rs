@@ -3,8 +3,8 @@
 //! Invariants:
 //! 1. A log that ends below what a later frame or its seal vouches for is damaged: a refusal, never a cut.
 //! 2. After the cuts every transaction is whole: each participant's log has it before that shard's cut.
-//! 3. No more is cut than that needs: a shard is cut at its log's end or before the first transaction that lacks a participant,
-//!    again and again until nothing changes.
+//! 3. No more is cut than that needs: a shard is cut at its log's end or before the first transaction that
+//!    lacks a participant, again and again until nothing changes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -119,11 +119,11 @@ fn shard_ends(log: &LogFacts<'_>) -> Vec<(ShardId, Position)> {
     }
 }
 
-/// Cuts each shard before its first transaction that lacks a participant, to the fixpoint. Answers the shards whose cut lies
-/// before their end.
+/// Cuts each shard before its first transaction that lacks a participant, to the fixpoint. Answers the shards
+/// whose cut lies before their end.
 ///
-/// Every part of a transaction is looked at once when it is counted and once when it is cut, so this takes time linear in the
-/// parts however the cuts cascade.
+/// Every part of a transaction is looked at once when it is counted and once when it is cut, so this takes
+/// time linear in the parts however the cuts cascade.
 fn cut_incomplete(
     ends: &[(ShardId, Position)],
     transactions: &[&TransactionFact],

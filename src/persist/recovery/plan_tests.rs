@@ -129,7 +129,8 @@ fn an_end_below_what_is_vouched_for_is_refused() {
     assert!(refusal.to_string().contains("byte 5000"), "{refusal}");
 }
 
-/// Transactions over four shards, each written to its participants in order, and where each shard's log broke off.
+/// Transactions over four shards, each written to its participants in order, and where each shard's log broke
+/// off.
 fn history() -> impl Strategy<Value = (Vec<Vec<u16>>, Vec<usize>)> {
     let participants = prop::sample::subsequence(vec![0u16, 1, 2, 3], 1..=4);
     (prop::collection::vec(participants, 0..30), prop::collection::vec(0usize..30, 4))

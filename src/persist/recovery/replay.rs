@@ -1,11 +1,13 @@
 //! Hands a recovered log's effects out, in order.
 //!
 //! Invariants:
-//! 1. Effects behind a shard's cut are left out; what is handed out are whole commands and whole transactions.
+//! 1. Effects behind a shard's cut are left out; what is handed out are whole commands and whole
+//!    transactions.
 //! 2. SELECT, MULTI and EXEC are consumed here: the caller sees effects with their database.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use formats::log::frame::decode_checked_frame;
 use formats::log::segment::SEGMENT_HEADER_BYTES;
@@ -58,9 +60,20 @@ impl ReplayLog {
         self.segments.iter().map(|segment| segment.end - SEGMENT_HEADER_BYTES as u64).sum()
     }
 
-    /// Calls `apply` for each effect with the shard that it belonged to (of this epoch), its database and its arguments.
+    /// Calls `apply` for each effect with the shard that it belonged to (of this epoch), its database and its
+    /// arguments.
     pub fn for_each<E>(
         &self,
+        apply: impl FnMut(ShardId, u16, &[&[u8]]) -> Result<(), E>,
+    ) -> Result<(), ReplayError<E>> {
+        self.for_each_counting(&AtomicU64::new(0), apply)
+    }
+
+    /// As `for_each`; adds the bytes of each frame to `done_bytes` when it is applied. At the end that are
+    /// [`bytes`](Self::bytes).
+    pub fn for_each_counting<E>(
+        &self,
+        done_bytes: &AtomicU64,
         mut apply: impl FnMut(ShardId, u16, &[&[u8]]) -> Result<(), E>,
     ) -> Result<(), ReplayError<E>> {
         for segment in &self.segments {
@@ -71,6 +84,7 @@ impl ReplayLog {
                     .map_err(|error| damaged(segment, offset, error))?;
                 self.frame(&frame, &mut apply).map_err(|trouble| trouble.at(segment, offset))?;
                 offset += frame.header.frame_bytes();
+                done_bytes.fetch_add(frame.header.frame_bytes(), Ordering::Relaxed);
             }
         }
         Ok(())

@@ -2,12 +2,12 @@
 //!
 //! Invariants:
 //! 1. A segment that is missing, of the wrong size, or of another uid than MANIFEST says is a refusal.
-//! 2. A frame counts only if its sums are right under the segment's uid, its number is the next of the log, and its
-//!    position the next of its shard.
-//! 3. Where the log ends before its files do, everything behind is searched for frames that vouch for what is missing.
+//! 2. A frame counts only if its sums are right under the segment's uid, its number is the next of the log,
+//!    and its position the next of its shard.
+//! 3. Where the log ends before its files do, everything behind is searched for frames that vouch for what is
+//!    missing.
 
 use std::collections::VecDeque;
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -156,6 +156,9 @@ fn open_segment(
     Ok(ScannedSegment { number: entry.number, uid: entry.uid, path, map, end: SEGMENT_HEADER_BYTES as u64 })
 }
 
+/// A place without the frame that should stand there: index of the segment, offset, what is there instead.
+type Stop = (usize, u64, String);
+
 /// Walks a log's frames in order.
 struct Walk {
     frames: FrameNo,
@@ -169,7 +172,7 @@ struct Walk {
     /// Places of the frames from `vouched` on: number, segment, offset.
     unvouched: VecDeque<(FrameNo, usize, u64)>,
     /// Where the next frame was expected first, and why there is none.
-    stopped: Option<(usize, u64, String)>,
+    stopped: Option<Stop>,
 }
 
 impl Walk {
@@ -291,7 +294,8 @@ impl Walk {
     fn missing_below_seal(&self, segments: &[ScannedSegment], seal: &Seal) -> Option<TailFact> {
         let last =
             segments.last().map(|last| (segments.len() - 1, last.end, "the log ends early".to_owned()));
-        let (index, offset, why) = self.stopped.clone().or(last)?;
+        let stopped = self.stopped.clone().or(last)?;
+        let (index, offset, why) = self.place_of_missing(segments, &stopped).unwrap_or(stopped);
         Some(TailFact {
             file: segments.get(index)?.path.clone(),
             offset,
@@ -303,18 +307,14 @@ impl Walk {
     }
 
     fn open_tail(&self, segments: &[ScannedSegment]) -> Option<TailFact> {
-        let (index, offset, why) = self.stopped.clone()?;
+        let (index, offset, why) = self.place_of_missing(segments, self.stopped.as_ref()?)?;
         let file = segments.get(index)?.path.clone();
         let mut tail = TailFact { file, offset, vouched: FrameNo(0), voucher: String::new(), bytes: 0, why };
         for (place, segment) in segments.iter().enumerate().skip(index) {
             let start = if place == index { offset } else { SEGMENT_HEADER_BYTES as u64 };
             let mut end = start;
-            search(segment, start as usize, |at, header| {
-                // What came before the end is a copy of an old frame within a value: it says nothing.
-                if header.number < self.frames {
-                    return;
-                }
-                end = end.max((at as u64 + header.frame_bytes()).min(segment.map.len() as u64));
+            self.search(segment, start, |at, header| {
+                end = end.max((at + header.frame_bytes()).min(segment.map.len() as u64));
                 if header.durable_frames > tail.vouched {
                     tail.vouched = header.durable_frames;
                     tail.voucher = format!("the frame at byte {at} of {}", segment.path.display());
@@ -322,7 +322,44 @@ impl Walk {
             });
             tail.bytes += end - start;
         }
-        (tail.bytes > 0).then_some(tail)
+        Some(tail)
+    }
+
+    /// Where the next frame should stand: where the walk stopped; or, if no later frame of this log comes
+    /// before the next segment and that one does not begin with one, at its start. `None`: there are no later
+    /// frames.
+    fn place_of_missing(&self, segments: &[ScannedSegment], stopped: &Stop) -> Option<Stop> {
+        for (place, segment) in segments.iter().enumerate().skip(stopped.0) {
+            let start = if place == stopped.0 { stopped.1 } else { SEGMENT_HEADER_BYTES as u64 };
+            let mut first_found = None;
+            self.search(segment, start, |at, header| {
+                first_found.get_or_insert((at, header.number));
+            });
+            let Some((at, number)) = first_found else { continue };
+            let begins_later = at == start && number > self.frames;
+            return Some(match place == stopped.0 || begins_later {
+                true => stopped.clone(),
+                false => stop_at(place, segment),
+            });
+        }
+        None
+    }
+
+    /// Calls `found` for every sound frame header from byte `from` on whose frame did not come before the
+    /// log's end. (One that did is a copy within a value; it says nothing.) The frame's body may be damaged.
+    fn search(&self, segment: &ScannedSegment, from: u64, mut found: impl FnMut(u64, &FrameHeader)) {
+        let magic = FRAME_MAGIC.to_le_bytes();
+        let bytes: &[u8] = &segment.map;
+        let mut at = (from as usize).next_multiple_of(FRAME_ALIGN);
+        while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= FRAME_HEADER_BYTES) {
+            if rest.starts_with(&magic)
+                && let Ok(header) = decode_header(rest, segment.uid)
+                && header.number >= self.frames
+            {
+                found(at as u64, &header);
+            }
+            at += FRAME_ALIGN;
+        }
     }
 
     fn finish(
@@ -348,19 +385,13 @@ impl Walk {
     }
 }
 
-/// Calls `found` for every sound frame header from byte `from` on, whether its body is sound or not.
-fn search(segment: &ScannedSegment, from: usize, mut found: impl FnMut(usize, &FrameHeader)) {
-    let magic = FRAME_MAGIC.to_le_bytes();
-    let bytes: &[u8] = segment.map.deref();
-    let mut at = from.next_multiple_of(FRAME_ALIGN);
-    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= FRAME_HEADER_BYTES) {
-        if rest.starts_with(&magic)
-            && let Ok(header) = decode_header(rest, segment.uid)
-        {
-            found(at, &header);
-        }
-        at += FRAME_ALIGN;
-    }
+fn stop_at(place: usize, segment: &ScannedSegment) -> Stop {
+    let first = segment.map.get(SEGMENT_HEADER_BYTES..).unwrap_or_default();
+    let why = match decode_frame(first, segment.uid) {
+        Ok(frame) => format!("the segment begins with frame {}", frame.header.number),
+        Err(error) => error.to_string(),
+    };
+    (place, SEGMENT_HEADER_BYTES as u64, why)
 }
 
 fn impossible(segment: &ScannedSegment, offset: usize, header: &FrameHeader, why: &str) -> Refusal {

@@ -1,6 +1,7 @@
 //! Makes a recovery final: what is kept is durable, and MANIFEST says where each log ends.
 //!
-//! A crash before MANIFEST is replaced leaves everything as it was found; a crash after it, a file to truncate at most.
+//! A crash before MANIFEST is replaced leaves everything as it was found; a crash after it, a file to
+//! truncate at most.
 
 use std::collections::{HashMap, HashSet};
 
@@ -29,8 +30,9 @@ pub fn seal(files: &Files, logs: &[ScannedLog], plan: &Plan) -> Result<(), Persi
     Ok(())
 }
 
-/// Writes the frames that nothing vouches for again, in place, and syncs them. They were read from the page cache, and a sync that
-/// failed before the restart may have left them there and nowhere else. The bytes do not change, so a crash harms nothing.
+/// Writes the frames that nothing vouches for again, in place, and syncs them. They were read from the page
+/// cache, and a sync that failed before the restart may have left them there and nowhere else. The bytes do
+/// not change, so a crash harms nothing.
 fn make_tail_durable(files: &Files, log: &ScannedLog) -> Result<(), PersistError> {
     let Some((index, from)) = log.unvouched_from else { return Ok(()) };
     for (place, segment) in log.segments.iter().enumerate().skip(index) {

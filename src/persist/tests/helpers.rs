@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::persist::disk::Disk;
 use crate::persist::log::SegmentSizes;
@@ -45,12 +46,14 @@ pub fn state(recovered: &Recovered) -> BTreeMap<(u16, String), String> {
 pub fn effects(recovered: &Recovered) -> Vec<(ShardId, u16, Vec<String>)> {
     let mut effects = Vec::new();
     for log in recovered.epochs.iter().flat_map(|epoch| &epoch.logs) {
-        let collected = log.for_each(|shard, database, args| {
+        let done = AtomicU64::new(0);
+        let collected = log.for_each_counting(&done, |shard, database, args| {
             let args = args.iter().map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
             effects.push((shard, database, args));
             Ok::<(), std::convert::Infallible>(())
         });
         collected.expect("replay");
+        assert_eq!(done.into_inner(), log.bytes());
     }
     effects
 }

@@ -5,3 +5,4 @@ mod cycle;
 mod helpers;
 mod refusals;
 mod tails;
+mod threads;

@@ -157,6 +157,38 @@ fn zeros_below_a_durable_position_are_rot_too() {
 }
 
 #[test]
+fn damage_anywhere_is_refused_or_costs_the_last_frame_at_most() {
+    let sim = written(false);
+    let names = sim.mount().list(&dir()).unwrap();
+    let files: Vec<_> = names.iter().filter(|name| name.starts_with("log")).map(|name| path(name)).collect();
+    let wholes: Vec<Vec<u8>> = files.iter().map(|file| sim.contents(file).unwrap()).collect();
+    let manifest = sim.contents(&path("MANIFEST")).unwrap();
+    let (mut refused, mut cut) = (0, 0);
+    for (file, whole) in files.iter().zip(&wholes) {
+        for at in (0..whole.len()).step_by(173) {
+            sim.damage(file, |bytes| bytes[at] = !bytes[at]);
+            match open(&sim.mount()) {
+                Err(PersistError::Refused(refusal)) => {
+                    assert_eq!(&refusal.file, file);
+                    refused += 1;
+                }
+                Err(other) => panic!("{}, byte {at}: {other}", file.display()),
+                Ok((_, recovered)) => {
+                    let keys = state(&recovered).len();
+                    assert!(keys >= 59, "{}, byte {at}: {keys} keys", file.display());
+                    cut += 60 - keys;
+                }
+            }
+            sim.damage(&path("MANIFEST"), |bytes| bytes.clone_from(&manifest));
+            for (file, whole) in files.iter().zip(&wholes) {
+                sim.damage(file, |bytes| bytes.clone_from(whole));
+            }
+        }
+    }
+    assert!(refused > 300 && (1..10).contains(&cut), "refused {refused}, cut {cut}");
+}
+
+#[test]
 fn rot_anywhere_below_a_seal_is_refused() {
     let sim = written(true);
     let manifest = DataDir::open(sim.mount(), &dir()).unwrap().manifest();
@@ -185,4 +217,5 @@ fn logs_need_a_recovery_first_and_only_once() {
     assert!(matches!(data.start_logs(&impossible), Err(PersistError::Options(_))));
     let _logs = data.start_logs(&options(2)).unwrap();
     assert!(matches!(data.start_logs(&options(2)), Err(PersistError::NotRecovered)));
+    assert!(matches!(data.recover(), Err(PersistError::Running)), "it would seal logs that are written to");
 }

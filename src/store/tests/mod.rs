@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use super::{Frozen, KeyHasher, Keyspace, Object};
+use super::{Frozen, KeyHasher, Keyspace, Object, RepackCycle};
 
 type Model = HashMap<Arc<[u8]>, (Arc<Vec<u8>>, Option<u64>)>;
 
@@ -36,11 +36,17 @@ pub(super) struct Pair {
     pub(super) hasher: KeyHasher,
     pub(super) keyspace: Keyspace,
     pub(super) model: Model,
+    repacking: RepackCycle,
 }
 
 impl Pair {
     pub(super) fn new(hasher: KeyHasher) -> Pair {
-        Pair { hasher, keyspace: Keyspace::new(hasher), model: Model::new() }
+        Pair {
+            hasher,
+            keyspace: Keyspace::new(hasher),
+            model: Model::new(),
+            repacking: RepackCycle::default(),
+        }
     }
 
     pub(super) fn set(&mut self, key: &[u8], value: Vec<u8>, expire_at: Option<u64>) {
@@ -109,6 +115,9 @@ impl Pair {
                 self.keyspace.set_object(self.hasher.hash(&target), &target, object, at);
                 let copy = self.model[&*key].clone();
                 self.model.insert(target.into(), copy);
+            }
+            14 => {
+                self.keyspace.repack(&mut self.repacking, random.below(4) as usize);
             }
             _ => self.check(&key),
         }

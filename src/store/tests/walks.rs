@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::{Pair, Random};
-use crate::store::{ExpireCycle, ExpirePass, KeyHasher, Keyspace};
+use crate::store::{ExpireCycle, ExpirePass, KeyHasher, Keyspace, RepackCycle};
 
 fn key(number: u64) -> Vec<u8> {
     format!("k{number}").into_bytes()
@@ -123,6 +123,10 @@ fn deletion_joins_pages_and_gives_memory_back() {
         .for_each(|number| assert!(remove(&mut keyspace, hasher, number)));
     keyspace.assert_accounts();
     assert!(keyspace.memory_bytes() * 100 < full_bytes * 60, "{} of {full_bytes}", keyspace.memory_bytes());
+    let (mut cycle, before) = (RepackCycle::default(), keyspace.memory_bytes());
+    while !keyspace.repack(&mut cycle, 100) {}
+    keyspace.assert_accounts();
+    assert!(keyspace.memory_bytes() < before);
     (0..KEYS - 1000).for_each(|number| assert_eq!(remove(&mut keyspace, hasher, number), number % 2 == 1));
     keyspace.assert_accounts();
     assert_eq!(keyspace.len(), 500);

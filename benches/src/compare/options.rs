@@ -101,13 +101,13 @@ impl Options {
         let Some(baseline) = others.iter().position(|peer| peer.name == self.baseline) else {
             return Err(CompareError::Options(format!("--baseline: no peer is called {}", self.baseline)));
         };
-        let baseline = others.remove(baseline).as_role(Role::Baseline);
+        let baseline = others.remove(baseline).playing(Role::Baseline);
         let ours = |role, shards: usize| {
             if self.noise {
                 let name = format!("{} again ({shards})", baseline.name);
-                return Ok(baseline.clone().named(name).as_role(role));
+                return Ok(baseline.clone().named(name).playing(role));
             }
-            Ok(Peer::everfast(&self.everfast_program()?, shards).as_role(role))
+            Ok(Peer::everfast(&self.everfast_program()?, shards).playing(role))
         };
         let mut peers = vec![ours(Role::OneShard, 1)?, ours(Role::TwoShards, 2)?];
         peers.push(baseline);

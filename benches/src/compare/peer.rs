@@ -56,7 +56,7 @@ impl Peer {
         Ok(Peer { name: name.to_owned(), role: Role::Other, arguments })
     }
 
-    pub fn as_role(self, role: Role) -> Peer {
+    pub fn playing(self, role: Role) -> Peer {
         Peer { role, ..self }
     }
 

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     fn peer(name: &str, role: Role) -> Peer {
-        Peer::parse(&format!("{name}=x {{port}}")).unwrap().as_role(role)
+        Peer::parse(&format!("{name}=x {{port}}")).unwrap().playing(role)
     }
 
     fn round(figures: &[(&str, f64)]) -> Round {

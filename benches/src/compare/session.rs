@@ -113,9 +113,9 @@ fn load_average() -> f64 {
 
 /// On a file system in memory a sync costs nothing: figures under `always` would mean nothing.
 fn warn_of_memory_disk(options: &Options) {
-    const TMPFS: i64 = 0x0102_1994;
+    const TMPFS: u64 = 0x0102_1994;
     let directory = options.directory();
-    if rustix::fs::statfs(&directory).is_ok_and(|about| about.f_type as i64 == TMPFS) {
+    if rustix::fs::statfs(&directory).is_ok_and(|about| u64::try_from(about.f_type) == Ok(TMPFS)) {
         eprintln!("warning: {} is in memory, not on a disk; see --dir", directory.display());
     }
 }

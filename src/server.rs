@@ -82,7 +82,8 @@ impl Server {
         let mut config = loaded.config;
         limits::raise_open_files(&mut config);
         if config.shards == 0 {
-            config.shards = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(1024) as u16);
+            config.shards =
+                std::thread::available_parallelism().map_or(1, |cores| cores.get().min(1024) as u16);
         }
         let started = clock::now();
         let data_dir = match config.appendonly {
@@ -165,7 +166,11 @@ fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> + '_ {
     config.bind.iter().map(|bind| SocketAddr::new(bind.address, config.port))
 }
 
-fn start_shards(shared: &Arc<Shared>, config: &Config, hasher: KeyHasher) -> Result<Vec<ShardThread>, ServerError> {
+fn start_shards(
+    shared: &Arc<Shared>,
+    config: &Config,
+    hasher: KeyHasher,
+) -> Result<Vec<ShardThread>, ServerError> {
     let mut listeners: Vec<Vec<std::net::TcpListener>> = (0..config.shards).map(|_| Vec::new()).collect();
     for bind in &config.bind {
         bind_everywhere(*bind, config, &mut listeners)?;
@@ -217,7 +222,8 @@ async fn shard_main(
     for socket in listeners {
         match tokio::net::TcpListener::from_std(socket) {
             Ok(socket) => {
-                let accept = listener::accept(socket, std::rc::Rc::clone(&shard), std::rc::Rc::clone(&buffers));
+                let accept =
+                    listener::accept(socket, std::rc::Rc::clone(&shard), std::rc::Rc::clone(&buffers));
                 tokio::task::spawn_local(accept);
             }
             Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
@@ -233,7 +239,9 @@ async fn shard_main(
 /// SIGTERM and SIGINT end the server as SHUTDOWN does.
 async fn watch_signals(shared: Arc<Shared>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be watched: only SHUTDOWN ends this server cleanly");
         return;
     };
@@ -293,7 +301,9 @@ fn recover(
     options.queue_limit_bytes = config.log_queue_limit_bytes as usize;
     options.writers = match config.log_writers {
         LogWriters::Count(count) => count.clamp(1, config.shards),
-        LogWriters::Auto => persist::calibrate_writers(disk, &config.dir, config.shards).map_err(ServerError::Calibrate)?,
+        LogWriters::Auto => {
+            persist::calibrate_writers(disk, &config.dir, config.shards).map_err(ServerError::Calibrate)?
+        }
     };
     let logs = data_dir.start_logs(&options)?;
     shared.sequencer.start(next_gsn, true);
@@ -398,7 +408,10 @@ fn take_logs(shared: &Shared) -> Vec<Log> {
 }
 
 /// As `Shared::call_all`, for a thread that may wait.
-fn call_all<T: Send + 'static>(shared: &Shared, call: impl Fn(&Shard) -> T + Clone + Send + 'static) -> Vec<T> {
+fn call_all<T: Send + 'static>(
+    shared: &Shared,
+    call: impl Fn(&Shard) -> T + Clone + Send + 'static,
+) -> Vec<T> {
     let receivers: Vec<_> = shared
         .mailboxes
         .iter()

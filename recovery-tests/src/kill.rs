@@ -44,7 +44,7 @@ pub fn run(campaign: &Campaign) -> Result<Counts, String> {
     let dir = campaign.dir.join("data");
     let mut random = Random::new(campaign.seed);
     let mut workloads: Vec<Workload> =
-        (0..campaign.clients).map(|index| Workload::new(index, random.next())).collect();
+        (0..campaign.clients).map(|index| Workload::new(index, random.draw())).collect();
     let mut counts = Counts::default();
     for round in 0..=campaign.rounds {
         let failed = |what: String| format!("seed {} round {round}: {what}", campaign.seed);
@@ -52,7 +52,8 @@ pub fn run(campaign: &Campaign) -> Result<Counts, String> {
         let args =
             ["--shards", &shards.to_string(), "--appendfsync", &campaign.appendfsync].map(str::to_owned);
         if round > 0 && random.below(4) == 0 {
-            kill_while_starting(&binary, &dir, &args, &mut random).map_err(|error| failed(error.to_string()))?;
+            kill_while_starting(&binary, &dir, &args, &mut random)
+                .map_err(|error| failed(error.to_string()))?;
             counts.crashes_in_recovery += 1;
         }
         let mut server =
@@ -63,7 +64,8 @@ pub fn run(campaign: &Campaign) -> Result<Counts, String> {
             return if clean { Ok(counts) } else { Err(failed("the last server did not end well".into())) };
         }
         let load = Duration::from_millis(1 + random.below(campaign.load.as_millis() as u64));
-        let ends = load_and_kill(&mut server, &mut workloads, load).map_err(|error| failed(error.to_string()))?;
+        let ends =
+            load_and_kill(&mut server, &mut workloads, load).map_err(|error| failed(error.to_string()))?;
         for end in ends {
             if let End::Wrong(what) = end {
                 return Err(failed(what));
@@ -106,7 +108,11 @@ fn check(server: &ServerProcess, workloads: &mut [Workload]) -> Result<(), Strin
     Ok(())
 }
 
-fn load_and_kill(server: &mut ServerProcess, workloads: &mut [Workload], load: Duration) -> io::Result<Vec<End>> {
+fn load_and_kill(
+    server: &mut ServerProcess,
+    workloads: &mut [Workload],
+    load: Duration,
+) -> io::Result<Vec<End>> {
     let address = server.address();
     std::thread::scope(|scope| {
         let clients: Vec<_> = workloads

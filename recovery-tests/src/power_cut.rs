@@ -44,13 +44,13 @@ pub fn run(case: Case) -> Result<bool, String> {
     let disk = SimDisk::new();
     let mut random = Random::new(case.seed);
     let mut workloads: Vec<Workload> =
-        (0..CLIENTS).map(|index| Workload::new(index, random.next())).collect();
+        (0..CLIENTS).map(|index| Workload::new(index, random.draw())).collect();
     load(&disk, case, case.call, &mut workloads)?;
     let finished = disk.calls() < case.call;
-    crash(&disk, case, random.next());
+    crash(&disk, case, random.draw());
     check(&disk, case, case.shards.1, &mut workloads)?;
     load(&disk, case, disk.calls() + case.call / 2, &mut workloads)?;
-    crash(&disk, case, random.next());
+    crash(&disk, case, random.draw());
     check(&disk, case, case.shards.1, &mut workloads)?;
     Ok(finished)
 }
@@ -114,7 +114,8 @@ fn load(disk: &SimDisk, case: Case, cut: u64, workloads: &mut [Workload]) -> Res
 
 /// Starts a server on what is left, and looks.
 fn check(disk: &SimDisk, case: Case, shards: u16, workloads: &mut [Workload]) -> Result<(), String> {
-    let (server, address) = start(disk, case, shards).map_err(|error| format!("{case:?}: no start: {error}"))?;
+    let (server, address) =
+        start(disk, case, shards).map_err(|error| format!("{case:?}: no start: {error}"))?;
     let stop = server.stopper();
     let serving = std::thread::spawn(move || server.serve());
     let mut client = Client::connect(address).map_err(|error| format!("{case:?}: {error}"))?;

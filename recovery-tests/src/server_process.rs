@@ -64,7 +64,10 @@ impl ServerProcess {
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {
-                return Err(io::Error::other(format!("the server ended with {status}; see {}", log_path.display())));
+                return Err(io::Error::other(format!(
+                    "the server ended with {status}; see {}",
+                    log_path.display()
+                )));
             }
             std::thread::sleep(Duration::from_millis(5));
         }

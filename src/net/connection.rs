@@ -64,7 +64,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(stream: TcpStream, shard: Rc<Shard>, client: Rc<Client>, slot: usize, buffers: Rc<Buffers>) -> Self {
+    pub fn new(
+        stream: TcpStream,
+        shard: Rc<Shard>,
+        client: Rc<Client>,
+        slot: usize,
+        buffers: Rc<Buffers>,
+    ) -> Self {
         Self {
             stream,
             dispatcher: Dispatcher::new(Rc::clone(&shard), Rc::clone(&client), slot, Rc::clone(&buffers)),
@@ -201,7 +207,8 @@ impl Connection {
     /// Runs the requests in `bytes`; returns how many bytes are done with.
     fn parse(&mut self, bytes: &[u8]) -> usize {
         let limits = Limits {
-            max_bulk_bytes: usize::try_from(self.shard.config.borrow().proto_max_bulk_len_bytes).unwrap_or(usize::MAX),
+            max_bulk_bytes: usize::try_from(self.shard.config.borrow().proto_max_bulk_len_bytes)
+                .unwrap_or(usize::MAX),
             unauthenticated: !self.client.authenticated.get(),
         };
         self.unparsed = false;
@@ -289,7 +296,11 @@ impl Connection {
         self.client.output_bytes.set(output);
         let config = self.shard.config.borrow();
         if self.input.len() as u64 > config.client_query_buffer_limit_bytes {
-            tracing::warn!(client = self.client.id, bytes = self.input.len(), "closed: query buffer over its limit");
+            tracing::warn!(
+                client = self.client.id,
+                bytes = self.input.len(),
+                "closed: query buffer over its limit"
+            );
             return true;
         }
         let limit = &config.client_output_buffer_limits.normal;

@@ -43,6 +43,9 @@ pub enum Next {
     Close,
 }
 
+/// A batch that is being filled, and which part of the round it is.
+type OpenBatch = (u32, Box<Batch>);
+
 /// Where a task leaves its reply.
 type TaskSlot = Rc<RefCell<Option<Vec<u8>>>>;
 
@@ -60,7 +63,7 @@ pub struct Dispatcher {
     spare: Option<Round>,
     next_round: u64,
     /// Batches of the current round that have not been sent, with their part.
-    open: SmallVec<[Option<(u32, Box<Batch>)>; 8]>,
+    open: SmallVec<[Option<OpenBatch>; 8]>,
     task: Option<(u64, TaskSlot)>,
     keys: Vec<KeyRef>,
     now_ms: u64,
@@ -216,7 +219,12 @@ impl Dispatcher {
         }
     }
 
-    fn call(&self, handler: fn(&mut Context<'_>) -> Result<(), CommandError>, index: u16, command: &Command) -> Call {
+    fn call(
+        &self,
+        handler: fn(&mut Context<'_>) -> Result<(), CommandError>,
+        index: u16,
+        command: &Command,
+    ) -> Call {
         Call {
             handler,
             command: index,
@@ -311,8 +319,11 @@ impl Dispatcher {
         let engine = self.shard.engine.borrow();
         let mut shards = SmallVec::new();
         for key in &self.keys {
-            let shard =
-                ShardId(engine.hasher.shard(request.arg(key.arg as usize), key.hash, self.shard.shared.shards()));
+            let shard = ShardId(engine.hasher.shard(
+                request.arg(key.arg as usize),
+                key.hash,
+                self.shard.shared.shards(),
+            ));
             if !shards.contains(&shard) {
                 shards.push(shard);
             }
@@ -425,7 +436,8 @@ impl Dispatcher {
         let target_of = |key: &KeyRef| {
             ShardId(engine.hasher.shard(request.arg(key.arg as usize), key.hash, self.shard.shared.shards()))
         };
-        let group_args = |key: &KeyRef| (key.arg as usize..key.arg as usize + group).map(|arg| request.arg(arg));
+        let group_args =
+            |key: &KeyRef| (key.arg as usize..key.arg as usize + group).map(|arg| request.arg(arg));
         let mut replies = Vec::new();
         if merge == Merge::Interleave {
             for key in &self.keys {
@@ -441,8 +453,9 @@ impl Dispatcher {
             let mine = || self.keys.iter().filter(|key| target_of(key) == shard);
             let (part, batch) = parts.batch(&self.shard, shard, protocol);
             let args = std::iter::once(request.arg(0)).chain(mine().flat_map(group_args));
-            let keys =
-                mine().enumerate().map(|(index, key)| KeyRef { arg: (1 + index * group) as u32, hash: key.hash });
+            let keys = mine()
+                .enumerate()
+                .map(|(index, key)| KeyRef { arg: (1 + index * group) as u32, hash: key.hash });
             let call = if replies.is_empty() { *call } else { call.uncounted() };
             batch.push(&call, args, keys);
             replies.push((part as u32, 0));
@@ -550,7 +563,8 @@ impl Dispatcher {
         request: Request<'_>,
     ) -> Next {
         let direct = self.is_direct() || self.gated && self.is_drained();
-        let mut local = if direct { std::mem::take(&mut self.out) } else { std::mem::take(&mut self.round().local) };
+        let mut local =
+            if direct { std::mem::take(&mut self.out) } else { std::mem::take(&mut self.round().local) };
         let start = local.len();
         let mut close = false;
         let mut session = Session {
@@ -630,4 +644,3 @@ impl Drop for Dispatcher {
         }
     }
 }
-

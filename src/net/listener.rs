@@ -95,8 +95,10 @@ fn prepare(stream: &TcpStream, keepalive_seconds: u32) -> io::Result<()> {
     stream.set_nodelay(true)?;
     if keepalive_seconds > 0 {
         let interval = Duration::from_secs(u64::from(keepalive_seconds));
-        let keepalive =
-            TcpKeepalive::new().with_time(interval).with_interval((interval / 3).max(Duration::from_secs(1))).with_retries(3);
+        let keepalive = TcpKeepalive::new()
+            .with_time(interval)
+            .with_interval((interval / 3).max(Duration::from_secs(1)))
+            .with_retries(3);
         SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
     }
     Ok(())

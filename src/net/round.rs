@@ -88,7 +88,11 @@ fn reply(parts: &[Option<Box<Batch>>], part: u32, call: u32) -> &[u8] {
 }
 
 /// Makes one reply of several. An error among them is the whole reply.
-pub fn write_merged<'r>(reply: &mut Reply<'_>, merge: Merge, replies: impl Iterator<Item = &'r [u8]> + Clone) {
+pub fn write_merged<'r>(
+    reply: &mut Reply<'_>,
+    merge: Merge,
+    replies: impl Iterator<Item = &'r [u8]> + Clone,
+) {
     if let Some(error) = replies.clone().find(|reply| reply.first() == Some(&b'-')) {
         return reply.raw(error);
     }

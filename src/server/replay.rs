@@ -77,6 +77,8 @@ struct Reader<'a> {
     /// How many shards there were when the log was written.
     old_shards: u16,
     open: Vec<Option<Box<Batch>>>,
+    /// Boxed, as they travel.
+    #[allow(clippy::vec_box)]
     free: Vec<Box<Batch>>,
     under_way: usize,
     returned: Receiver<Box<Batch>>,
@@ -104,12 +106,14 @@ impl<'a> Reader<'a> {
     }
 
     fn run(mut self, log: &ReplayLog) -> Result<u64, ReplayFailure> {
-        log.for_each(|old_shard, db, args| self.effect(old_shard, db, args)).map_err(|error| match error {
-            ReplayError::Rejected { file, offset, source } => {
-                ReplayFailure::At { file, offset, source: Box::new(source) }
-            }
-            damaged => ReplayFailure::Log(damaged.to_string()),
-        })?;
+        log.for_each(|old_shard, db, args| self.effect(old_shard, db, args)).map_err(
+            |error| match error {
+                ReplayError::Rejected { file, offset, source } => {
+                    ReplayFailure::At { file, offset, source: Box::new(source) }
+                }
+                damaged => ReplayFailure::Log(damaged.to_string()),
+            },
+        )?;
         for target in 0..self.open.len() {
             self.send(target);
         }
@@ -206,7 +210,9 @@ fn handler_of(args: &[&[u8]], ranges: &mut Vec<ArgRange>) -> Result<(Handler, u1
     // The table wants a request; only the name and the number of arguments matter to it.
     let name = args.first().copied().unwrap_or_default();
     ranges.clear();
-    ranges.extend((0..args.len()).map(|index| if index == 0 { ArgRange { start: 0, end: name.len() } } else { ArgRange { start: 0, end: 0 } }));
+    ranges.extend((0..args.len()).map(|index| {
+        if index == 0 { ArgRange { start: 0, end: name.len() } } else { ArgRange { start: 0, end: 0 } }
+    }));
     match command::find(Request::new(name, ranges)).map(|(index, command)| (index, command.run)) {
         Ok((index, Run::Keys(handler, _) | Run::Everywhere(handler, _))) => Ok((handler, index)),
         _ => Err(ReplayFailure::Unknown { effect: name.escape_ascii().to_string() }),
@@ -221,7 +227,8 @@ fn flush_former_shard(context: &mut Context<'_>) -> Result<(), CommandError> {
     let (Some(shard), Some(shards)) = (number(1), number(2)) else {
         return Err("ERR not a shard".into());
     };
-    let databases = if context.arg(3) == b"all" { 0..context.databases() } else { context.db..context.db + 1 };
+    let databases =
+        if context.arg(3) == b"all" { 0..context.databases() } else { context.db..context.db + 1 };
     let hasher = context.hasher();
     for db in databases {
         context.retain(db, |key| hasher.shard(key, hasher.hash(key), shards) != shard);

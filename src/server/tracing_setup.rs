@@ -24,9 +24,11 @@ pub fn init(config: &Config) -> Result<(), ServerError> {
         let _ = builder.with_ansi(terminal).try_init();
         return Ok(());
     }
-    let file = OpenOptions::new().create(true).append(true).open(&config.logfile).map_err(|source| {
-        ServerError::LogFile { path: config.logfile.display().to_string(), source }
-    })?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&config.logfile)
+        .map_err(|source| ServerError::LogFile { path: config.logfile.display().to_string(), source })?;
     let _ = builder.with_ansi(false).with_writer(Mutex::new(file)).try_init();
     Ok(())
 }

@@ -148,8 +148,9 @@ impl Batch {
 
     /// The request and keys of call `index`.
     pub fn call(&self, index: usize) -> (Request<'_>, &[KeyRef]) {
-        let (ranges_start, keys_start) =
-            index.checked_sub(1).map_or((0, 0), |before| (self.calls[before].ranges_end, self.calls[before].keys_end));
+        let (ranges_start, keys_start) = index
+            .checked_sub(1)
+            .map_or((0, 0), |before| (self.calls[before].ranges_end, self.calls[before].keys_end));
         let call = &self.calls[index];
         (
             Request::new(&self.data, &self.ranges[ranges_start..call.ranges_end]),
@@ -181,8 +182,9 @@ impl Batch {
 
     /// Lends the parts that running call `index` needs at the same time.
     pub(super) fn split(&mut self, index: usize) -> BatchParts<'_> {
-        let (ranges_start, keys_start) =
-            index.checked_sub(1).map_or((0, 0), |before| (self.calls[before].ranges_end, self.calls[before].keys_end));
+        let (ranges_start, keys_start) = index
+            .checked_sub(1)
+            .map_or((0, 0), |before| (self.calls[before].ranges_end, self.calls[before].keys_end));
         let call = &mut self.calls[index];
         BatchParts {
             request: Request::new(&self.data, &self.ranges[ranges_start..call.ranges_end]),

@@ -284,7 +284,9 @@ impl Engine {
                 Some(batch) => Outcome::Done(self.run_calls(batch, now_ms)),
                 None => Outcome::Waiting,
             },
-            Mode::OneShot(sequenced) => Outcome::Done(self.run_transaction(batch, sequenced.as_ref(), now_ms)),
+            Mode::OneShot(sequenced) => {
+                Outcome::Done(self.run_transaction(batch, sequenced.as_ref(), now_ms))
+            }
             Mode::Commit(id, sequenced) => {
                 let batch = self.run_transaction(batch, sequenced.as_ref(), now_ms);
                 self.locks.release(id);
@@ -343,7 +345,12 @@ impl Engine {
     }
 
     /// Runs this shard's part of a transaction between the log's transaction marks.
-    fn run_transaction(&mut self, batch: Box<Batch>, sequenced: Option<&Sequenced>, now_ms: u64) -> Box<Batch> {
+    fn run_transaction(
+        &mut self,
+        batch: Box<Batch>,
+        sequenced: Option<&Sequenced>,
+        now_ms: u64,
+    ) -> Box<Batch> {
         let (Some(sequenced), true) = (sequenced, self.log.is_some()) else {
             return self.run_calls(batch, now_ms);
         };

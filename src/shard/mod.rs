@@ -54,6 +54,8 @@ pub struct Shard {
     pub config: RefCell<Arc<Config>>,
     pub clients: RefCell<Slab<Rc<Client>>>,
     release: RefCell<Release>,
+    /// Boxed, as they travel between shards: unboxing them to keep them would copy them.
+    #[allow(clippy::vec_box)]
     spare: RefCell<Vec<Box<Batch>>>,
     /// Durable position and complete GSN at the last look.
     seen: Cell<(Position, Gsn)>,
@@ -266,7 +268,7 @@ impl Shard {
         if self.release.borrow_mut().advance(progress.0, &self.shared.sequencer) {
             self.shared.wake_others(self.id);
         }
-        while let Some(held) = { self.release.borrow_mut().next() } {
+        while let Some(held) = { self.release.borrow_mut().pop() } {
             match held {
                 Held::Connection { slot, client } => {
                     if let Some(connection) = self.clients.borrow().get(slot).filter(|c| c.id == client) {

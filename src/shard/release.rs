@@ -68,7 +68,10 @@ impl Release {
 
     /// Notes a transaction that was appended at `begin..end`.
     pub fn appended(&mut self, begin: Position, end: Position, gsn: Gsn) {
-        assert!(self.transactions.back().is_none_or(|last| last.gsn < gsn), "transactions are appended in order");
+        assert!(
+            self.transactions.back().is_none_or(|last| last.gsn < gsn),
+            "transactions are appended in order"
+        );
         self.transactions.push_back(Transaction { begin, end, gsn });
     }
 
@@ -93,7 +96,7 @@ impl Release {
     }
 
     /// The next one that may leave.
-    pub fn next(&mut self) -> Option<Held> {
+    pub fn pop(&mut self) -> Option<Held> {
         if self.held.front()?.0 > self.released {
             return None;
         }
@@ -106,7 +109,7 @@ mod tests {
     use super::*;
 
     fn held_count(release: &mut Release) -> usize {
-        std::iter::from_fn(|| release.next()).count()
+        std::iter::from_fn(|| release.pop()).count()
     }
 
     fn hold(release: &mut Release, gate: u64) {
@@ -160,7 +163,11 @@ mod tests {
         hold(&mut c, 2);
         b.advance(Position(4), &sequencer);
         c.advance(Position(2), &sequencer);
-        assert_eq!(held_count(&mut c), 0, "the first transaction may still be cut, and the second with it on b");
+        assert_eq!(
+            held_count(&mut c),
+            0,
+            "the first transaction may still be cut, and the second with it on b"
+        );
         assert!(a.advance(Position(2), &sequencer));
         c.advance(Position(2), &sequencer);
         assert_eq!(held_count(&mut c), 1);

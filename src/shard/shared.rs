@@ -66,7 +66,8 @@ pub struct Shared {
     /// What the recovery found, for INFO and the log.
     pub recovery_report: OnceLock<String>,
     /// Where SHUTDOWN and signals go; the answer comes only if the server stays.
-    pub shutdown: OnceLock<tokio::sync::mpsc::UnboundedSender<(ShutdownRequest, Option<oneshot::Sender<String>>)>>,
+    pub shutdown:
+        OnceLock<tokio::sync::mpsc::UnboundedSender<(ShutdownRequest, Option<oneshot::Sender<String>>)>>,
     pub shutting_down: AtomicBool,
 }
 
@@ -143,7 +144,10 @@ impl Shared {
     }
 
     /// Runs `call` on every shard's thread and collects the answers in the order of the shards.
-    pub async fn call_all<T: Send + 'static>(&self, call: impl Fn(&Shard) -> T + Clone + Send + 'static) -> Vec<T> {
+    pub async fn call_all<T: Send + 'static>(
+        &self,
+        call: impl Fn(&Shard) -> T + Clone + Send + 'static,
+    ) -> Vec<T> {
         let mut answers = Vec::with_capacity(self.mailboxes.len());
         for mailbox in &self.mailboxes {
             let call = call.clone();

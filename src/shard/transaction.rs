@@ -90,13 +90,16 @@ fn sequence(section: &mut Section<'_>, parts: &Parts) -> Sequenced {
     Sequenced { gsn: section.next_gsn(participants.len()), participants: Arc::from(participants) }
 }
 
+/// Makes a transaction's reply from the replies of its parts.
+pub type MakeReply = Box<dyn FnOnce(&mut Parts) -> Vec<u8>>;
+
 /// What a two-step transaction does after it has read.
 pub enum Decision {
     /// Nothing is written; the reply.
     Release(Vec<u8>),
     /// These parts are written. Shards that were locked and have no part here take part with nothing. The reply is made
     /// from the parts when all are there.
-    Commit(Parts, Box<dyn FnOnce(&mut Parts) -> Vec<u8>>),
+    Commit(Parts, MakeReply),
 }
 
 /// Runs a two-step transaction and returns its reply.

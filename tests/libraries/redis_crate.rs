@@ -9,7 +9,8 @@ fn the_redis_crate_works_in_both_protocols() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::everfast(dir.path(), &["--shards", "3"]);
     for protocol in ["resp2", "resp3"] {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}/?protocol={protocol}", server.port)).unwrap();
+        let client =
+            redis::Client::open(format!("redis://127.0.0.1:{}/?protocol={protocol}", server.port)).unwrap();
         let mut connection = client.get_connection().unwrap();
         let _: () = redis::cmd("FLUSHALL").query(&mut connection).unwrap();
         let _: () = connection.set("greeting", "hello").unwrap();

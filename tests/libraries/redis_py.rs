@@ -24,7 +24,8 @@ fn redis_py_works_in_both_protocols() {
             .args(["-c", SCRIPT, &server.port.to_string(), protocol])
             .output()
             .expect("a Python with redis-py is needed: `cargo xtask test` prepares it");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && text.contains("all well"), "RESP{protocol}:\n{text}");
     }
 }

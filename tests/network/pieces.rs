@@ -33,7 +33,11 @@ fn requests_may_be_cut_anywhere() {
         stream.write_all(&REQUESTS[..cut]).unwrap();
         std::thread::sleep(Duration::from_millis(1));
         stream.write_all(&REQUESTS[cut..]).unwrap();
-        assert_eq!(rest(stream).escape_ascii().to_string(), REPLIES.escape_ascii().to_string(), "cut at {cut}");
+        assert_eq!(
+            rest(stream).escape_ascii().to_string(),
+            REPLIES.escape_ascii().to_string(),
+            "cut at {cut}"
+        );
     }
     let mut stream = connect(&server);
     for byte in REQUESTS {
@@ -96,7 +100,11 @@ fn a_large_value_goes_in_and_out() {
     for key in [&b"one"[..], b"two"] {
         assert_eq!(client.raw(&[&b"SET"[..], key, &value]), b"+OK\r\n");
         let reply = client.raw(&[&b"GET"[..], key]);
-        assert!(reply.len() == value.len() + 13 && reply[11..].starts_with(&value), "{} bytes came back", reply.len());
+        assert!(
+            reply.len() == value.len() + 13 && reply[11..].starts_with(&value),
+            "{} bytes came back",
+            reply.len()
+        );
     }
     let mut stream = connect(&server);
     stream.write_all(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$67108865\r\n").unwrap();

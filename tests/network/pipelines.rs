@@ -4,7 +4,11 @@ use crate::harness::{Server, random::Random};
 use std::collections::HashMap;
 
 /// A pipeline of random commands on keys of this client alone, with the replies that must come.
-fn pipeline(name: usize, random: &mut Random, state: &mut HashMap<String, String>) -> Vec<(Vec<String>, String)> {
+fn pipeline(
+    name: usize,
+    random: &mut Random,
+    state: &mut HashMap<String, String>,
+) -> Vec<(Vec<String>, String)> {
     let bulk = |value: Option<&String>| match value {
         Some(value) => format!("${}\r\n{value}\r\n", value.len()),
         None => "$-1\r\n".to_owned(),

@@ -221,7 +221,11 @@ impl RequestParser {
         self.is_inline = true;
         split_words(line, &mut self.inline, &mut self.ranges).ok_or(ProtocolError::UnbalancedQuotes)?;
         let consumed = newline + 1;
-        if self.ranges.is_empty() { Ok(Parsed::Nothing { consumed }) } else { Ok(Parsed::Request { consumed }) }
+        if self.ranges.is_empty() {
+            Ok(Parsed::Nothing { consumed })
+        } else {
+            Ok(Parsed::Request { consumed })
+        }
     }
 
     /// The request that the last [`Parsed::Request`] announced; `buffer` as it was passed to that call.
@@ -260,8 +264,7 @@ fn bulk_header(
             };
         }
     }
-    let Some((length, next)) =
-        number_line(buffer, position + 1).map_err(|()| ProtocolError::LengthTooBig)?
+    let Some((length, next)) = number_line(buffer, position + 1).map_err(|()| ProtocolError::LengthTooBig)?
     else {
         return Ok(None);
     };

@@ -27,7 +27,10 @@ pub enum Value {
     Boolean(bool),
     Double(f64),
     BigNumber(String),
-    Verbatim { format: String, text: Vec<u8> },
+    Verbatim {
+        format: String,
+        text: Vec<u8>,
+    },
 }
 
 /// The bytes are not RESP.

@@ -40,7 +40,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    println!("crash: seed {seed}, {} rounds, {} clients, shards {:?}", args.rounds, args.clients, args.shards);
+    println!(
+        "crash: seed {seed}, {} rounds, {} clients, shards {:?}",
+        args.rounds, args.clients, args.shards
+    );
     let campaign = Campaign {
         rounds: args.rounds,
         seed,

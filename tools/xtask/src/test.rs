@@ -21,7 +21,11 @@ const STEPS: [Step; 6] = [
     }),
     ("tests", || {
         let python = setup::python_client()?;
-        steps::run(cargo(&["test", "--workspace", "--exclude", "everfast-benches"]).args(PROFILE).env("EVERFAST_TEST_PYTHON", python))
+        steps::run(
+            cargo(&["test", "--workspace", "--exclude", "everfast-benches"])
+                .args(PROFILE)
+                .env("EVERFAST_TEST_PYTHON", python),
+        )
     }),
     ("crash runs", || crash(&["--rounds".into(), "12".into()])),
 ];

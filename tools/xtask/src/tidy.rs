@@ -23,8 +23,14 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Where the file system may be touched directly.
-const FILE_SYSTEM: [&str; 6] =
-    ["src/persist/disk/", "src/config/", "src/server/tracing_setup.rs", "tools/", "recovery-tests/", "benches/"];
+const FILE_SYSTEM: [&str; 6] = [
+    "src/persist/disk/",
+    "src/config/",
+    "src/server/tracing_setup.rs",
+    "tools/",
+    "recovery-tests/",
+    "benches/",
+];
 /// Where `unsafe` may stand.
 const UNSAFE: [&str; 1] = ["src/persist/disk/mmap.rs"];
 /// Where time may be read: the server has one place.
@@ -103,7 +109,9 @@ fn leftovers(name: &str, text: &str, broken: &mut Vec<String>) {
 }
 
 fn layers(name: &str, text: &str, broken: &mut Vec<String>) {
-    let Some(module) = name.strip_prefix("src/").and_then(|rest| rest.split(['/', '.']).next()) else { return };
+    let Some(module) = name.strip_prefix("src/").and_then(|rest| rest.split(['/', '.']).next()) else {
+        return;
+    };
     let Some((_, allowed)) = LAYERS.iter().find(|(layer, _)| *layer == module) else { return };
     for line in text.lines().map(str::trim_start) {
         let Some(used) = line.split("crate::").nth(1).filter(|_| !line.starts_with("//")) else { continue };
@@ -126,15 +134,20 @@ fn product(text: &str) -> &str {
 
 fn file_system(name: &str, text: &str, broken: &mut Vec<String>) {
     let is_test = name.starts_with("tests/") || name.ends_with("tests.rs");
-    if outside(name, &FILE_SYSTEM) && !is_test && product(text).contains("std::fs") && name != "src/server/tracing_setup.rs" {
+    if outside(name, &FILE_SYSTEM)
+        && !is_test
+        && product(text).contains("std::fs")
+        && name != "src/server/tracing_setup.rs"
+    {
         broken.push(format!("{name}: touches the file system; `persist::disk` is the only door"));
     }
 }
 
 fn no_unsafe(name: &str, text: &str, broken: &mut Vec<String>) {
-    let has = text.lines().map(|line| line.split("//").next().unwrap_or(line)).any(|code| {
-        code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl")
-    });
+    let has = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(line))
+        .any(|code| code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl"));
     if has && outside(name, &UNSAFE) && name != "tools/xtask/src/tidy.rs" {
         broken.push(format!("{name}: `unsafe` outside its named modules"));
     }

@@ -509,7 +509,7 @@ impl Dispatcher {
                     command: u16::MAX,
                     writes: false,
                     whole_keyspace: false,
-                    db: batch.calls[index].db,
+                    db: batch.calls[index].call.db,
                 };
                 lock.push(&call, std::iter::empty(), keys.iter().copied());
             }

@@ -17,13 +17,17 @@ use crate::shard::batch::{Batch, Mode, Origin};
 use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef};
 use crate::shard::mailbox::Message;
 use crate::shard::shared::Shared;
-use crate::store::KeyHasher;
+use crate::store::{KeyHash, KeyHasher};
 use formats::resp::{ArgRange, Request};
+use smallvec::SmallVec;
 
 /// Batches per reader and shard, and what one holds.
 const BATCHES: usize = 4;
 const BATCH_CALLS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
+/// Effects that are sorted together, and into how many groups per shard.
+const CHUNK_EFFECTS: usize = 512 * 1024;
+const GROUPS: usize = 256;
 
 /// Why a log cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -70,12 +74,33 @@ pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, Rep
     Ok(summary)
 }
 
+/// An effect that waits for its turn; its arguments lie in the log's mapping.
+struct Pending<'a> {
+    args: SmallVec<[&'a [u8]; 3]>,
+    hash: KeyHash,
+    handler: Handler,
+    command: u16,
+    db: u16,
+    target: u16,
+}
+
+impl Pending<'_> {
+    /// Effects of one group are on neighbouring pages of one shard.
+    fn group(&self) -> usize {
+        usize::from(self.target) * GROUPS + (self.hash.place() >> (64 - GROUPS.ilog2())) as usize
+    }
+}
+
 /// Reads one log and sends its effects to the shards that have the keys now.
+///
+/// Effects are taken in chunks and sorted by where their keys' pages are, so that a shard finds the pages of many effects
+/// in its cache. The order of one key's effects stays: the sort is stable.
 struct Reader<'a> {
     shared: &'a Shared,
     hasher: KeyHasher,
     /// How many shards there were when the log was written.
     old_shards: u16,
+    chunk: Vec<Pending<'a>>,
     open: Vec<Option<Box<Batch>>>,
     /// Boxed, as they travel.
     #[allow(clippy::vec_box)]
@@ -95,6 +120,7 @@ impl<'a> Reader<'a> {
             shared,
             hasher,
             old_shards,
+            chunk: Vec::new(),
             open: (0..shards).map(|_| None).collect(),
             free: (0..shards * BATCHES).map(|_| Box::default()).collect(),
             under_way: 0,
@@ -105,15 +131,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn run(mut self, log: &ReplayLog) -> Result<u64, ReplayFailure> {
-        log.for_each(|old_shard, db, args| self.effect(old_shard, db, args)).map_err(
-            |error| match error {
-                ReplayError::Rejected { file, offset, source } => {
-                    ReplayFailure::At { file, offset, source: Box::new(source) }
-                }
-                damaged => ReplayFailure::Log(damaged.to_string()),
-            },
-        )?;
+    fn run(mut self, log: &'a ReplayLog) -> Result<u64, ReplayFailure> {
+        let shared = self.shared;
+        log.for_each_counting(&shared.loading.loaded_bytes, |old_shard, db, args| {
+            self.effect(old_shard, db, args)
+        })
+        .map_err(|error| match error {
+            ReplayError::Rejected { file, offset, source } => {
+                ReplayFailure::At { file, offset, source: Box::new(source) }
+            }
+            damaged => ReplayFailure::Log(damaged.to_string()),
+        })?;
+        self.flush_chunk()?;
         for target in 0..self.open.len() {
             self.send(target);
         }
@@ -123,25 +152,40 @@ impl<'a> Reader<'a> {
         Ok(self.effects)
     }
 
-    fn effect(&mut self, old_shard: ShardId, db: u16, args: &[&[u8]]) -> Result<(), ReplayFailure> {
+    fn effect(&mut self, old_shard: ShardId, db: u16, args: &[&'a [u8]]) -> Result<(), ReplayFailure> {
         self.effects += 1;
         let name = args.first().copied().unwrap_or_default();
-        let flush = name.eq_ignore_ascii_case(b"FLUSHDB") || name.eq_ignore_ascii_case(b"FLUSHALL");
-        if flush && self.old_shards != self.shared.shards() {
-            return self.flush_former_shard(old_shard, db, name);
+        if name.eq_ignore_ascii_case(b"FLUSHDB") || name.eq_ignore_ascii_case(b"FLUSHALL") {
+            self.flush_chunk()?;
+            return self.flush_keyspace(old_shard, db, name);
         }
         let (handler, command) = handler_of(args, &mut self.ranges)?;
-        let Some(key) = args.get(1).filter(|_| !flush) else {
-            let call = call(handler, command, db);
-            return self.push(usize::from(old_shard.0), &call, args, None);
-        };
+        let key = args.get(1).ok_or_else(|| unknown(name))?;
         let hash = self.hasher.hash(key);
         let target = self.hasher.shard(key, hash, self.shared.shards());
-        self.push(usize::from(target), &call(handler, command, db), args, Some(KeyRef { arg: 1, hash }))
+        self.chunk.push(Pending { args: args.into(), hash, handler, command, db, target });
+        if self.chunk.len() >= CHUNK_EFFECTS { self.flush_chunk() } else { Ok(()) }
+    }
+
+    /// Sends all pending effects, sorted by group.
+    fn flush_chunk(&mut self) -> Result<(), ReplayFailure> {
+        let chunk = std::mem::take(&mut self.chunk);
+        for index in stable_order(&chunk, self.open.len() * GROUPS, Pending::group) {
+            let Pending { args, hash, handler, command, db, target } = &chunk[index as usize];
+            let key = KeyRef { arg: 1, hash: *hash };
+            self.push(usize::from(*target), &call(*handler, *command, *db), args, Some(key))?;
+        }
+        self.chunk = chunk;
+        self.chunk.clear();
+        Ok(())
     }
 
     /// A flush of a shard that had other keys than any of today's: each of today's removes those that were the other's.
-    fn flush_former_shard(&mut self, old_shard: ShardId, db: u16, name: &[u8]) -> Result<(), ReplayFailure> {
+    fn flush_keyspace(&mut self, old_shard: ShardId, db: u16, name: &[u8]) -> Result<(), ReplayFailure> {
+        if self.old_shards == self.shared.shards() {
+            let (handler, command) = handler_of(&[name], &mut self.ranges)?;
+            return self.push(usize::from(old_shard.0), &call(handler, command, db), &[name], None);
+        }
         let (shard, shards) = (old_shard.0.to_string(), self.old_shards.to_string());
         let all: &[u8] = if name.eq_ignore_ascii_case(b"FLUSHALL") { b"all" } else { b"one" };
         let args = [name, shard.as_bytes(), shards.as_bytes(), all];
@@ -194,7 +238,6 @@ impl<'a> Reader<'a> {
                 });
             }
         }
-        self.shared.loading.loaded_bytes.fetch_add(batch.bytes() as u64, Ordering::Relaxed);
         batch.reset();
         self.free.push(batch);
         Ok(())
@@ -215,8 +258,30 @@ fn handler_of(args: &[&[u8]], ranges: &mut Vec<ArgRange>) -> Result<(Handler, u1
     }));
     match command::find(Request::new(name, ranges)).map(|(index, command)| (index, command.run)) {
         Ok((index, Run::Keys(handler, _) | Run::Everywhere(handler, _))) => Ok((handler, index)),
-        _ => Err(ReplayFailure::Unknown { effect: name.escape_ascii().to_string() }),
+        _ => Err(unknown(name)),
     }
+}
+
+fn unknown(name: &[u8]) -> ReplayFailure {
+    ReplayFailure::Unknown { effect: name.escape_ascii().to_string() }
+}
+
+/// The indexes of `items` in the order of their groups, those of one group in their own order (a counting sort).
+fn stable_order<T>(items: &[T], groups: usize, group: impl Fn(&T) -> usize) -> Vec<u32> {
+    let mut next = vec![0u32; groups + 1];
+    for item in items {
+        next[group(item) + 1] += 1;
+    }
+    for index in 1..next.len() {
+        next[index] += next[index - 1];
+    }
+    let mut order = vec![0u32; items.len()];
+    for (index, item) in items.iter().enumerate() {
+        let place = &mut next[group(item)];
+        order[*place as usize] = index as u32;
+        *place += 1;
+    }
+    order
 }
 
 /// Arguments: the shard and the number of shards of that time, and whether all databases are meant.
@@ -235,4 +300,17 @@ fn flush_former_shard(context: &mut Context<'_>) -> Result<(), CommandError> {
     }
     context.reply.ok();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stable_order;
+
+    #[test]
+    fn effects_of_a_group_keep_their_order() {
+        let items = [(2, 'a'), (0, 'b'), (2, 'c'), (1, 'd'), (0, 'e'), (2, 'f')];
+        let order = stable_order(&items, 3, |item| item.0);
+        let sorted: String = order.iter().map(|index| items[*index as usize].1).collect();
+        assert_eq!(sorted, "bedacf");
+    }
 }

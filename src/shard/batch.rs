@@ -9,8 +9,9 @@ use formats::log::{Gsn, Position, ShardId};
 use formats::resp::{ArgRange, Protocol, Request};
 use tokio::sync::oneshot;
 
-use super::context::{Call, Handler, KeyRef, Record};
+use super::context::{Call, KeyRef, Record};
 use super::locks::TransactionId;
+use crate::store::KeyHash;
 
 /// Where the replies go.
 pub enum Origin {
@@ -48,11 +49,7 @@ pub struct Sequenced {
 
 /// One command in a batch.
 pub struct BatchCall {
-    pub handler: Handler,
-    pub command: u16,
-    pub writes: bool,
-    pub whole_keyspace: bool,
-    pub db: u16,
+    pub call: Call,
     ranges_end: usize,
     keys_end: usize,
     /// What a two-step transaction read here, or is to write here.
@@ -133,11 +130,7 @@ impl Batch {
         }
         self.keys.extend(keys);
         self.calls.push(BatchCall {
-            handler: call.handler,
-            command: call.command,
-            writes: call.writes,
-            whole_keyspace: call.whole_keyspace,
-            db: call.db,
+            call: *call,
             ranges_end: self.ranges.len(),
             keys_end: self.keys.len(),
             record: None,
@@ -167,12 +160,22 @@ impl Batch {
     /// Database and hash of every key in the batch: what a transaction locks.
     pub fn lock_keys(&self) -> Vec<(u16, u64)> {
         let mut keys = Vec::new();
-        for (index, call) in self.calls.iter().enumerate() {
-            keys.extend(self.call(index).1.iter().map(|key| (call.db, key.hash.0)));
-        }
+        self.each_key(|db, hash| keys.push((db, hash.0)));
         keys.sort_unstable();
         keys.dedup();
         keys
+    }
+
+    /// Visits the database and hash of every key in the batch.
+    pub fn each_key(&self, mut visit: impl FnMut(u16, KeyHash)) {
+        let mut keys = self.keys.iter();
+        let mut start = 0;
+        for call in &self.calls {
+            for key in keys.by_ref().take(call.keys_end - start) {
+                visit(call.call.db, key.hash);
+            }
+            start = call.keys_end;
+        }
     }
 
     /// Bytes that the batch carries; used to bound what is in flight.

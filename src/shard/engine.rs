@@ -137,8 +137,10 @@ impl Engine {
         self.execute_with(call, request, keys, now_ms, protocol, out, &mut record)
     }
 
+    // Inlined, so that arguments which were just written are not read back from memory in one piece: the processor
+    // would have to wait until all that stands before them is done.
     #[allow(clippy::too_many_arguments)] // one place where all that a command needs comes together
-    #[inline]
+    #[inline(always)]
     fn execute_with(
         &mut self,
         call: &Call,
@@ -321,7 +323,7 @@ impl Engine {
     fn run_plain(&mut self, mut batch: Box<Batch>, mut passes: Option<LockKey>, now_ms: u64) -> Outcome {
         while batch.next < batch.calls.len() {
             if !self.locks.is_empty() {
-                let call = &batch.calls[batch.next];
+                let call = &batch.calls[batch.next].call;
                 let keys = batch.call(batch.next).1;
                 let mut blocking = keys.iter().map(|key| (call.db, key.hash.0));
                 if let Some(key) =
@@ -372,15 +374,8 @@ impl Engine {
         let index = batch.next;
         let protocol = batch.protocol;
         let parts = batch.split(index);
-        let call = Call {
-            handler: parts.call.handler,
-            command: parts.call.command,
-            writes: parts.call.writes,
-            whole_keyspace: parts.call.whole_keyspace,
-            db: parts.call.db,
-        };
         let gate = self.execute_with(
-            &call,
+            &parts.call.call,
             parts.request,
             parts.keys,
             now_ms,

@@ -62,19 +62,19 @@ impl ReplayLog {
 
     /// Calls `apply` for each effect with the shard that it belonged to (of this epoch), its database and its
     /// arguments.
-    pub fn for_each<E>(
-        &self,
-        apply: impl FnMut(ShardId, u16, &[&[u8]]) -> Result<(), E>,
+    pub fn for_each<'a, E>(
+        &'a self,
+        apply: impl FnMut(ShardId, u16, &[&'a [u8]]) -> Result<(), E>,
     ) -> Result<(), ReplayError<E>> {
         self.for_each_counting(&AtomicU64::new(0), apply)
     }
 
     /// As `for_each`; adds the bytes of each frame to `done_bytes` when it is applied. At the end that are
     /// [`bytes`](Self::bytes).
-    pub fn for_each_counting<E>(
-        &self,
+    pub fn for_each_counting<'a, E>(
+        &'a self,
         done_bytes: &AtomicU64,
-        mut apply: impl FnMut(ShardId, u16, &[&[u8]]) -> Result<(), E>,
+        mut apply: impl FnMut(ShardId, u16, &[&'a [u8]]) -> Result<(), E>,
     ) -> Result<(), ReplayError<E>> {
         for segment in &self.segments {
             let mut offset = SEGMENT_HEADER_BYTES as u64;
@@ -90,10 +90,10 @@ impl ReplayLog {
         Ok(())
     }
 
-    fn frame<E>(
+    fn frame<'a, E>(
         &self,
-        frame: &Frame<'_>,
-        apply: &mut impl FnMut(ShardId, u16, &[&[u8]]) -> Result<(), E>,
+        frame: &Frame<'a>,
+        apply: &mut impl FnMut(ShardId, u16, &[&'a [u8]]) -> Result<(), E>,
     ) -> Result<(), Trouble<E>> {
         let shard = frame.header.shard;
         let cut = self.cuts.get(&shard).copied().unwrap_or_default();

@@ -1,3 +1,5 @@
+//! Tests of the frame codec: every cut and every flipped bit of a small frame among them.
+
 use super::*;
 use crate::log::effect::{EXEC, MULTI, encode_effect};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Tests of the manifest's text: round trips, every cut, every flipped bit.
+
 use super::*;
 use crate::checksum::crc32;
 

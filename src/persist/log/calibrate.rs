@@ -1,9 +1,10 @@
 //! How many log writers a device is worth: measures whether flushes run in parallel.
 
+use crate::clock;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::persist::disk::{Disk, DiskFile};
 use crate::persist::file_names;
@@ -74,7 +75,7 @@ fn compare(files: &mut [Box<dyn DiskFile>]) -> io::Result<f64> {
 /// Commits of all files, over the time until the last of them was done: what one does while the others have
 /// ended already must not count as parallel.
 fn commits_per_second(files: &mut [Box<dyn DiskFile>]) -> io::Result<f64> {
-    let started = Instant::now();
+    let started = clock::now();
     let commits: io::Result<u64> = std::thread::scope(|scope| {
         let running: Vec<_> = files.iter_mut().map(|file| scope.spawn(|| commits(&mut **file))).collect();
         let results = running.into_iter().map(|thread| thread.join());
@@ -85,7 +86,7 @@ fn commits_per_second(files: &mut [Box<dyn DiskFile>]) -> io::Result<f64> {
 
 /// Commits on one file until the time is over.
 fn commits(file: &mut dyn DiskFile) -> io::Result<u64> {
-    let started = Instant::now();
+    let started = clock::now();
     let mut count = 0;
     while started.elapsed() < MEASURE || count < MIN_COMMITS {
         let block = [count as u8; WRITE_BYTES];

@@ -10,11 +10,12 @@
 //!    is begun. Writing goes on while the segment lasts: what is in the file survives a killed process,
 //!    though it proves nothing.
 
+use crate::clock;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use formats::log::manifest::Seal;
 use formats::log::segment::SEGMENT_HEADER_BYTES;
@@ -185,7 +186,7 @@ impl LogWriter {
                 &self.buffer
             }
         };
-        let started = Instant::now();
+        let started = clock::now();
         self.parts.segment.write(frames).map_err(Stop::Failed)?;
         let metrics = &self.parts.metrics;
         metrics.write_us.record(started.elapsed().as_micros() as u64);
@@ -265,7 +266,7 @@ impl LogWriter {
         if self.poison.reason().is_some() {
             return Err(Stop::Poisoned);
         }
-        let started = Instant::now();
+        let started = clock::now();
         let result = self.parts.segment.sync();
         let sync_us = started.elapsed().as_micros() as u64;
         self.mean_sync_us = (self.mean_sync_us * 7 + sync_us) / 8;

@@ -5,6 +5,7 @@
 //!    says that it is not.
 //! 2. A shard is woken after what it shall see is published.
 
+use crate::clock;
 use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -52,12 +53,12 @@ impl WriterThread {
 }
 
 fn serve(writer: &mut LogWriter, queue: &WriterQueue, wake: &WakeShard, close_patience: Duration) {
-    let started = Instant::now();
+    let started = clock::now();
     let now_ms = || started.elapsed().as_millis() as u64;
     let mut gather_until: Option<Instant> = None;
     // Another thread may have pushed before `set_writer`: look before the first sleep.
     loop {
-        if let Some(left) = gather_until.map(|until| until.saturating_duration_since(Instant::now()))
+        if let Some(left) = gather_until.map(|until| until.saturating_duration_since(clock::now()))
             && !left.is_zero()
             && queue.ticks_owed() > 0
         {
@@ -76,7 +77,7 @@ fn serve(writer: &mut LogWriter, queue: &WriterQueue, wake: &WakeShard, close_pa
             writer.request_sync();
         }
         writer.run(now_ms());
-        gather_until = writer.gather_time().map(|time| Instant::now() + time);
+        gather_until = writer.gather_time().map(|time| clock::now() + time);
         publish(writer, queue, wake, gather_until.is_some());
         if work.closing {
             return finish(writer, queue, wake, close_patience, now_ms);
@@ -108,7 +109,7 @@ fn finish(
     patience: Duration,
     now_ms: impl Fn() -> u64,
 ) {
-    let closing = Instant::now();
+    let closing = clock::now();
     loop {
         writer.accept(queue.take().chunks);
         writer.flush(now_ms());

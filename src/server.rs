@@ -15,13 +15,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::command;
-use crate::config::{AppendFsync, BindAddress, Config, Loaded, LogWriters};
+use crate::command::{self, server};
+use crate::config::{BindAddress, Config, Loaded, LogWriters};
 use crate::net::{Buffers, listener};
 use crate::persist::disk::{Disk, RealDisk};
-use crate::persist::{self, DataDir, Log, LogOptions, PersistError, RecoveryReport, ShardId, SyncPolicy};
+use crate::persist::{self, DataDir, Log, LogOptions, PersistError, RecoveryReport, ShardId};
 use crate::shard::engine::Engine;
-use crate::shard::mailbox::Message;
+use crate::shard::mailbox::{Mailbox, Message};
 use crate::shard::shared::{Shared, ShutdownRequest};
 use crate::shard::{Shard, cron, spawn};
 use crate::store::KeyHasher;
@@ -294,7 +294,7 @@ fn recover(
         Arc::new(move |shard: ShardId| shared.mailboxes[usize::from(shard.0)].wake())
     };
     let mut options = LogOptions::new(config.shards, wake);
-    options.policy = sync_policy(config.appendfsync);
+    options.policy = server::config::sync_policy(config.appendfsync);
     options.segments.max_bytes = config.segment_size_bytes;
     options.segments.first_bytes = options.segments.first_bytes.min(config.segment_size_bytes);
     options.close_patience_ms = u64::from(config.shutdown_timeout_seconds) * 1000;
@@ -308,7 +308,7 @@ fn recover(
     let logs = data_dir.start_logs(&options)?;
     shared.sequencer.start(next_gsn, true);
     let _ = shared.data_dir.set(Arc::clone(data_dir)); // the only one
-    hand_out_logs(shared, logs, config.appendfsync == AppendFsync::Always);
+    hand_out_logs(shared, logs);
     Ok(())
 }
 
@@ -338,24 +338,15 @@ fn describe(report: &RecoveryReport) -> Vec<String> {
     lines
 }
 
-/// The policy of the log for a value of `appendfsync`.
-pub fn sync_policy(appendfsync: AppendFsync) -> SyncPolicy {
-    match appendfsync {
-        AppendFsync::Always => SyncPolicy::Always,
-        AppendFsync::Everysec => SyncPolicy::EverySecond,
-        AppendFsync::No => SyncPolicy::No,
-    }
-}
-
-fn hand_out_logs(shared: &Shared, logs: Vec<Log>, gated: bool) {
+/// Gives each shard its log, and puts into effect what CONFIG SET may have changed meanwhile.
+fn hand_out_logs(shared: &Shared, logs: Vec<Log>) {
     let (done, all_done) = std_mpsc::channel::<()>();
     for (mailbox, (cell, log)) in shared.mailboxes.iter().zip(shared.logs.iter().zip(logs)) {
         let _ = cell.set(log.shared()); // the only log of this shard
         let done = done.clone();
         mailbox.send(Message::Call(Box::new(move |shard| {
-            let mut engine = shard.engine.borrow_mut();
-            engine.log = Some(log);
-            engine.set_gated(gated);
+            shard.engine.borrow_mut().log = Some(log);
+            server::config::apply(shard);
             drop(done);
         })));
     }
@@ -371,10 +362,7 @@ fn objection(shared: &Shared, data_dir: Option<&DataDir>, request: ShutdownReque
     if data_dir.is_none() {
         return request.save.then(|| "nothing can be saved while appendonly is off".to_owned());
     }
-    shared
-        .shard_ids()
-        .find_map(|shard| shared.log_refuses(shard))
-        .map(|reason| format!("what is in memory cannot be made durable: {reason}"))
+    shared.log_refuses().map(|reason| format!("what is in memory cannot be made durable: {reason}"))
 }
 
 /// No more commands; those under way are finished, and replies that wait for the log leave.
@@ -396,15 +384,19 @@ fn drain(shared: &Shared) {
         if shared.sequencer.is_calm() && !busy.contains(&true) {
             return;
         }
-        if shared.shard_ids().any(|shard| shared.log_refuses(shard).is_some()) {
+        if shared.log_refuses().is_some() {
             return; // waiting will not help
         }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
+/// Closes all shards at one point of the common order: a transaction is run on all its participants before, or on none.
 fn take_logs(shared: &Shared) -> Vec<Log> {
-    call_all(shared, Shard::close).into_iter().flatten().collect()
+    let section = shared.sequencer.read();
+    let waits = send_all(shared, Shard::close);
+    drop(section);
+    receive_all(waits).into_iter().flatten().collect()
 }
 
 /// As `Shared::call_all`, for a thread that may wait.
@@ -412,18 +404,25 @@ fn call_all<T: Send + 'static>(
     shared: &Shared,
     call: impl Fn(&Shard) -> T + Clone + Send + 'static,
 ) -> Vec<T> {
-    let receivers: Vec<_> = shared
-        .mailboxes
-        .iter()
-        .map(|mailbox| {
-            let (sender, receiver) = std_mpsc::channel();
-            let call = call.clone();
-            mailbox.send(Message::Call(Box::new(move |shard| {
-                let _ = sender.send(call(shard)); // the receiver waits below
-            })));
-            receiver
-        })
-        .collect();
+    receive_all(send_all(shared, call))
+}
+
+fn send_all<T: Send + 'static>(
+    shared: &Shared,
+    call: impl Fn(&Shard) -> T + Clone + Send + 'static,
+) -> Vec<std_mpsc::Receiver<T>> {
+    let send = |mailbox: &Mailbox| {
+        let (sender, receiver) = std_mpsc::channel();
+        let call = call.clone();
+        mailbox.send(Message::Call(Box::new(move |shard| {
+            let _ = sender.send(call(shard)); // the receiver waits
+        })));
+        receiver
+    };
+    shared.mailboxes.iter().map(send).collect()
+}
+
+fn receive_all<T>(receivers: Vec<std_mpsc::Receiver<T>>) -> Vec<T> {
     receivers.into_iter().filter_map(|receiver| receiver.recv().ok()).collect()
 }
 

@@ -28,6 +28,8 @@ use crate::shard::client::Client;
 
 /// How long a connection whose writes meet a full log queue waits before it looks again.
 const LOG_FULL_WAIT: Duration = Duration::from_millis(2);
+/// How long the replies of a client that has closed its side may take.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// From this size on the rest of an argument is read into its final place.
 const LARGE_BYTES: usize = 32 * 1024;
 const LARGE_STEP_BYTES: usize = 256 * 1024;
@@ -55,6 +57,9 @@ pub struct Connection {
     /// At least so many bytes are missing.
     wanted: usize,
     pause: Pause,
+    /// The client has closed its side, and how long its replies are still waited for.
+    has_left: bool,
+    farewell: Option<Pin<Box<Sleep>>>,
     sent: usize,
     /// Since when the output is over the soft limit, Unix ms.
     over_soft_limit_since: Option<u64>,
@@ -79,6 +84,8 @@ impl Connection {
             unparsed: false,
             wanted: 0,
             pause: Pause::None,
+            has_left: false,
+            farewell: None,
             sent: 0,
             over_soft_limit_since: None,
             shard,
@@ -106,7 +113,7 @@ impl Connection {
                 let finished = matches!(self.pause, Pause::Closing)
                     && self.dispatcher.is_drained()
                     && self.dispatcher.out.is_empty();
-                return if finished { Poll::Ready(()) } else { Poll::Pending };
+                return if finished || self.gives_up(context) { Poll::Ready(()) } else { Poll::Pending };
             }
             if self.unparsed {
                 self.parse_input();
@@ -114,10 +121,27 @@ impl Connection {
             }
             match ready!(self.read(context)) {
                 Ok(true) => {}
-                Ok(false) => self.pause = Pause::Closing,
+                Ok(false) => {
+                    self.has_left = true;
+                    self.pause = Pause::Closing;
+                }
                 Err(_) => return Poll::Ready(()), // the client has gone
             }
         }
+    }
+
+    /// A client that has closed its side gets the replies that come soon; nobody waits for ever for one that has gone.
+    fn gives_up(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.has_left {
+            let mut byte = [0];
+            let peeked = self.stream.poll_peek(context, &mut ReadBuf::new(&mut byte));
+            self.has_left = matches!(peeked, Poll::Ready(Ok(0) | Err(_)));
+        }
+        if !self.has_left {
+            return false;
+        }
+        let farewell = self.farewell.get_or_insert_with(|| Box::pin(tokio::time::sleep(FAREWELL)));
+        farewell.as_mut().poll(context).is_ready()
     }
 
     fn remember_waker(&self, context: &Context<'_>) {
@@ -190,6 +214,7 @@ impl Connection {
     }
 
     fn count_input(&self, count: usize) {
+        self.client.active_unix_ms.set(clock::unix_ms());
         self.shard.shared.counters.net_input_bytes.fetch_add(count as u64, Ordering::Relaxed);
     }
 
@@ -216,6 +241,10 @@ impl Connection {
         self.dispatcher.begin();
         let mut consumed = 0;
         loop {
+            if self.dispatcher.is_round_full() {
+                self.unparsed = true;
+                break;
+            }
             match self.parser.parse(&bytes[consumed..], &limits) {
                 Ok(Parsed::NeedMore { wanted }) => {
                     self.wanted = wanted;
@@ -315,5 +344,12 @@ impl Connection {
         let now_ms = clock::unix_ms();
         let since = *self.over_soft_limit_since.get_or_insert(now_ms);
         now_ms.saturating_sub(since) > u64::from(limit.soft_seconds) * 1000
+    }
+}
+
+impl Drop for Connection {
+    /// Tells the connection's task, if it has one, that nobody waits any more.
+    fn drop(&mut self) {
+        self.client.killed.set(true);
     }
 }

@@ -18,6 +18,7 @@ use super::Buffers;
 use super::round::{Piece, Round, write_merged};
 use crate::clock;
 use crate::command::{self, Across, Command, Flags, Invocation, Merge, Run, Session, TaskFuture};
+use crate::persist::Log;
 use crate::shard::Shard;
 use crate::shard::batch::{Batch, Origin};
 use crate::shard::client::Client;
@@ -27,6 +28,9 @@ use crate::shard::transaction::{self, Decision, Parts};
 
 /// Rounds of a connection that wait for other shards or for the log.
 pub const MAX_ROUNDS: usize = 64;
+
+/// Bytes of replies, and so many for each command sent to another shard, after which a round ends.
+const ROUND_BYTES: usize = 256 * 1024;
 
 /// What the connection does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,8 @@ pub struct Dispatcher {
     keys: Vec<KeyRef>,
     now_ms: u64,
     gated: bool,
+    /// Why no writes are taken in this round.
+    refused: Option<String>,
 }
 
 impl Dispatcher {
@@ -88,6 +94,7 @@ impl Dispatcher {
             keys: Vec::new(),
             now_ms: 0,
             gated: false,
+            refused: None,
         }
     }
 
@@ -106,11 +113,19 @@ impl Dispatcher {
         self.out.len() + self.rounds.iter().map(Round::bytes).sum::<usize>()
     }
 
+    /// The replies of this round are so large that they should leave before more is run.
+    #[inline]
+    pub fn is_round_full(&self) -> bool {
+        self.out.len() + self.current.as_ref().map_or(0, |round| round.local.len() + round.pieces.len() * 64)
+            > ROUND_BYTES
+    }
+
     /// Before the first request of a round.
     pub fn begin(&mut self) {
         self.shard.before_round();
         self.now_ms = clock::unix_ms();
         self.gated = self.shard.engine.borrow().is_gated();
+        self.refused = self.shard.shared.log_refuses();
         if self.out.capacity() == 0 {
             self.out = self.buffers.take();
         }
@@ -251,18 +266,21 @@ impl Dispatcher {
         if !call.writes {
             return Ok(());
         }
-        if let Some(reason) = self.shard.shared.log_refuses(target) {
-            return Err(self.fail(&format!("MISCONF Errors writing to the AOF file: {reason}").into()));
+        if let Some(reason) = &self.refused {
+            let error = format!("MISCONF Errors writing to the AOF file: {reason}");
+            return Err(self.fail(&error.into()));
         }
-        if self.shard.shared.log_is_full(target) {
-            return Err(Next::RetryLogFull);
-        }
-        Ok(())
+        let is_full = if target == self.shard.id {
+            self.shard.engine.borrow().log.as_ref().is_some_and(Log::is_full) // with what is only gathered
+        } else {
+            self.shard.shared.log_is_full(target)
+        };
+        if is_full { Err(Next::RetryLogFull) } else { Ok(()) }
     }
 
     /// May all of `shards` take a write, as one transaction?
     fn admit_transaction(&mut self, call: &Call, shards: &[ShardId]) -> Result<(), Next> {
-        if call.writes && self.shard.shared.sequencer.is_full() {
+        if call.writes && self.refused.is_none() && self.shard.shared.sequencer.is_full() {
             return Err(Next::RetryLogFull);
         }
         shards.iter().try_for_each(|shard| self.admit_write(call, *shard))
@@ -347,7 +365,7 @@ impl Dispatcher {
         let shard = Rc::clone(&self.shard);
         let mut engine = shard.engine.borrow_mut();
         if self.open[usize::from(shard.id.0)].is_some()
-            || engine.blocked(call.db, call.writes, &self.keys).is_some()
+            || engine.blocks((shard.id, self.slot, self.client.id), call, &self.keys)
         {
             drop(engine);
             self.send_later(shard.id, call, request); // it waits for the lock as a batch, and what follows behind it

@@ -34,6 +34,8 @@ const GROUPS: usize = 256;
 pub enum ReplayFailure {
     #[error("effect '{effect}' is not known to this version")]
     Unknown { effect: String },
+    #[error("the log has data in database {db}, and `databases` is {databases} now")]
+    Database { db: u16, databases: u32 },
     #[error("effect '{effect}' failed: {reply}")]
     Failed { effect: String, reply: String },
     #[error("{file} at byte {offset}: {source}")]
@@ -100,6 +102,7 @@ struct Reader<'a> {
     hasher: KeyHasher,
     /// How many shards there were when the log was written.
     old_shards: u16,
+    databases: u32,
     chunk: Vec<Pending<'a>>,
     open: Vec<Option<Box<Batch>>>,
     /// Boxed, as they travel.
@@ -120,6 +123,7 @@ impl<'a> Reader<'a> {
             shared,
             hasher,
             old_shards,
+            databases: shared.config().databases,
             chunk: Vec::new(),
             open: (0..shards).map(|_| None).collect(),
             free: (0..shards * BATCHES).map(|_| Box::default()).collect(),
@@ -154,6 +158,9 @@ impl<'a> Reader<'a> {
 
     fn effect(&mut self, old_shard: ShardId, db: u16, args: &[&'a [u8]]) -> Result<(), ReplayFailure> {
         self.effects += 1;
+        if u32::from(db) >= self.databases {
+            return Err(ReplayFailure::Database { db, databases: self.databases });
+        }
         let name = args.first().copied().unwrap_or_default();
         if name.eq_ignore_ascii_case(b"FLUSHDB") || name.eq_ignore_ascii_case(b"FLUSHALL") {
             self.flush_chunk()?;

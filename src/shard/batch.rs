@@ -25,6 +25,9 @@ pub enum Origin {
     None,
 }
 
+/// A connection, as the shards that it sends to know it: its shard, slot and id.
+pub type Sender = (ShardId, usize, u64);
+
 /// How the batch is to be run.
 #[derive(Clone)]
 pub enum Mode {
@@ -60,6 +63,8 @@ pub struct BatchCall {
 pub struct Batch {
     pub origin: Origin,
     pub mode: Mode,
+    /// The section of the sequencer in which it was sent; 0: none.
+    pub section: u64,
     pub protocol: Protocol,
     pub calls: Vec<BatchCall>,
     data: Vec<u8>,
@@ -88,6 +93,7 @@ impl Batch {
         Self {
             origin: Origin::None,
             mode: Mode::Plain,
+            section: 0,
             protocol: Protocol::Resp2,
             calls: Vec::new(),
             data: Vec::new(),
@@ -104,6 +110,7 @@ impl Batch {
     pub fn reset(&mut self) {
         self.origin = Origin::None;
         self.mode = Mode::Plain;
+        self.section = 0;
         self.calls.clear();
         self.data.clear();
         self.data.shrink_to(KEEP_BYTES);
@@ -175,6 +182,14 @@ impl Batch {
                 visit(call.call.db, key.hash);
             }
             start = call.keys_end;
+        }
+    }
+
+    /// The connection that sent it.
+    pub fn sender(&self) -> Option<Sender> {
+        match self.origin {
+            Origin::Connection { shard, slot, client, .. } => Some((shard, slot, client)),
+            _ => None,
         }
     }
 

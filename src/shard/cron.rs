@@ -34,7 +34,7 @@ pub async fn run(shard: Rc<Shard>) {
 
 /// One slice, going on at database `db`. Returns whether so much has expired that the next slice should come soon.
 fn expire(shard: &Shard, db: &mut u16) -> bool {
-    if shard.shared.log_refuses(shard.id).is_some() || shard.shared.log_is_full(shard.id) {
+    if shard.shared.log_refuses().is_some() || shard.shared.log_is_full(shard.id) {
         return false; // an expiry is a write
     }
     let started = clock::now();

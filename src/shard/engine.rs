@@ -8,10 +8,12 @@
 
 use std::collections::BTreeMap;
 
+use std::collections::{HashMap, VecDeque};
+
 use formats::log::{Gsn, Position, ShardId};
 use formats::resp::{Protocol, Reply, Request};
 
-use super::batch::{Batch, Mode, Sequenced};
+use super::batch::{Batch, Mode, Sender, Sequenced};
 use super::context::{Call, Context, Key, KeyRef, Record};
 use super::locks::{LockKey, LockTable, Ready};
 use crate::persist::log::Log;
@@ -20,6 +22,10 @@ use crate::store::{ExpireCycle, ExpirePass, KeyHash, KeyHasher, Keyspace};
 /// Slots of the table of recent writes. A slot is shared by keys with the same low hash bits: a read may wait
 /// for a neighbour's write, which costs it at most one sync.
 const RECENT_SLOTS: usize = 1 << 14;
+
+/// Replies of one batch beyond which its other commands are answered with an error. The connection that sent it is over any
+/// sensible limit by then.
+const MAX_REPLY_BYTES: usize = 1 << 30;
 
 /// What a shard counts for INFO.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +77,8 @@ pub struct Engine {
     pub stats: EngineStats,
     pub(super) rng: Rng,
     locks: LockTable,
+    /// Connections that have a batch in a lock's queue, with what they sent since: a connection's batches run in order.
+    waiting: HashMap<Sender, VecDeque<Box<Batch>>>,
     /// Replies wait for the log (`appendfsync always`).
     gated: bool,
     /// Position behind the last write of the keys that share a slot.
@@ -93,6 +101,7 @@ impl Engine {
             stats: EngineStats::default(),
             rng: Rng(random_seed | 1),
             locks: LockTable::default(),
+            waiting: HashMap::new(),
             gated: false,
             recent: vec![Position(0); RECENT_SLOTS].into_boxed_slice(),
             flushed: Position(0),
@@ -191,7 +200,8 @@ impl Engine {
 
     fn gate(&self, call: &Call, keys: &[KeyRef], before: Position) -> Position {
         let appended = self.appended();
-        if appended != before || call.whole_keyspace {
+        // What a read appends are the deletions of keys whose time has come: true without the log, by the clock.
+        if (call.writes && appended != before) || call.whole_keyspace {
             return appended;
         }
         keys.iter().map(|key| self.recent[slot(key.hash)]).fold(self.flushed, Position::max)
@@ -214,7 +224,9 @@ impl Engine {
         debug_assert!(!self.replaying, "nothing expires while a log is replayed");
         if self.dbs[db as usize].remove(key.hash, key.bytes) {
             self.stats.expired_keys += 1;
-            self.effect(db, key.hash, &[b"DEL", key.bytes]);
+            if let Some(log) = &mut self.log {
+                log.append(db, &[b"DEL", key.bytes]);
+            }
         }
     }
 
@@ -252,18 +264,12 @@ impl Engine {
         self.rng.next()
     }
 
-    /// Must this command wait for a lock? Returns the key that blocks it.
+    /// Must this command of a connection wait, for a lock or behind what the connection sent before?
     #[inline]
-    pub fn blocked(&self, db: u16, writes: bool, keys: &[KeyRef]) -> Option<LockKey> {
-        if self.locks.is_empty() {
-            return None;
-        }
-        keys.iter().map(|key| (db, key.hash.0)).find(|key| self.locks.blocks(*key, writes))
-    }
-
-    /// Puts a batch into the queue of the lock that blocks its next call.
-    pub fn wait(&mut self, key: LockKey, batch: Box<Batch>) {
-        self.locks.wait(key, batch);
+    pub fn blocks(&self, sender: Sender, call: &Call, keys: &[KeyRef]) -> bool {
+        !self.locks.is_empty()
+            && (self.waiting.contains_key(&sender)
+                || keys.iter().any(|key| self.locks.blocks((call.db, key.hash.0), call.writes)))
     }
 
     /// Runs a batch that another shard, a transaction or the log sent.
@@ -281,7 +287,13 @@ impl Engine {
 
     fn run_one(&mut self, mut batch: Box<Batch>, now_ms: u64) -> Outcome {
         match batch.mode.clone() {
-            Mode::Plain => self.run_plain(batch, None, now_ms),
+            Mode::Plain => match batch.sender().and_then(|sender| self.waiting.get_mut(&sender)) {
+                Some(behind) => {
+                    behind.push_back(batch);
+                    Outcome::Waiting
+                }
+                None => self.run_plain(batch, None, now_ms),
+            },
             Mode::Lock(id) => match self.locks.acquire(id, batch) {
                 Some(batch) => Outcome::Done(self.run_calls(batch, now_ms)),
                 None => Outcome::Waiting,
@@ -296,9 +308,10 @@ impl Engine {
             }
             Mode::Replay => {
                 self.replaying = true;
-                let log = self.log.take();
+                let (log, limit) = (self.log.take(), self.max_string_bytes);
+                self.max_string_bytes = u64::MAX; // what was accepted once is never refused
                 batch = self.run_calls(batch, 0);
-                self.log = log;
+                (self.log, self.max_string_bytes) = (log, limit);
                 self.replaying = false;
                 Outcome::Done(batch)
             }
@@ -308,19 +321,42 @@ impl Engine {
     /// What a release set free, in the order of the queues.
     fn run_ready(&mut self, now_ms: u64, done: &mut impl FnMut(&mut Self, Box<Batch>)) {
         while let Some(ready) = self.locks.next_ready() {
-            let outcome = match ready {
-                Ready::Locked(batch) => Outcome::Done(self.run_calls(batch, now_ms)),
-                Ready::Batch(batch, key) => self.run_plain(batch, Some(key), now_ms),
-            };
-            if let Outcome::Done(batch) = outcome {
-                done(self, batch);
+            match ready {
+                Ready::Locked(batch) => {
+                    let batch = self.run_calls(batch, now_ms);
+                    done(self, batch);
+                }
+                Ready::Batch(batch, key) => self.resume(batch, key, now_ms, done),
             }
         }
     }
 
-    /// Runs the commands of a connection's batch until one must wait. `passes`: the lock that its next call
-    /// has waited for and may pass.
-    fn run_plain(&mut self, mut batch: Box<Batch>, mut passes: Option<LockKey>, now_ms: u64) -> Outcome {
+    /// Goes on with a batch that has waited for a lock, and then with what its connection sent behind it.
+    fn resume(
+        &mut self,
+        batch: Box<Batch>,
+        key: LockKey,
+        now_ms: u64,
+        done: &mut impl FnMut(&mut Self, Box<Batch>),
+    ) {
+        let sender = batch.sender();
+        let mut outcome = self.run_plain(batch, Some(key), now_ms);
+        while let Outcome::Done(batch) = outcome {
+            done(self, batch);
+            let Some(sender) = sender else { return };
+            match self.waiting.get_mut(&sender).and_then(VecDeque::pop_front) {
+                Some(next) => outcome = self.run_plain(next, None, now_ms),
+                None => {
+                    self.waiting.remove(&sender);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Runs the commands of a connection's batch until one must wait. `passes`: the lock that the batch has waited for at
+    /// the head of the queue, and which nobody holds.
+    fn run_plain(&mut self, mut batch: Box<Batch>, passes: Option<LockKey>, now_ms: u64) -> Outcome {
         while batch.next < batch.calls.len() {
             if !self.locks.is_empty() {
                 let call = &batch.calls[batch.next].call;
@@ -329,11 +365,13 @@ impl Engine {
                 if let Some(key) =
                     blocking.find(|key| Some(*key) != passes && self.locks.blocks(*key, call.writes))
                 {
+                    if let Some(sender) = batch.sender() {
+                        self.waiting.entry(sender).or_default();
+                    }
                     self.locks.wait(key, batch);
                     return Outcome::Waiting;
                 }
             }
-            passes = None;
             self.run_next(&mut batch, now_ms);
         }
         Outcome::Done(batch)
@@ -373,7 +411,14 @@ impl Engine {
     fn run_next(&mut self, batch: &mut Batch, now_ms: u64) {
         let index = batch.next;
         let protocol = batch.protocol;
+        let is_too_much = batch.replies.len() > MAX_REPLY_BYTES && matches!(batch.mode, Mode::Plain);
         let parts = batch.split(index);
+        if is_too_much {
+            Reply::new(parts.replies, protocol).error("ERR the replies to this pipeline are too large");
+            batch.ends.push(batch.replies.len());
+            batch.next += 1;
+            return;
+        }
         let gate = self.execute_with(
             &parts.call.call,
             parts.request,

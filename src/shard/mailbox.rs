@@ -47,8 +47,25 @@ impl Mailbox {
     }
 
     pub fn send(&self, message: Message) {
-        self.queue.push(message);
+        self.push(message);
         self.wake();
+    }
+
+    /// Sends without waking: the sender wakes the shard soon after.
+    pub fn push(&self, message: Message) {
+        self.queue.push(message);
+    }
+
+    /// Messages that are there now.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Lets the shard's own runtime come back at once instead of sleeping.
+    pub fn come_back(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
     }
 
     /// Wakes the shard if it sleeps. The caller has published what the shard is to see.

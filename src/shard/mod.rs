@@ -46,6 +46,10 @@ const ROUNDS_PER_PUMP: u32 = 32;
 /// Batches kept for reuse.
 const SPARE_BATCHES: usize = 256;
 
+/// A shard without a log makes nothing durable.
+#[derive(Clone, Copy, Debug)]
+pub struct NoLog;
+
 /// See the module.
 pub struct Shard {
     pub id: ShardId,
@@ -90,7 +94,7 @@ impl Shard {
 
     #[inline]
     pub fn mailbox(&self) -> &Mailbox {
-        &self.shared.mailboxes[usize::from(self.id.0)]
+        self.shared.mailbox(self.id)
     }
 
     /// Before a connection runs local commands: takes in what was sent to this shard.
@@ -102,22 +106,24 @@ impl Shard {
         }
     }
 
-    /// Takes in messages, releases replies, hands the log over. Returns whether a connection's task became runnable;
-    /// `true` must be certain, because the thread then does not prepare to sleep.
+    /// Takes in the messages that are there, releases replies, hands the log over. Returns whether a connection's task became
+    /// runnable; `true` must be certain, because the thread then does not prepare to sleep.
+    ///
+    /// Messages that come meanwhile wait for the next time: a shard that others keep busy still serves its own clients.
     pub fn pump(&self) -> bool {
-        self.rounds.set(0);
-        let mut woke = false;
-        loop {
-            while let Some(message) = self.mailbox().receive() {
-                woke |= self.handle(message);
-            }
-            woke |= self.release();
-            if self.mailbox().is_empty() {
-                break;
-            }
-        }
+        let woke = self.take_in();
         self.hand_over(woke);
         woke
+    }
+
+    fn take_in(&self) -> bool {
+        self.rounds.set(0);
+        let mut woke = false;
+        for _ in 0..self.mailbox().len() {
+            let Some(message) = self.mailbox().receive() else { break };
+            woke |= self.handle(message);
+        }
+        woke | self.release()
     }
 
     /// The log goes to its writer when no reply was released just now: clients that have their replies send the next
@@ -148,6 +154,7 @@ impl Shard {
         if self.closed.get() {
             return false;
         }
+        self.shared.sequencer.wait_published(batch.section);
         let mut woke = false;
         let mut engine = self.engine.borrow_mut();
         let begin = engine.appended();
@@ -219,7 +226,7 @@ impl Shard {
 
     #[inline]
     pub fn send(&self, to: ShardId, message: Message) {
-        self.shared.mailboxes[usize::from(to.0)].send(message);
+        self.shared.mailbox(to).send(message);
     }
 
     /// The position up to which replies may leave.
@@ -239,18 +246,21 @@ impl Shard {
     }
 
     /// Tells when all that is appended now is released, whatever the policy; asks for a sync.
-    pub fn when_durable(&self) -> Option<oneshot::Receiver<()>> {
+    ///
+    /// # Errors
+    /// There is no log, or no more: nothing will become durable.
+    pub fn when_durable(&self) -> Result<Option<oneshot::Receiver<()>>, NoLog> {
         let mut engine = self.engine.borrow_mut();
-        let log = engine.log.as_mut()?;
+        let log = engine.log.as_mut().ok_or(NoLog)?;
         log.submit_all();
         log.request_sync();
         let gate = log.appended();
         if gate <= self.released() {
-            return None;
+            return Ok(None);
         }
         let (sender, receiver) = oneshot::channel();
         self.release.borrow_mut().hold(gate, Held::Notify(sender));
-        Some(receiver)
+        Ok(Some(receiver))
     }
 
     fn progress(&self) -> (Position, Gsn) {
@@ -286,17 +296,20 @@ impl Shard {
     }
 
     /// The thread is about to sleep.
+    ///
+    /// The order matters: the flag goes up before the last look at mailbox and positions, so that whoever sends or publishes
+    /// afterwards wakes the shard; and before the log is handed over, so that a writer which becomes free just then does.
     fn before_sleep(&self) {
-        loop {
-            if self.pump() {
-                self.mailbox().awake();
-                return; // a task can run: the runtime will not sleep
-            }
-            self.mailbox().prepare_sleep();
-            if self.mailbox().is_empty() && self.progress() == self.seen.get() {
-                return;
-            }
+        if self.take_in() {
+            self.hand_over(true);
             self.mailbox().awake();
+            return; // a task can run: the runtime will not sleep
+        }
+        self.mailbox().prepare_sleep();
+        self.hand_over(false);
+        if !self.mailbox().is_empty() || self.progress() != self.seen.get() {
+            self.mailbox().awake();
+            self.mailbox().come_back(); // after the tasks and sockets had their turn
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Sequencer {
     complete: AtomicU64,
     /// The last number handed out, for [`Sequencer::is_full`].
     started: AtomicU64,
+    /// The last section whose messages are all in their mailboxes.
+    published: AtomicU64,
 }
 
 /// Transactions that may be under way, that is, not durable everywhere. More come only if a log is stuck.
@@ -46,7 +48,8 @@ const MAX_INCOMPLETE: u64 = 1 << 18;
 /// The critical section. Sending happens while it is held.
 pub struct Section<'a> {
     state: MutexGuard<'a, State>,
-    started: &'a AtomicU64,
+    sequencer: &'a Sequencer,
+    number: u64,
 }
 
 impl Sequencer {
@@ -64,11 +67,13 @@ impl Sequencer {
             }),
             complete: AtomicU64::new(next_gsn.0.saturating_sub(1)),
             started: AtomicU64::new(0),
+            published: AtomicU64::new(0),
         }
     }
 
     fn section<'a>(&'a self, state: MutexGuard<'a, State>) -> Section<'a> {
-        Section { state, started: &self.started }
+        // Sections do not overlap, so the last published one is the one before this.
+        Section { state, sequencer: self, number: self.published.load(Ordering::Relaxed) + 1 }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -94,6 +99,18 @@ impl Sequencer {
     /// So many transactions are incomplete that no more should begin: a log is stuck.
     pub fn is_full(&self) -> bool {
         self.started.load(Ordering::Relaxed).saturating_sub(self.complete().0) > MAX_INCOMPLETE
+    }
+
+    /// Waits until all messages of a section are in their mailboxes. A shard that runs its part earlier could show it to a
+    /// client that is faster than the message to another participant.
+    #[inline]
+    pub fn wait_published(&self, section: u64) {
+        let mut tries = 0u32;
+        while self.published.load(Ordering::Acquire) < section {
+            // The sender is a few pushes from its end, unless it was preempted.
+            tries += 1;
+            if tries < 100 { std::hint::spin_loop() } else { std::thread::yield_now() }
+        }
     }
 
     /// One participant has made its part of `gsn` durable. Returns whether `complete` rose: then
@@ -194,6 +211,11 @@ impl State {
 }
 
 impl Section<'_> {
+    /// The number of this section, for the messages that are sent in it.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The next number, for a transaction that writes on `participants` shards.
     pub fn next_gsn(&mut self, participants: usize) -> Gsn {
         let state = &mut *self.state;
@@ -201,16 +223,17 @@ impl Section<'_> {
         state.next_gsn += 1;
         if state.logged {
             state.remaining.push_back(u16::try_from(participants).expect("shards are numbered in 16 bits"));
-            self.started.store(gsn.0, Ordering::Relaxed);
+            self.sequencer.started.store(gsn.0, Ordering::Relaxed);
         }
         gsn
     }
 }
 
 impl Drop for Section<'_> {
-    /// Lets those in who waited: an exclusive one alone, two-step ones together. Whoever is let in counts at once,
+    /// Publishes the section, and lets those in who waited: an exclusive one alone, two-step ones together. Whoever is let in counts at once,
     /// so that nobody slips in between.
     fn drop(&mut self) {
+        self.sequencer.published.store(self.number, Ordering::Release);
         let state = &mut *self.state;
         while !state.exclusive_enters {
             let enter = match state.waiting.front() {

@@ -134,13 +134,23 @@ impl Shared {
         self.logs[usize::from(shard.0)].get().is_some_and(|log| log.is_full())
     }
 
-    /// Why a shard takes no writes, if so.
+    /// Why no writes are taken, if so.
+    ///
+    /// One log in trouble stops the writes of all shards: a transaction that is not durable there holds back what comes
+    /// after it everywhere, so other shards' acknowledgements could not leave, or, under `everysec`, would be lost without bound.
     #[inline]
-    pub fn log_refuses(&self, shard: ShardId) -> Option<String> {
-        match self.logs[usize::from(shard.0)].get()?.status() {
-            LogStatus::Ok => None,
-            LogStatus::Refusing(text) | LogStatus::Poisoned(text) => Some(text),
-        }
+    pub fn log_refuses(&self) -> Option<String> {
+        self.logs.iter().filter_map(OnceLock::get).find(|log| !log.is_ok()).and_then(|log| {
+            match log.status() {
+                LogStatus::Ok => None,
+                LogStatus::Refusing(text) | LogStatus::Poisoned(text) => Some(text),
+            }
+        })
+    }
+
+    #[inline]
+    pub fn mailbox(&self, shard: ShardId) -> &Mailbox {
+        &self.mailboxes[usize::from(shard.0)]
     }
 
     /// Runs `call` on every shard's thread and collects the answers in the order of the shards.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use formats::log::ShardId;
 use formats::resp::Protocol;
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::Shard;
@@ -77,10 +78,21 @@ pub fn send_one_shot(
     mut origin: impl FnMut(usize) -> Origin,
 ) {
     let sequenced = writes.then(|| sequence(&mut section, &parts));
+    let targets: SmallVec<[ShardId; 8]> = parts.shards().collect();
     for (index, (target, mut batch)) in parts.parts.into_iter().enumerate() {
         batch.mode = Mode::OneShot(sequenced.clone());
+        batch.section = section.number();
         batch.origin = origin(index);
-        shard.send(target, Message::Run(batch));
+        shard.shared.mailbox(target).push(Message::Run(batch));
+    }
+    end(shard, section, &targets);
+}
+
+/// Ends a section, and then wakes those to whom something was sent in it: a wake is a system call.
+fn end(shard: &Shard, section: Section<'_>, targets: &[ShardId]) {
+    drop(section);
+    for target in targets {
+        shard.shared.mailbox(*target).wake();
     }
 }
 
@@ -111,8 +123,7 @@ pub async fn two_step(
     decide: impl FnOnce(&mut Parts) -> Decision,
 ) -> Vec<u8> {
     let (id, section) = shard.shared.sequencer.two_step().await;
-    let waits = send_step(shard, read, |_| Mode::Lock(id));
-    drop(section);
+    let waits = send_step(shard, section, read, &Mode::Lock(id));
     let mut read = collect(waits).await;
     let decision = decide(&mut read);
 
@@ -125,8 +136,7 @@ pub async fn two_step(
         parts.batch(shard, *target, batch.protocol).1.gate = batch.gate;
     }
     let sequenced = reply.is_ok().then(|| sequence(&mut section, &parts));
-    let waits = send_step(shard, parts, |_| Mode::Commit(id, sequenced.clone()));
-    drop(section);
+    let waits = send_step(shard, section, parts, &Mode::Commit(id, sequenced));
     let mut parts = collect(waits).await;
     let reply = match reply {
         Ok(make) => make(&mut parts),
@@ -141,31 +151,32 @@ pub async fn two_step(
 pub async fn exclusive(shard: &Rc<Shard>, parts: Parts) -> Parts {
     let mut section = shard.shared.sequencer.exclusive().await;
     let sequenced = sequence(&mut section, &parts);
-    let waits = send_step(shard, parts, |_| Mode::OneShot(Some(sequenced.clone())));
-    drop(section);
+    let waits = send_step(shard, section, parts, &Mode::OneShot(Some(sequenced)));
     collect(waits).await
 }
 
 /// Runs reading parts on all their shards at one point of the common order, and returns them with their replies.
 pub async fn read(shard: &Rc<Shard>, parts: Parts) -> Parts {
     let section = shard.shared.sequencer.read();
-    let waits = send_step(shard, parts, |_| Mode::OneShot(None));
-    drop(section);
+    let waits = send_step(shard, section, parts, &Mode::OneShot(None));
     collect(waits).await
 }
 
 type Waits = Vec<(ShardId, oneshot::Receiver<Box<Batch>>)>;
 
-/// Sends one step's batches; the caller is inside the critical section.
-fn send_step(shard: &Shard, parts: Parts, mode: impl Fn(usize) -> Mode) -> Waits {
+/// Sends one step's batches inside the critical section, and ends it.
+fn send_step(shard: &Shard, section: Section<'_>, parts: Parts, mode: &Mode) -> Waits {
     let mut waits = Vec::with_capacity(parts.parts.len());
-    for (index, (target, mut batch)) in parts.parts.into_iter().enumerate() {
+    let targets: SmallVec<[ShardId; 8]> = parts.shards().collect();
+    for (target, mut batch) in parts.parts {
         let (done, wait) = oneshot::channel();
-        batch.mode = mode(index);
+        batch.mode = mode.clone();
+        batch.section = section.number();
         batch.origin = Origin::Task { shard: shard.id, done };
-        shard.send(target, Message::Run(batch));
+        shard.shared.mailbox(target).push(Message::Run(batch));
         waits.push((target, wait));
     }
+    end(shard, section, &targets);
     waits
 }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::clock;
 use crate::command::args::SYNTAX;
 use crate::command::{Invocation, Session, TaskFuture, help};
-use crate::config::{AppendFsync, Config};
+use crate::config::AppendFsync;
 use crate::persist::log::SyncPolicy;
 use crate::shard::Shard;
 use crate::shard::context::CommandError;
@@ -32,34 +33,47 @@ pub fn set(invocation: Invocation) -> TaskFuture {
         }
         let pairs: Vec<(&[u8], &[u8])> =
             (0..args.len() / 2).map(|pair| (args.arg(pair * 2), args.arg(pair * 2 + 1))).collect();
-        let config = {
-            let mut config = invocation.shard.shared.config();
-            match config.set(&pairs) {
-                Ok(_) => Arc::new(config.clone()),
-                Err(error) => return invocation.error(&error.to_string()),
-            }
-        };
-        let applied = move |shard: &Shard| apply(shard, Arc::clone(&config));
-        invocation.shard.shared.call_all(applied).await;
+        let result = invocation.shard.shared.config().set(&pairs);
+        if let Err(error) = result {
+            return invocation.error(&error.to_string());
+        }
+        invocation.shard.shared.call_all(apply).await;
         invocation.reply(|reply| reply.ok())
     })
 }
 
-/// Puts settings into effect on one shard.
-pub fn apply(shard: &Shard, config: Arc<Config>) {
+/// Puts the settings that are in force now into effect on one shard. Reads the master copy when it runs: of two changes at the
+/// same time, the later one is what stays on every shard.
+pub fn apply(shard: &Shard) {
+    let config = Arc::new(shard.shared.config().clone());
+    let policy = sync_policy(config.appendfsync);
     let mut engine = shard.engine.borrow_mut();
     engine.max_string_bytes = config.proto_max_bulk_len_bytes;
-    if let Some(log) = &engine.log {
-        let policy = match config.appendfsync {
-            AppendFsync::Always => SyncPolicy::Always,
-            AppendFsync::Everysec => SyncPolicy::EverySecond,
-            AppendFsync::No => SyncPolicy::No,
-        };
-        log.shared().set_policy(policy);
-        engine.set_gated(policy == SyncPolicy::Always);
+    let gated = policy == SyncPolicy::Always;
+    if let Some(data_dir) = shard.shared.data_dir.get() {
+        data_dir.set_policy(policy);
+    }
+    let is_gated = engine.is_gated();
+    if let Some(log) = &mut engine.log {
+        // Replies that wait, and reads that will, wait for what is durable: under the old policy that may be long ago.
+        if gated != is_gated {
+            log.submit_all();
+            log.request_sync();
+            log.submit(clock::unix_ms());
+        }
+        engine.set_gated(gated);
     }
     drop(engine);
     *shard.config.borrow_mut() = config;
+}
+
+/// The policy of the log for a value of `appendfsync`.
+pub fn sync_policy(appendfsync: AppendFsync) -> SyncPolicy {
+    match appendfsync {
+        AppendFsync::Always => SyncPolicy::Always,
+        AppendFsync::Everysec => SyncPolicy::EverySecond,
+        AppendFsync::No => SyncPolicy::No,
+    }
 }
 
 /// CONFIG REWRITE

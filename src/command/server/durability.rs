@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::command::args::integer;
 use crate::command::{Invocation, TaskFuture};
-use crate::shard::Shard;
 use crate::shard::context::CommandError;
+use crate::shard::{NoLog, Shard};
 
 /// WAITAOF numlocal numreplicas timeout-ms: answers how many logs here (0 or 1) and on replicas (there are none yet) have
 /// everything on stable storage that was appended before.
@@ -24,6 +24,9 @@ pub fn wait_aof(invocation: Invocation) -> TaskFuture {
         }
     })
 }
+
+/// How often a wait that only its client can end looks whether the client is still there.
+const CLIENT_CHECK: Duration = Duration::from_secs(1);
 
 /// The arguments, in their order.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,15 +65,24 @@ async fn wait(invocation: &Invocation) -> Result<(i64, i64), CommandError> {
         return Err("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.".into());
     }
     let durable = async {
-        for wait in shared.call_all(Shard::when_durable).await.into_iter().flatten() {
-            let _ = wait.await; // a shard that has ended has synced
+        for wait in shared.call_all(Shard::when_durable).await {
+            let known = match wait {
+                Ok(Some(wait)) => wait.await.is_ok(),
+                Ok(None) => true,
+                Err(NoLog) => false,
+            };
+            if !known {
+                std::future::pending::<()>().await; // the server is ending: nobody can say any more
+            }
         }
     };
     // Replicas that do not exist never answer: then only the timeout ends the wait.
     let enough = async {
         if wanted.replicas > 0 {
             durable.await;
-            std::future::pending::<()>().await;
+            while !invocation.client.killed.get() {
+                tokio::time::sleep(CLIENT_CHECK).await;
+            }
         } else if wanted.local {
             durable.await;
         }

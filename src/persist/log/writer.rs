@@ -247,7 +247,8 @@ impl LogWriter {
 
     fn sync_if_due(&mut self, now_ms: u64) {
         let Some(since) = self.unsynced_since_ms else {
-            self.sync_requested = false;
+            // What was asked for may still wait to be written.
+            self.sync_requested &= !self.chunks.is_empty();
             return;
         };
         let due = match self.parts.policy.get() {
@@ -262,7 +263,7 @@ impl LogWriter {
 
     /// Syncs the segment, and with it everything written.
     fn sync(&mut self) -> Result<(), Stop> {
-        self.sync_requested = false;
+        self.sync_requested &= !self.chunks.is_empty();
         if self.poison.reason().is_some() {
             return Err(Stop::Poisoned);
         }

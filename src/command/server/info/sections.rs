@@ -145,7 +145,7 @@ fn loading_progress(text: &mut Text, figures: &Figures) {
 
 /// Why a shard takes no writes, if one does not.
 fn refusing(figures: &Figures) -> Option<String> {
-    figures.shared.shard_ids().find_map(|shard| figures.shared.log_refuses(shard))
+    figures.shared.log_refuses()
 }
 
 fn one_line(text: &str) -> String {

@@ -114,11 +114,16 @@ fn copy_plan(invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
 /// Waits until the logs of all parts have room; the error if one takes no writes.
 async fn wait_for_log(invocation: &Invocation, parts: &Parts) -> Option<String> {
     let shared = &invocation.shard.shared;
-    while shared.sequencer.is_full() || parts.shards().any(|shard| shared.log_is_full(shard)) {
+    loop {
+        // First: a log that refuses may stay full for ever.
+        if let Some(reason) = parts.shards().find_map(|shard| shared.log_refuses(shard)) {
+            return Some(format!("MISCONF Errors writing to the AOF file: {reason}"));
+        }
+        if !shared.sequencer.is_full() && !parts.shards().any(|shard| shared.log_is_full(shard)) {
+            return None;
+        }
         tokio::time::sleep(LOG_FULL_WAIT).await;
     }
-    let reason = parts.shards().find_map(|shard| shared.log_refuses(shard))?;
-    Some(format!("MISCONF Errors writing to the AOF file: {reason}"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

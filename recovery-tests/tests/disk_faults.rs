@@ -106,7 +106,7 @@ fn under_everysec_a_full_disk_refuses_writes_and_resumes_by_itself() {
             reply if reply == ok() => acknowledged.push(key),
             reply => break assert!(is_refusal(&reply), "{reply:?}"),
         }
-        assert!(acknowledged.len() < 1_000_000, "nothing is ever refused");
+        assert!(acknowledged.len() < 20_000, "nothing is ever refused");
         std::thread::sleep(std::time::Duration::from_micros(200));
     }
     assert!(!acknowledged.is_empty(), "what fits into memory is acknowledged until the disk says no");

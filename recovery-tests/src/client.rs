@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use formats::resp::{Value, decode, encode_command};
 
+/// Longest wait for a reply.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// One connection.
 pub struct Client {
     stream: TcpStream,
@@ -19,7 +22,7 @@ impl Client {
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream, input: Vec::new(), output: Vec::new() })
     }
 
@@ -52,6 +55,26 @@ impl Client {
             }
             self.input.extend_from_slice(&chunk[..count]);
         }
+    }
+
+    /// The next reply, if it comes within `patience`.
+    pub fn reply_within(&mut self, patience: Duration) -> io::Result<Option<Value>> {
+        self.stream.set_read_timeout(Some(patience))?;
+        let reply = self.reply();
+        self.stream.set_read_timeout(Some(PATIENCE))?;
+        match reply {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends one command without waiting for its reply.
+    pub fn send<A: AsRef<[u8]>>(&mut self, args: &[A]) -> io::Result<()> {
+        self.queue(args);
+        self.flush()
     }
 
     /// Sends one command and waits for its reply.

@@ -5,15 +5,19 @@
 //! - [`random`]: the seeded source of all choices.
 //! - [`model`]: what a client issued and what was acknowledged, and so what may be there after a crash.
 //! - [`workload`]: one client's stream of commands, each reply checked against the model.
+//! - [`in_process`]: a whole server in this process, on any disk.
+//! - [`switch_disk`]: a disk whose calls fail or wait, by file and at the turn of a switch.
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
 //! - [`kill`]: the campaign: load, kill -9, restart with another number of shards, check.
 
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod in_process;
 pub mod kill;
 pub mod model;
 pub mod power_cut;
 pub mod random;
 pub mod server_process;
+pub mod switch_disk;
 pub mod workload;

@@ -46,9 +46,13 @@ impl ServerProcess {
     /// # Errors
     /// It ends, or does not serve in time; the text tells where its log is.
     pub fn start(binary: &Path, dir: &Path, args: &[String]) -> io::Result<Self> {
+        Self::start_logging(binary, dir, args, &dir.with_file_name("server.log"))
+    }
+
+    /// As [`ServerProcess::start`], with its log in `log_path`.
+    pub fn start_logging(binary: &Path, dir: &Path, args: &[String], log_path: &Path) -> io::Result<Self> {
         let port = free_port()?;
-        let log_path = dir.with_file_name("server.log");
-        let log = File::options().create(true).append(true).open(&log_path)?;
+        let log = File::options().create(true).append(true).open(log_path)?;
         let child = Command::new(binary)
             .args(["--port", &port.to_string(), "--dir"])
             .arg(dir)

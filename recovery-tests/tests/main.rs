@@ -1,3 +1,8 @@
 //! The crash suite's tests: one module per kind of fault.
 
+mod disk_faults;
+mod log_queue;
+mod poison;
 mod power_cut;
+mod replies;
+mod starts;

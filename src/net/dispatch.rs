@@ -280,10 +280,12 @@ impl Dispatcher {
 
     /// May all of `shards` take a write, as one transaction?
     fn admit_transaction(&mut self, call: &Call, shards: &[ShardId]) -> Result<(), Next> {
-        if call.writes && self.refused.is_none() && self.shard.shared.sequencer.is_full() {
-            return Err(Next::RetryLogFull);
+        shards.iter().try_for_each(|shard| self.admit_write(call, *shard))?;
+        // Last: a log that refuses may be what keeps it full.
+        match call.writes && self.shard.shared.sequencer.is_full() {
+            true => Err(Next::RetryLogFull),
+            false => Ok(()),
         }
-        shards.iter().try_for_each(|shard| self.admit_write(call, *shard))
     }
 
     fn dispatch_keys(&mut self, command: &Command, call: Call, across: Across, request: Request<'_>) -> Next {

@@ -19,13 +19,40 @@ use super::locks::{LockKey, LockTable, Ready};
 use crate::persist::log::Log;
 use crate::store::{ExpireCycle, ExpirePass, KeyHash, KeyHasher, Keyspace};
 
-/// Slots of the table of recent writes. A slot is shared by keys with the same low hash bits: a read may wait
-/// for a neighbour's write, which costs it at most one sync.
+/// Slots of the table of recent writes.
 const RECENT_SLOTS: usize = 1 << 14;
 
 /// Replies of one batch beyond which its other commands are answered with an error. The connection that sent it is over any
 /// sensible limit by then.
 const MAX_REPLY_BYTES: usize = 1 << 30;
+/// Where the keys that share their low hash bits were written last.
+///
+/// Exact for the key written last, so that a write that cannot become durable (a full disk, a poisoned log) holds the
+/// reads of its own key alone. Other keys here wait for what the last change of keys displaced.
+#[derive(Clone, Copy, Default)]
+struct RecentWrite {
+    hash: u64,
+    position: Position,
+    /// Behind the last write of any other key here.
+    others: Position,
+}
+
+impl RecentWrite {
+    #[inline]
+    fn note(&mut self, hash: KeyHash, position: Position) {
+        if self.hash != hash.0 {
+            self.hash = hash.0;
+            self.others = self.position;
+        }
+        self.position = position;
+    }
+
+    /// Not before the position behind the last write of this key.
+    #[inline]
+    fn gate(&self, hash: KeyHash) -> Position {
+        if self.hash == hash.0 { self.position } else { self.others }
+    }
+}
 
 /// What a shard counts for INFO.
 #[derive(Clone, Debug, Default)]
@@ -81,8 +108,7 @@ pub struct Engine {
     waiting: HashMap<Sender, VecDeque<Box<Batch>>>,
     /// Replies wait for the log (`appendfsync always`).
     gated: bool,
-    /// Position behind the last write of the keys that share a slot.
-    recent: Box<[Position]>,
+    recent: Box<[RecentWrite]>,
     /// Position behind the last flush.
     flushed: Position,
     cycles: Vec<ExpireCycle>,
@@ -103,7 +129,7 @@ impl Engine {
             locks: LockTable::default(),
             waiting: HashMap::new(),
             gated: false,
-            recent: vec![Position(0); RECENT_SLOTS].into_boxed_slice(),
+            recent: vec![RecentWrite::default(); RECENT_SLOTS].into_boxed_slice(),
             flushed: Position(0),
             cycles: (0..databases).map(|_| ExpireCycle::default()).collect(),
             replaying: false,
@@ -204,7 +230,7 @@ impl Engine {
         if (call.writes && appended != before) || call.whole_keyspace {
             return appended;
         }
-        keys.iter().map(|key| self.recent[slot(key.hash)]).fold(self.flushed, Position::max)
+        keys.iter().map(|key| self.recent[slot(key.hash)].gate(key.hash)).fold(self.flushed, Position::max)
     }
 
     /// Appends an effect that changed the key with hash `hash`.
@@ -213,7 +239,7 @@ impl Engine {
         if let Some(log) = &mut self.log {
             log.append(db, args);
             if self.gated {
-                self.recent[slot(hash)] = log.appended();
+                self.recent[slot(hash)].note(hash, log.appended());
             }
         }
     }
@@ -456,5 +482,26 @@ impl Rng {
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_waits_for_its_own_key_and_for_displaced_ones_alone() {
+        let mut slot = RecentWrite::default();
+        let gates = |slot: RecentWrite| [1, 2, 3].map(|hash| slot.gate(KeyHash(hash)).0);
+        slot.note(KeyHash(1), Position(5));
+        assert_eq!(gates(slot), [5, 0, 0]);
+        slot.note(KeyHash(1), Position(7));
+        assert_eq!(gates(slot), [7, 0, 0]);
+        slot.note(KeyHash(2), Position(9));
+        assert_eq!(gates(slot), [7, 9, 7], "the third may have been written before the first");
+        slot.note(KeyHash(3), Position(10));
+        assert_eq!(gates(slot), [9, 9, 10], "each covers the key's last write");
+        slot.note(KeyHash(3), Position(12));
+        assert_eq!(gates(slot), [9, 9, 12]);
     }
 }

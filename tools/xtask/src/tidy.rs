@@ -59,6 +59,7 @@ pub fn run() -> Result<(), String> {
         }
     }
     commands_are_tested(&root, &mut broken);
+    documented_tests_exist(&root, &files, &mut broken);
     if broken.is_empty() {
         println!("tidy: {} files, no rule broken", files.len());
         return Ok(());
@@ -174,4 +175,32 @@ fn commands_are_tested(root: &Path, broken: &mut Vec<String>) {
             broken.push(format!("tests: no test names the command `{spoken}`"));
         }
     }
+}
+
+/// Every test that the documentation names (`module::test`, in backticks) is there.
+fn documented_tests_exist(root: &Path, files: &[PathBuf], broken: &mut Vec<String>) {
+    for page in ["docs/recovery.md", "docs/testing.md"] {
+        let Ok(text) = fs::read_to_string(root.join(page)) else {
+            broken.push(format!("{page}: not there"));
+            continue;
+        };
+        let quoted = text.split('`').skip(1).step_by(2);
+        for (module, test) in
+            quoted.filter_map(|word| word.split_once("::")).filter(|(_, test)| is_test_name(test))
+        {
+            let holds = |path: &&PathBuf| {
+                path.file_stem().is_some_and(|stem| stem.to_string_lossy() == module)
+                    && fs::read_to_string(path).is_ok_and(|source| source.contains(&format!("fn {test}(")))
+            };
+            if files.iter().find(holds).is_none() {
+                broken.push(format!("{page}: there is no test `{module}::{test}`"));
+            }
+        }
+    }
+}
+
+/// Tests have names of several words; types and short functions do not look like that.
+fn is_test_name(name: &str) -> bool {
+    name.matches('_').count() >= 2
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }

@@ -72,8 +72,12 @@ pub struct Server {
 /// # Errors
 /// It cannot start (nothing was changed on disk then beyond what a recovery seals), or the last sync failed.
 pub fn run(loaded: Loaded) -> Result<(), ServerError> {
-    tracing_setup::init(&loaded.config)?;
-    Server::start(loaded, &(Arc::new(RealDisk) as Arc<dyn Disk>))?.serve()
+    let set_level = tracing_setup::init(&loaded.config)?;
+    let server = Server::start(loaded, &(Arc::new(RealDisk) as Arc<dyn Disk>))?;
+    if let Some(set_level) = set_level {
+        let _ = server.shared.set_log_level.set(set_level); // the first and only one
+    }
+    server.serve()
 }
 
 impl Server {

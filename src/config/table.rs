@@ -87,7 +87,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("databases", General, AtStart, "number", integer!(databases, 1, 65_535), "number of databases that SELECT knows"),
     row("shards", General, AtStart, "number", integer!(shards, 0, 1024), "threads that each own a part of the keys; 0: one per core"),
     row("hz", General, AtRuntime, "per second", integer!(hz, 1, 500), "how often background work such as expiry runs"),
-    row("loglevel", General, AtStart, "level", choice!(loglevel, LogLevel), "least important kind of message that is logged"),
+    row("loglevel", General, AtRuntime, "level", choice!(loglevel, LogLevel), "least important kind of message that is logged"),
     row("logfile", General, AtStart, "file", text!(parse::set_logfile, parse::logfile), "where messages go; empty: standard output"),
     row("shutdown-timeout", General, AtRuntime, "seconds", integer!(shutdown_timeout_seconds, 0, INT_MAX), "how long a shutdown waits for clients at most"),
     row("shutdown-on-sigint", General, AtRuntime, "words", Kind::List { parse: parse::set_sigint, lines: parse::sigint, gathers: false },

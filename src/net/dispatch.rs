@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use formats::log::ShardId;
 use formats::resp::{Protocol, Reply, Request};
@@ -253,6 +254,9 @@ impl Dispatcher {
     fn admit(&self, command: &Command) -> Result<(), CommandError> {
         if !self.client.authenticated.get() && !command.flags.has(Flags::NO_AUTH) {
             return Err("NOAUTH Authentication required.".into());
+        }
+        if command.flags.has(Flags::DENYOOM) && self.shard.shared.is_over_memory.load(Ordering::Relaxed) {
+            return Err("OOM command not allowed when used memory > 'maxmemory'.".into());
         }
         if self.shard.shared.is_loading() && !command.flags.has(Flags::LOADING) {
             return Err("LOADING Redis is loading the dataset in memory".into());

@@ -4,6 +4,7 @@
 //! between, in which clients are served.
 
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Shard;
@@ -23,6 +24,9 @@ pub async fn run(shard: Rc<Shard>) {
     let mut next_timeouts = clock::now();
     loop {
         let more = !shard.shared.is_loading() && !shard.stopping.get() && expire(&shard, &mut db);
+        if shard.id.0 == 0 {
+            watch_memory(&shard);
+        }
         if clock::now() >= next_timeouts {
             close_idle(&shard);
             next_timeouts = clock::now() + Duration::from_secs(1);
@@ -56,6 +60,19 @@ fn expire(shard: &Shard, db: &mut u16) -> bool {
         *db = (*db + 1) % databases;
     }
     false
+}
+
+/// Compares the memory in use with `maxmemory`. Nothing is evicted: what needs more memory is refused.
+fn watch_memory(shard: &Shard) {
+    let limit = shard.config.borrow().maxmemory_bytes;
+    let is_over = limit > 0 && allocated_bytes().is_some_and(|bytes| bytes > limit);
+    shard.shared.is_over_memory.store(is_over, Ordering::Relaxed);
+}
+
+/// Bytes that the allocator has given out; `None` where it is not jemalloc.
+pub fn allocated_bytes() -> Option<u64> {
+    tikv_jemalloc_ctl::epoch::advance().ok()?;
+    tikv_jemalloc_ctl::stats::allocated::read().ok().map(|bytes| bytes as u64)
 }
 
 fn close_idle(shard: &Shard) {

@@ -22,6 +22,9 @@ use crate::store::{ExpireCycle, ExpirePass, KeyHash, KeyHasher, Keyspace};
 /// Slots of the table of recent writes.
 const RECENT_SLOTS: usize = 1 << 14;
 
+/// A flushed database of no more keys is dropped on the spot.
+const INLINE_DROP_KEYS: usize = 10_000;
+
 /// Replies of one batch beyond which its other commands are answered with an error. The connection that sent it is over any
 /// sensible limit by then.
 const MAX_REPLY_BYTES: usize = 1 << 30;
@@ -260,13 +263,24 @@ impl Engine {
         let first = db.unwrap_or(0);
         let last = db.unwrap_or(self.dbs.len() as u16 - 1);
         for index in first..=last {
-            drop(self.dbs[index as usize].clear());
+            self.reclaim(index);
             self.cycles[index as usize] = ExpireCycle::default();
         }
         if let Some(log) = &mut self.log {
             let name: &[u8] = if db.is_some() { b"FLUSHDB" } else { b"FLUSHALL" };
             log.append(first, &[name]);
             self.flushed = log.appended();
+        }
+    }
+
+    /// Empties a database. What it held is dropped on a thread of its own: that takes a millisecond for a few thousand keys.
+    fn reclaim(&mut self, index: u16) {
+        let db = &mut self.dbs[index as usize];
+        let is_large = db.len() > INLINE_DROP_KEYS;
+        let dropped = db.clear();
+        if is_large {
+            // Without a thread it is dropped here, which takes its time but does no harm.
+            let _ = std::thread::Builder::new().name("reclaim".into()).spawn(move || drop(dropped));
         }
     }
 

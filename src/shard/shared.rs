@@ -12,7 +12,7 @@ use super::Shard;
 use super::mailbox::{Mailbox, Message};
 use super::sequencer::Sequencer;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, LogLevel};
 use crate::persist::DataDir;
 use crate::persist::log::{LogShared, LogStatus};
 
@@ -53,6 +53,10 @@ pub struct Shared {
     pub logs: Box<[OnceLock<Arc<LogShared>>]>,
     /// The data directory, once it is recovered; none with `appendonly no`.
     pub data_dir: OnceLock<Arc<DataDir>>,
+    /// Puts a changed `loglevel` into effect.
+    pub set_log_level: OnceLock<Box<dyn Fn(LogLevel) + Send + Sync>>,
+    /// More memory is in use than `maxmemory` allows: commands that may need more are refused.
+    pub is_over_memory: AtomicBool,
     pub loading: Loading,
     pub counters: Counters,
     /// The configuration that CONFIG SET changes; shards hold copies.
@@ -78,6 +82,8 @@ impl Shared {
             sequencer: Sequencer::new(Gsn(1)),
             logs: (0..shards).map(|_| OnceLock::new()).collect(),
             data_dir: OnceLock::new(),
+            set_log_level: OnceLock::new(),
+            is_over_memory: AtomicBool::new(false),
             loading: Loading::default(),
             counters: Counters::default(),
             config: Mutex::new(config),

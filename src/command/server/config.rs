@@ -37,7 +37,11 @@ pub fn set(invocation: Invocation) -> TaskFuture {
         if let Err(error) = result {
             return invocation.error(&error.to_string());
         }
-        invocation.shard.shared.call_all(apply).await;
+        let shared = &invocation.shard.shared;
+        if let Some(set_log_level) = shared.set_log_level.get() {
+            set_log_level(shared.config().loglevel);
+        }
+        shared.call_all(apply).await;
         invocation.reply(|reply| reply.ok())
     })
 }

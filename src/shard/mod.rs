@@ -26,6 +26,7 @@ pub mod transaction;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use formats::log::{Gsn, Position, ShardId};
 use slab::Slab;
@@ -66,6 +67,8 @@ pub struct Shard {
     closed: Cell<bool>,
     /// Log hand-overs put off because replies were just released: the next requests shall join the batch.
     deferred: Cell<bool>,
+    /// This shard counts among [`Shared::refusing_logs`].
+    refuses: Cell<bool>,
 }
 
 impl Shard {
@@ -83,6 +86,7 @@ impl Shard {
             seen: Cell::new((Position(0), Gsn(0))),
             rounds: Cell::new(0),
             deferred: Cell::new(false),
+            refuses: Cell::new(false),
             stopping: Cell::new(false),
             closed: Cell::new(false),
         })
@@ -117,7 +121,20 @@ impl Shard {
             }
         }
         self.hand_over(woke);
+        self.note_log_status();
         woke
+    }
+
+    /// Tells the other shards whether this one's log takes writes. Its writer wakes the shard when that changes.
+    fn note_log_status(&self) {
+        let refuses = self.shared.logs[usize::from(self.id.0)].get().is_some_and(|log| !log.is_ok());
+        if refuses == self.refuses.replace(refuses) {
+            return;
+        }
+        match refuses {
+            true => self.shared.refusing_logs.fetch_add(1, Ordering::Relaxed),
+            false => self.shared.refusing_logs.fetch_sub(1, Ordering::Relaxed),
+        };
     }
 
     /// The log goes to its writer when no reply was released just now: clients that have their replies send the next

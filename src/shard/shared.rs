@@ -51,6 +51,8 @@ pub struct Shared {
     pub mailboxes: Box<[Mailbox]>,
     pub sequencer: Sequencer,
     pub logs: Box<[OnceLock<Arc<LogShared>>]>,
+    /// How many logs take no writes, as their shards know. Hardly ever written.
+    pub refusing_logs: AtomicUsize,
     /// The data directory, once it is recovered; none with `appendonly no`.
     pub data_dir: OnceLock<Arc<DataDir>>,
     pub loading: Loading,
@@ -77,6 +79,7 @@ impl Shared {
             mailboxes: (0..shards).map(|_| Mailbox::default()).collect(),
             sequencer: Sequencer::new(Gsn(1)),
             logs: (0..shards).map(|_| OnceLock::new()).collect(),
+            refusing_logs: AtomicUsize::new(0),
             data_dir: OnceLock::new(),
             loading: Loading::default(),
             counters: Counters::default(),
@@ -134,9 +137,20 @@ impl Shared {
         self.logs[usize::from(shard.0)].get().is_some_and(|log| log.is_full())
     }
 
-    /// Why a shard takes no writes, if so.
+    /// Why a shard takes no writes, if so: its own log refuses, or any other one.
+    ///
+    /// A log that refuses may lack its part of a transaction, and recovery would cut the other logs before that
+    /// transaction: whatever they took meanwhile could never be released (`always`), or would be lost (`everysec`).
     #[inline]
     pub fn log_refuses(&self, shard: ShardId) -> Option<String> {
+        let reason = self.own_log_refuses(shard);
+        if reason.is_some() || self.refusing_logs.load(Ordering::Relaxed) == 0 {
+            return reason;
+        }
+        self.shard_ids().find_map(|other| self.own_log_refuses(other))
+    }
+
+    fn own_log_refuses(&self, shard: ShardId) -> Option<String> {
         match self.logs[usize::from(shard.0)].get()?.status() {
             LogStatus::Ok => None,
             LogStatus::Refusing(text) | LogStatus::Poisoned(text) => Some(text),

@@ -62,6 +62,8 @@ pub struct Dispatcher {
     buffers: Rc<Buffers>,
     /// Replies ready to be written to the socket.
     pub out: Vec<u8>,
+    /// What stood in `out` before this round.
+    out_at_begin: usize,
     rounds: VecDeque<Round>,
     /// The round that is being filled.
     current: Option<Round>,
@@ -86,6 +88,7 @@ impl Dispatcher {
             slot,
             buffers,
             out: Vec::new(),
+            out_at_begin: 0,
             rounds: VecDeque::new(),
             current: None,
             spare: None,
@@ -117,8 +120,8 @@ impl Dispatcher {
     /// The replies of this round are so large that they should leave before more is run.
     #[inline]
     pub fn is_round_full(&self) -> bool {
-        self.out.len() + self.current.as_ref().map_or(0, |round| round.local.len() + round.pieces.len() * 64)
-            > ROUND_BYTES
+        let round = self.current.as_ref().map_or(0, |round| round.local.len() + round.pieces.len() * 64);
+        self.out.len() - self.out_at_begin + round > ROUND_BYTES
     }
 
     /// Before the first request of a round.
@@ -130,6 +133,7 @@ impl Dispatcher {
         if self.out.capacity() == 0 {
             self.out = self.buffers.take();
         }
+        self.out_at_begin = self.out.len();
         self.client.active_unix_ms.set(self.now_ms);
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use formats::resp::Value;
@@ -35,9 +36,22 @@ pub fn binary() -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::NotFound, "build the server first: cargo build --bin everfast"))
 }
 
-/// A port that nobody uses now.
+/// Ports below those that systems give to outgoing connections, so that no client takes one before its server does.
+const PORTS: std::ops::Range<u32> = 10_000..32_000;
+
+/// A port that nobody uses now, and that this process has not answered lately.
 pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    static ANSWERED: AtomicU32 = AtomicU32::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Processes that run at the same time begin far from each other.
+    let first = std::process::id().wrapping_mul(0x9E37_79B9) % count;
+    for _ in PORTS {
+        let port = PORTS.start + (first + ANSWERED.fetch_add(1, Ordering::Relaxed)) % count;
+        if let Ok(socket) = TcpListener::bind((Ipv4Addr::LOCALHOST, port as u16)) {
+            return Ok(socket.local_addr()?.port());
+        }
+    }
+    Err(io::ErrorKind::AddrInUse.into())
 }
 
 impl ServerProcess {

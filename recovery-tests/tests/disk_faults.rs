@@ -239,7 +239,7 @@ fn until_all_is_refused(server: &InProcess) {
             .is_some_and(|reply| is_refusal(&reply))
     };
     // All are tried: one of them has to meet the fault.
-    while (0..8).filter(|index| is_refused(*index)).count() < 8 {
+    while (0..32).filter(|index| is_refused(*index)).count() < 32 {
         assert!(started.elapsed() < SOON, "nothing is refused");
     }
 }

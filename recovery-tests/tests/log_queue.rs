@@ -123,7 +123,7 @@ fn a_transaction_waits_for_room_in_every_log_that_it_needs() {
     let server =
         InProcess::start(&switches.before(sim.mount()), limited(AppendFsync::Everysec)).expect("it starts");
     let (mut client, mut writer, mut other) = (server.client(), server.client(), server.client());
-    let keys: Vec<String> = (0..16).map(|index| format!("k{index}")).collect();
+    let keys: Vec<String> = (0..32).map(|index| format!("k{index}")).collect();
     let mset = |value: &str| -> Vec<String> {
         let pairs = keys.iter().flat_map(|key| [key.clone(), value.to_owned()]);
         std::iter::once("MSET".to_owned()).chain(pairs).collect()

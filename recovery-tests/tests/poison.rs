@@ -131,7 +131,8 @@ fn a_transaction_that_one_poisoned_log_lacks_is_nowhere() {
     let server =
         InProcess::start(&switches.before(sim.mount()), config(3, AppendFsync::Always)).expect("it starts");
     let (mut client, mut writer) = (server.client(), server.client());
-    let keys: Vec<String> = (0..12).map(|index| format!("k{index}")).collect();
+    // So many that each shard has some.
+    let keys: Vec<String> = (0..100).map(|index| format!("k{index}")).collect();
     let mset = |value: &str| -> Vec<String> {
         let pairs = keys.iter().flat_map(|key| [key.clone(), value.to_owned()]);
         std::iter::once("MSET".to_owned()).chain(pairs).collect()

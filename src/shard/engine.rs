@@ -500,22 +500,5 @@ impl Rng {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_read_waits_for_its_own_key_and_for_displaced_ones_alone() {
-        let mut slot = RecentWrite::default();
-        let gates = |slot: RecentWrite| [1, 2, 3].map(|hash| slot.gate(KeyHash(hash)).0);
-        slot.note(KeyHash(1), Position(5));
-        assert_eq!(gates(slot), [5, 0, 0]);
-        slot.note(KeyHash(1), Position(7));
-        assert_eq!(gates(slot), [7, 0, 0]);
-        slot.note(KeyHash(2), Position(9));
-        assert_eq!(gates(slot), [7, 9, 7], "the third may have been written before the first");
-        slot.note(KeyHash(3), Position(10));
-        assert_eq!(gates(slot), [9, 9, 10], "each covers the key's last write");
-        slot.note(KeyHash(3), Position(12));
-        assert_eq!(gates(slot), [9, 9, 12]);
-    }
-}
+#[path = "engine_tests.rs"]
+mod tests;

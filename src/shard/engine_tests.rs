@@ -1,0 +1,103 @@
+//! Tests of the engine: what waits for locks runs in order, and reads are gated by their own keys.
+
+use super::*;
+use crate::shard::batch::Origin;
+use crate::shard::context::CommandError;
+use crate::shard::locks::TransactionId;
+
+#[test]
+fn a_read_waits_for_its_own_key_and_for_displaced_ones_alone() {
+    let mut slot = RecentWrite::default();
+    let gates = |slot: RecentWrite| [1, 2, 3].map(|hash| slot.gate(KeyHash(hash)).0);
+    slot.note(KeyHash(1), Position(5));
+    assert_eq!(gates(slot), [5, 0, 0]);
+    slot.note(KeyHash(1), Position(7));
+    assert_eq!(gates(slot), [7, 0, 0]);
+    slot.note(KeyHash(2), Position(9));
+    assert_eq!(gates(slot), [7, 9, 7], "the third may have been written before the first");
+    slot.note(KeyHash(3), Position(10));
+    assert_eq!(gates(slot), [9, 9, 10], "each covers the key's last write");
+    slot.note(KeyHash(3), Position(12));
+    assert_eq!(gates(slot), [9, 9, 12]);
+}
+
+fn set(context: &mut Context<'_>) -> Result<(), CommandError> {
+    context.put_string(context.key(0), context.arg(1), None);
+    context.reply.ok();
+    Ok(())
+}
+
+fn get(context: &mut Context<'_>) -> Result<(), CommandError> {
+    let value = context.read_string(context.key(0))?.map(<[u8]>::to_vec);
+    context.reply.bulk(&value.unwrap_or_default());
+    Ok(())
+}
+
+fn engine() -> Engine {
+    Engine::new(ShardId(0), 1, KeyHasher::new(7), 7)
+}
+
+/// A batch of commands, `key=value` to set and `key` to get; `client` 0 stands for a transaction.
+fn batch(engine: &Engine, client: u64, mode: Mode, words: &[&str]) -> Box<Batch> {
+    let mut batch = Box::new(Batch::new());
+    batch.mode = mode;
+    if client > 0 {
+        batch.origin = Origin::Connection { shard: ShardId(0), slot: 0, client, round: 0, part: 0 };
+    }
+    for word in words {
+        let (key, value) = word.split_once('=').map_or((*word, None), |(key, value)| (key, Some(value)));
+        let handler = if value.is_some() { set } else { get };
+        let call = Call { handler, command: u16::MAX, writes: value.is_some(), whole_keyspace: false, db: 0 };
+        let hash = engine.hasher.hash(key.as_bytes());
+        let args = [key.as_bytes(), value.unwrap_or_default().as_bytes()];
+        batch.push(&call, args.into_iter(), std::iter::once(KeyRef { arg: 0, hash }));
+    }
+    batch
+}
+
+/// Runs a batch and returns the replies of all batches that this completed, one text for each.
+fn run(engine: &mut Engine, batch: Box<Batch>) -> Vec<String> {
+    let mut done = Vec::new();
+    engine.run(batch, 1, &mut |_, batch| done.push(String::from_utf8_lossy(&batch.replies).into_owned()));
+    done
+}
+
+#[test]
+fn what_a_connection_sends_behind_a_lock_runs_in_its_order() {
+    let mut engine = engine();
+    let lock = batch(&engine, 0, Mode::Lock(TransactionId(1)), &["k"]);
+    assert_eq!(run(&mut engine, lock), ["$0\r\n\r\n"], "nobody holds it");
+    let sent: [&[&str]; 3] = [&["k=1", "k=2", "m=1"], &["k=3"], &["m=2", "m"]];
+    for words in sent {
+        let plain = batch(&engine, 5, Mode::Plain, words);
+        assert!(run(&mut engine, plain).is_empty(), "{words:?} must wait");
+    }
+    let other = batch(&engine, 6, Mode::Plain, &["m=0", "m"]);
+    assert_eq!(run(&mut engine, other), ["+OK\r\n$1\r\n0\r\n"], "another connection does not wait for it");
+    let commit = batch(&engine, 0, Mode::Commit(TransactionId(1), None), &[]);
+    let done = run(&mut engine, commit);
+    assert_eq!(done, ["", "+OK\r\n+OK\r\n+OK\r\n", "+OK\r\n", "+OK\r\n$1\r\n2\r\n"]);
+    let read = batch(&engine, 7, Mode::Plain, &["k", "m"]);
+    assert_eq!(run(&mut engine, read), ["$1\r\n3\r\n$1\r\n2\r\n"]);
+    assert!(engine.waiting.is_empty() && engine.locks.is_empty());
+}
+
+#[test]
+fn reads_pass_a_lock_and_writes_wait_for_every_holder_in_turn() {
+    let mut engine = engine();
+    let locks = [1, 2].map(|id| batch(&engine, 0, Mode::Lock(TransactionId(id)), &["k"]));
+    let [first, second] = locks;
+    assert_eq!(run(&mut engine, first).len(), 1);
+    assert!(run(&mut engine, second).is_empty(), "the second waits for the first");
+    let write = batch(&engine, 5, Mode::Plain, &["k=1"]);
+    assert!(run(&mut engine, write).is_empty());
+    let release = |engine: &Engine, id| batch(engine, 0, Mode::Commit(TransactionId(id), None), &[]);
+    let commit = release(&engine, 1);
+    assert_eq!(run(&mut engine, commit), ["", "$0\r\n\r\n"], "the second holds it now, and sees it empty");
+    let commit = release(&engine, 2);
+    assert_eq!(run(&mut engine, commit), ["", "+OK\r\n"]);
+    let third = batch(&engine, 0, Mode::Lock(TransactionId(3)), &["k"]);
+    assert_eq!(run(&mut engine, third), ["$1\r\n1\r\n"]);
+    let read = batch(&engine, 6, Mode::Plain, &["k"]);
+    assert_eq!(run(&mut engine, read), ["$1\r\n1\r\n"], "a read passes while nobody waits");
+}

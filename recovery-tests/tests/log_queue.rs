@@ -48,7 +48,7 @@ fn write_at_a_disk_that_waits(appendfsync: AppendFsync) {
     switches.on(Call::Write, "log-", Effect::Wait);
     std::thread::scope(|scope| {
         // Should an assertion fail, the writers must come to an end all the same.
-        let _off = Off(&switches);
+        let _off = switches.off_on_drop();
         for writer in 0..WRITERS {
             let mut client = server.client();
             scope.spawn(move || {
@@ -97,15 +97,6 @@ fn write_at_a_disk_that_waits(appendfsync: AppendFsync) {
     }
 }
 
-/// Turns all switches off when dropped.
-struct Off<'a>(&'a Switches);
-
-impl Drop for Off<'_> {
-    fn drop(&mut self) {
-        self.0.all_off();
-    }
-}
-
 #[test]
 fn under_everysec_writers_wait_at_the_limit_and_readers_do_not() {
     write_at_a_disk_that_waits(AppendFsync::Everysec);
@@ -130,6 +121,7 @@ fn a_transaction_waits_for_room_in_every_log_that_it_needs() {
     };
     assert_eq!(client.call(&mset("before")).expect("a reply"), ok());
     switches.on(Call::Write, "log-2-", Effect::Wait);
+    let _off = switches.off_on_drop();
     // Until the queue of the one log is full. The other one's writes go through.
     let big = "x".repeat(LIMIT_BYTES / 4);
     let mut waiting = Vec::new();

@@ -79,6 +79,14 @@ fn write_at_a_disk_that_waits(appendfsync: AppendFsync) {
             assert_eq!(get(&mut client, "durable").as_deref(), Some("1"), "a read does not wait");
             std::thread::sleep(HELD / 10);
         }
+        let full = (0..SHARDS).max_by_key(|&shard| queued(&mut client, shard)).expect("a shard");
+        let appended = log_field(&mut client, full, "appended");
+        let mut late: Vec<Client> = (0..16).map(|_| server.client()).collect();
+        for (index, client) in late.iter_mut().enumerate() {
+            client.send(&["SET", &format!("late:{index}"), "1"]).expect("it is sent");
+        }
+        std::thread::sleep(HELD);
+        assert_eq!(log_field(&mut client, full, "appended"), appended, "a write did not wait");
         assert_eq!(log_field(&mut client, 0, "status"), "ok", "a slow disk is no broken one");
     });
     assert_eq!(

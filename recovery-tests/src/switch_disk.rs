@@ -53,6 +53,11 @@ impl Switches {
         self.0.1.notify_all();
     }
 
+    /// Turns all switches off when what is answered is dropped, so that a test that fails does not hang.
+    pub fn off_on_drop(&self) -> OffOnDrop {
+        OffOnDrop(self.clone())
+    }
+
     fn pass(&self, call: Call, name: &str) -> io::Result<()> {
         let mut switches = self.all();
         loop {
@@ -70,6 +75,15 @@ impl Switches {
     /// `inner` behind these switches.
     pub fn before(&self, inner: Arc<dyn Disk>) -> Arc<dyn Disk> {
         Arc::new(SwitchDisk { inner, switches: self.clone() })
+    }
+}
+
+/// See [`Switches::off_on_drop`].
+pub struct OffOnDrop(Switches);
+
+impl Drop for OffOnDrop {
+    fn drop(&mut self) {
+        self.0.all_off();
     }
 }
 

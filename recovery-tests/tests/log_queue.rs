@@ -48,7 +48,7 @@ fn write_at_a_disk_that_waits(appendfsync: AppendFsync) {
     switches.on(Call::Write, "log-", Effect::Wait);
     std::thread::scope(|scope| {
         // Should an assertion fail, the writers must come to an end all the same.
-        let _off = Off(&switches);
+        let _off = switches.off_on_drop();
         for writer in 0..WRITERS {
             let mut client = server.client();
             scope.spawn(move || {
@@ -79,6 +79,14 @@ fn write_at_a_disk_that_waits(appendfsync: AppendFsync) {
             assert_eq!(get(&mut client, "durable").as_deref(), Some("1"), "a read does not wait");
             std::thread::sleep(HELD / 10);
         }
+        let full = (0..SHARDS).max_by_key(|&shard| queued(&mut client, shard)).expect("a shard");
+        let appended = log_field(&mut client, full, "appended");
+        let mut late: Vec<Client> = (0..16).map(|_| server.client()).collect();
+        for (index, client) in late.iter_mut().enumerate() {
+            client.send(&["SET", &format!("late:{index}"), "1"]).expect("it is sent");
+        }
+        std::thread::sleep(HELD);
+        assert_eq!(log_field(&mut client, full, "appended"), appended, "a write did not wait");
         assert_eq!(log_field(&mut client, 0, "status"), "ok", "a slow disk is no broken one");
     });
     assert_eq!(
@@ -94,15 +102,6 @@ fn write_at_a_disk_that_waits(appendfsync: AppendFsync) {
     {
         let found = call(&mut client, &["GET", &format!("w:{writer}:{command}")]);
         assert!(found == bulk(&value(writer, command)), "w:{writer}:{command} is not as it was acknowledged");
-    }
-}
-
-/// Turns all switches off when dropped.
-struct Off<'a>(&'a Switches);
-
-impl Drop for Off<'_> {
-    fn drop(&mut self) {
-        self.0.all_off();
     }
 }
 
@@ -130,6 +129,7 @@ fn a_transaction_waits_for_room_in_every_log_that_it_needs() {
     };
     assert_eq!(client.call(&mset("before")).expect("a reply"), ok());
     switches.on(Call::Write, "log-2-", Effect::Wait);
+    let _off = switches.off_on_drop();
     // Until the queue of the one log is full. The other one's writes go through.
     let big = "x".repeat(LIMIT_BYTES / 4);
     let mut waiting = Vec::new();

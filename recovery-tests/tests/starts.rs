@@ -267,6 +267,7 @@ fn while_it_recovers_a_server_answers_loading() {
     let config = Config { port, ..config(2, AppendFsync::Always) };
     let server = std::thread::scope(|scope| {
         let starting = scope.spawn(|| InProcess::start_at(&disk, config).expect("it starts"));
+        let _off = switches.off_on_drop();
         let mut client = connect(port);
         for command in [&["GET", "key:1"][..], &["SET", "key:1", "lost"], &["PING"], &["DBSIZE"]] {
             let reply = call(&mut client, command);

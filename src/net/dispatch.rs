@@ -19,7 +19,6 @@ use super::Buffers;
 use super::round::{Piece, Round, write_merged};
 use crate::clock;
 use crate::command::{self, Across, Command, Flags, Invocation, Merge, Run, Session, TaskFuture};
-use crate::persist::Log;
 use crate::shard::Shard;
 use crate::shard::batch::{Batch, Origin};
 use crate::shard::client::Client;
@@ -279,7 +278,7 @@ impl Dispatcher {
             return Err(self.fail(&error.into()));
         }
         let is_full = if target == self.shard.id {
-            self.shard.engine.borrow().log.as_ref().is_some_and(Log::is_full) // with what is only gathered
+            self.shard.engine.borrow().log_is_full() // with what is only gathered
         } else {
             self.shard.shared.log_is_full(target)
         };

@@ -158,6 +158,12 @@ impl Engine {
         self.log.as_ref().map_or(Position(0), Log::appended)
     }
 
+    /// Writes should wait: too much waits for the log's writer, or is gathered for it.
+    #[inline]
+    pub fn log_is_full(&self) -> bool {
+        self.log.as_ref().is_some_and(Log::is_full)
+    }
+
     /// Runs one command whose keys are all here, and appends its reply to `out`.
     ///
     /// Returns the position that must be durable before the reply may leave.

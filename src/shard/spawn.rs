@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::thread::JoinHandle;
 
@@ -31,21 +31,27 @@ fn with_shard(act: impl FnOnce(&Shard)) {
 /// Starts a thread, makes its shard with `make`, and runs `main` on it until that ends.
 ///
 /// # Errors
-/// The thread cannot be started.
+/// The thread, or its runtime (for want of descriptors), cannot be started.
 pub fn spawn<F>(
     name: String,
     make: impl FnOnce() -> Rc<Shard> + Send + 'static,
     main: impl FnOnce(Rc<Shard>) -> F + Send + 'static,
-) -> io::Result<JoinHandle<io::Result<()>>>
+) -> io::Result<JoinHandle<()>>
 where
     F: Future<Output = ()>,
 {
-    std::thread::Builder::new().name(name).spawn(move || {
+    let (started, has_started) = mpsc::channel();
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .on_thread_park(|| with_shard(Shard::before_sleep))
             .on_thread_unpark(|| with_shard(|shard| shard.mailbox().awake()))
-            .build_local(tokio::runtime::LocalOptions::default())?;
+            .build_local(tokio::runtime::LocalOptions::default());
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(started.send(Err(error))),
+        };
+        drop(started.send(Ok(()))); // whoever started the thread waits for this
         let shard = make();
         runtime.block_on(async {
             let shared = Arc::clone(&shard.shared);
@@ -59,6 +65,7 @@ where
             main(shard).await;
             SHARD.with(|slot| slot.borrow_mut().take());
         });
-        Ok(())
-    })
+    })?;
+    has_started.recv().unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))?;
+    Ok(thread)
 }

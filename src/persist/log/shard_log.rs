@@ -149,7 +149,7 @@ impl Log {
             SyncPolicy::Always if self.shared.is_refusing() => false,
             SyncPolicy::Always if !self.queue.is_writing() => true,
             // Whoever looks from outside sees only what is handed over, and a full queue must be seen.
-            SyncPolicy::Always if self.gathered_bytes() >= CHUNK_BYTES => true,
+            SyncPolicy::Always if self.gathered_bytes() >= CHUNK_BYTES || self.is_full() => true,
             SyncPolicy::Always => {
                 self.shared.wait_for_writer();
                 // The writer may have finished before it could see that this shard waits.

@@ -285,9 +285,9 @@ impl Keyspace {
                 continue;
             }
             let old = match spot {
-                Some(spot) => cell.edit(|page| page.replace(spot, record)),
+                Some(spot) => cell.edit(|page| page.replace(spot, &record)),
                 None => {
-                    cell.edit(|page| page.insert(tag, record));
+                    cell.edit(|page| page.insert(tag, &record));
                     self.keys += 1;
                     None
                 }

@@ -251,7 +251,7 @@ impl Page {
     }
 
     /// Adds a record; a page that is full gets a `next`.
-    pub(super) fn insert(&mut self, tag: u8, record: NewRecord<'_>) {
+    pub(super) fn insert(&mut self, tag: u8, record: &NewRecord<'_>) {
         let page = self.level_with_room(record.len());
         let slot = page.open(tag, record.len());
         page.write(slot, record);
@@ -259,7 +259,7 @@ impl Page {
 
     /// Writes `record` over the one at `spot`, whose key is the same. Gives the old expiry.
     #[inline]
-    pub(super) fn replace(&mut self, spot: Spot, record: NewRecord<'_>) -> Option<u64> {
+    pub(super) fn replace(&mut self, spot: Spot, record: &NewRecord<'_>) -> Option<u64> {
         let slot = spot.slot as usize;
         // The most frequent write: nothing moves, and no other page and no object is touched.
         if self.beside.is_none() && self.bytes(slot).len() == record.len() {
@@ -271,7 +271,7 @@ impl Page {
         self.replace_any(spot, record)
     }
 
-    fn replace_any(&mut self, spot: Spot, record: NewRecord<'_>) -> Option<u64> {
+    fn replace_any(&mut self, spot: Spot, record: &NewRecord<'_>) -> Option<u64> {
         let in_place = self.has_room(Some(spot), record.len());
         let page = self.level_mut(spot.level);
         let slot = spot.slot as usize;
@@ -412,7 +412,7 @@ impl Page {
     }
 
     #[inline]
-    fn write(&mut self, slot: usize, record: NewRecord<'_>) {
+    fn write(&mut self, slot: usize, record: &NewRecord<'_>) {
         let (start, end) = (self.starts[slot] as usize, self.end(slot));
         let expiry = record.expire_at;
         let beside = &mut self.beside;

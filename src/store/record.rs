@@ -63,6 +63,15 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Fills the front of `out`; returns what is behind.
+    #[inline]
+    fn write<'o>(&self, out: &'o mut [u8], put_outside: &mut impl FnMut(Object) -> u16) -> &'o mut [u8] {
+        match self {
+            Field::Inline(bytes) => fill(out, bytes),
+            Field::Outside(object) => fill(out, &put_outside(object.clone()).to_le_bytes()),
+        }
+    }
+
     fn flag(&self, flag: u8) -> u8 {
         if matches!(self, Field::Outside(_)) { flag } else { 0 }
     }
@@ -83,22 +92,17 @@ impl NewRecord<'_> {
 
     /// Fills `out`, which is as long as the record. `put_outside` stores an object beside the page and numbers it.
     #[inline]
-    pub(super) fn write(self, out: &mut [u8], mut put_outside: impl FnMut(Object) -> u16) {
+    pub(super) fn write(&self, out: &mut [u8], mut put_outside: impl FnMut(Object) -> u16) {
         out[0] = (self.kind as u8) << TYPE_SHIFT
             | self.key.flag(KEY_OUTSIDE)
             | self.value.flag(VALUE_OUTSIDE)
             | self.expire_at.map_or(0, |_| TTL);
         out[1] = self.key.len() as u8;
-        let mut rest = &mut out[HEAD..];
-        for (is_value, field) in [(false, self.key), (true, self.value)] {
-            if let (true, Some(at)) = (is_value, self.expire_at) {
-                rest = fill(rest, &at.to_le_bytes());
-            }
-            rest = match field {
-                Field::Inline(bytes) => fill(rest, bytes),
-                Field::Outside(object) => fill(rest, &put_outside(object).to_le_bytes()),
-            };
+        let mut rest = self.key.write(&mut out[HEAD..], &mut put_outside);
+        if let Some(at) = self.expire_at {
+            rest = fill(rest, &at.to_le_bytes());
         }
+        self.value.write(rest, &mut put_outside);
     }
 }
 

@@ -16,8 +16,9 @@ const PYTHON_CLIENT: &str = "redis==6.4.0";
 
 /// Installs what is missing.
 pub fn install() -> Result<(), String> {
-    let missing: Vec<&str> =
+    let mut missing: Vec<&str> =
         PROGRAMS.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
+    missing.dedup(); // packages that bring several programs stand next to each other
     if !missing.is_empty() {
         install_packages(&missing).map_err(|error| {
             format!("the tests need {}, and installing them failed: {error}", missing.join(", "))

@@ -32,6 +32,9 @@ pub const MAX_ROUNDS: usize = 64;
 /// Bytes of replies, and so many for each command sent to another shard, after which a round ends.
 const ROUND_BYTES: usize = 256 * 1024;
 
+/// Room for keys that an idle connection keeps.
+const KEEP_KEYS: usize = 64;
+
 /// What the connection does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -72,6 +75,8 @@ pub struct Dispatcher {
     open: SmallVec<[Option<OpenBatch>; 8]>,
     task: Option<(u64, TaskSlot)>,
     keys: Vec<KeyRef>,
+    /// The shard of each key in `keys`, where the last command had keys on several shards.
+    targets: Vec<ShardId>,
     now_ms: u64,
     gated: bool,
     /// Why no writes are taken in this round.
@@ -95,6 +100,7 @@ impl Dispatcher {
             open: (0..shards).map(|_| None).collect(),
             task: None,
             keys: Vec::new(),
+            targets: Vec::new(),
             now_ms: 0,
             gated: false,
             refused: None,
@@ -139,6 +145,10 @@ impl Dispatcher {
     /// Behind the last request of a round: sends what other shards are to run.
     pub fn end(&mut self) {
         self.send_open();
+        self.keys.clear();
+        self.keys.shrink_to(KEEP_KEYS);
+        self.targets.clear();
+        self.targets.shrink_to(KEEP_KEYS);
         let Some(round) = self.current.take() else { return };
         if round.pieces.is_empty() && round.pending == 0 {
             self.spare = Some(round);
@@ -298,7 +308,7 @@ impl Dispatcher {
     fn dispatch_keys(&mut self, command: &Command, call: Call, across: Across, request: Request<'_>) -> Next {
         let shards = self.shard.shared.shards();
         self.keys.clear();
-        let mut target = None;
+        self.targets.clear();
         let mut spread = false;
         {
             let engine = self.shard.engine.borrow();
@@ -307,24 +317,24 @@ impl Dispatcher {
                 let hash = engine.hasher.hash(key);
                 self.keys.push(KeyRef { arg: arg as u32, hash });
                 if shards > 1 {
-                    let shard = engine.hasher.shard(key, hash, shards);
-                    spread |= target.is_some_and(|first| first != shard);
-                    target.get_or_insert(shard);
+                    self.targets.push(ShardId(engine.hasher.shard(key, hash, shards)));
+                    spread |= self.targets.first() != self.targets.last();
                 }
             }
         }
+        let first = self.targets.first().copied().unwrap_or(self.shard.id);
         if !spread {
-            return self.run_on(ShardId(target.unwrap_or(self.shard.id.0)), &call, request);
+            return self.run_on(first, &call, request);
         }
         match across {
-            Across::Never => self.run_on(ShardId(target.unwrap_or(0)), &call, request),
+            Across::Never => self.run_on(first, &call, request),
             Across::Split { group, merge } => self.split(&call, group, merge, request),
             Across::TwoStep(plan) => {
                 if !self.is_drained() {
                     return Next::RetryDrained;
                 }
                 let invocation = Invocation::new(&self.shard, &self.client, request);
-                if let Err(next) = self.admit_transaction(&call, &self.key_shards(request)) {
+                if let Err(next) = self.admit_transaction(&call, &self.key_shards()) {
                     return next;
                 }
                 self.shard.engine.borrow_mut().count(call.command, false);
@@ -341,18 +351,12 @@ impl Dispatcher {
         }
     }
 
-    /// The shards of the request's keys, each once.
-    fn key_shards(&self, request: Request<'_>) -> SmallVec<[ShardId; 4]> {
-        let engine = self.shard.engine.borrow();
+    /// The shards of the command's keys, each once.
+    fn key_shards(&self) -> SmallVec<[ShardId; 4]> {
         let mut shards = SmallVec::new();
-        for key in &self.keys {
-            let shard = ShardId(engine.hasher.shard(
-                request.arg(key.arg as usize),
-                key.hash,
-                self.shard.shared.shards(),
-            ));
-            if !shards.contains(&shard) {
-                shards.push(shard);
+        for target in &self.targets {
+            if !shards.contains(target) {
+                shards.push(*target);
             }
         }
         shards
@@ -442,7 +446,7 @@ impl Dispatcher {
 
     /// Cuts a command whose keys are on several shards into parts, and runs them as one transaction.
     fn split(&mut self, call: &Call, group: usize, merge: Merge, request: Request<'_>) -> Next {
-        if let Err(next) = self.admit_transaction(call, &self.key_shards(request)) {
+        if let Err(next) = self.admit_transaction(call, &self.key_shards()) {
             return next;
         }
         let mut parts = Parts::default();
@@ -459,16 +463,12 @@ impl Dispatcher {
         parts: &mut Parts,
     ) -> Vec<(u32, u32)> {
         let protocol = self.client.protocol.get();
-        let engine = self.shard.engine.borrow();
-        let target_of = |key: &KeyRef| {
-            ShardId(engine.hasher.shard(request.arg(key.arg as usize), key.hash, self.shard.shared.shards()))
-        };
         let group_args =
             |key: &KeyRef| (key.arg as usize..key.arg as usize + group).map(|arg| request.arg(arg));
         let mut replies = Vec::new();
         if merge == Merge::Interleave {
-            for key in &self.keys {
-                let (part, batch) = parts.batch(&self.shard, target_of(key), protocol);
+            for (key, target) in self.keys.iter().zip(&self.targets) {
+                let (part, batch) = parts.batch(&self.shard, *target, protocol);
                 let args = std::iter::once(request.arg(0)).chain(group_args(key));
                 let call = if replies.is_empty() { *call } else { call.uncounted() };
                 batch.push(&call, args, std::iter::once(KeyRef { arg: 1, hash: key.hash }));
@@ -476,8 +476,9 @@ impl Dispatcher {
             }
             return replies;
         }
-        for shard in self.key_shards(request) {
-            let mine = || self.keys.iter().filter(|key| target_of(key) == shard);
+        for shard in self.key_shards() {
+            let on_shard = self.keys.iter().zip(&self.targets).filter(|(_, target)| **target == shard);
+            let mine = || on_shard.clone().map(|(key, _)| key);
             let (part, batch) = parts.batch(&self.shard, shard, protocol);
             let args = std::iter::once(request.arg(0)).chain(mine().flat_map(group_args));
             let keys = mine()

@@ -8,6 +8,10 @@ use crate::command::Merge;
 use crate::shard::Shard;
 use crate::shard::batch::Batch;
 
+/// What an emptied round keeps for its next use.
+const KEEP_BYTES: usize = 4096;
+const KEEP_ITEMS: usize = 64;
+
 /// A reply, or several, in the order of the round.
 pub enum Piece {
     /// Bytes of `Round::local` up to here.
@@ -75,10 +79,14 @@ impl Round {
                 }
             }
         }
+        // The round waits for its next use with its connection, which may be idle from now on.
         self.local.clear();
+        self.local.shrink_to(KEEP_BYTES);
+        self.pieces.shrink_to(KEEP_ITEMS);
         for batch in self.parts.drain(..).flatten() {
             shard.recycle(batch);
         }
+        self.parts.shrink_to(KEEP_ITEMS);
         self.gate = Position(0);
     }
 }

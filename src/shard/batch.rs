@@ -79,8 +79,9 @@ pub struct Batch {
     pub gate: Position,
 }
 
-/// Buffers larger than this are not kept for the next use.
+/// Larger buffers, and longer lists, are not kept for the next use.
 const KEEP_BYTES: usize = 64 * 1024;
+const KEEP_ITEMS: usize = 2048;
 
 impl Default for Batch {
     fn default() -> Self {
@@ -112,14 +113,18 @@ impl Batch {
         self.mode = Mode::Plain;
         self.section = 0;
         self.calls.clear();
+        self.calls.shrink_to(KEEP_ITEMS);
         self.data.clear();
         self.data.shrink_to(KEEP_BYTES);
         self.ranges.clear();
+        self.ranges.shrink_to(KEEP_ITEMS);
         self.keys.clear();
+        self.keys.shrink_to(KEEP_ITEMS);
         self.next = 0;
         self.replies.clear();
         self.replies.shrink_to(KEEP_BYTES);
         self.ends.clear();
+        self.ends.shrink_to(KEEP_ITEMS);
         self.gate = Position(0);
     }
 

@@ -256,3 +256,23 @@ impl Drop for Section<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_published_when_it_ends_and_not_before() {
+        let sequencer = Sequencer::new(Gsn(1));
+        let section = sequencer.one_shot().expect("nothing is under way");
+        let number = section.number();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| sequencer.wait_published(number));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            assert!(!waiter.is_finished(), "its messages are not all sent yet");
+            drop(section);
+            waiter.join().expect("it ends now");
+        });
+        assert_eq!(sequencer.read().number(), number + 1);
+    }
+}

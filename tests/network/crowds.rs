@@ -33,6 +33,27 @@ fn idle_connections_cost_little() {
 }
 
 #[test]
+fn a_connection_gives_back_what_a_large_exchange_took() {
+    const CONNECTIONS: u64 = 30;
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--shards", "2", "--appendfsync", "always"]);
+    let mut client = server.client();
+    client.raw(&["SET", "large", &"x".repeat(1 << 20)]);
+    let mut crowd: Vec<Client> = (0..CONNECTIONS).map(|_| server.client()).collect();
+    crowd.iter_mut().for_each(|member| drop(member.raw(&["PING"])));
+    let before = info(&mut client, "memory", "used_memory");
+    let many: Vec<String> =
+        std::iter::once("EXISTS".to_owned()).chain((0..20_000).map(|n| n.to_string())).collect();
+    for member in &mut crowd {
+        assert_eq!(member.raw(&["GET", "large"]).len(), (1 << 20) + 12);
+        assert_eq!(member.raw(&many), b":0\r\n");
+    }
+    let after = info(&mut client, "memory", "used_memory");
+    let each = after.saturating_sub(before) / CONNECTIONS;
+    assert!(each < 64 * 1024, "{each} bytes kept by each connection");
+}
+
+#[test]
 fn a_client_that_never_reads_is_closed_and_nobody_else_waits() {
     let dir = tempfile::tempdir().unwrap();
     let limit = ["--client-output-buffer-limit", "normal 16mb 0 0"];

@@ -121,6 +121,39 @@ fn nobody_sees_half_of_a_command() {
     });
 }
 
+/// One writer raises two keys on different shards together: whoever has seen the one raised finds the other raised too.
+#[test]
+fn what_is_seen_on_one_shard_is_there_on_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--shards", "4"]);
+    let keys: Vec<String> = (0..8).map(|index| format!("raised:{index}")).collect();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for reader in 0..3 {
+            let (server, keys, done) = (&server, &keys, &done);
+            scope.spawn(move || {
+                let (mut client, mut random, mut seen) = (server.client(), Random::new(reader), 0);
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let key = &keys[random.below(keys.len())];
+                    if let formats::resp::Value::Bulk(value) = client.call(&["GET", key]) {
+                        let value: u64 = String::from_utf8_lossy(&value).parse().unwrap();
+                        assert!(value >= seen, "{key} is at {value}, another one was at {seen}");
+                        seen = value;
+                    }
+                }
+            });
+        }
+        let mut client = server.client();
+        for serial in 0..6000u64 {
+            let value = serial.to_string();
+            let mut words = vec!["MSET"];
+            keys.iter().for_each(|key| words.extend([key.as_str(), &value]));
+            assert_eq!(client.raw(&words), b"+OK\r\n");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
 fn read_together(server: &Server, keys: &[String], done: &std::sync::atomic::AtomicBool) {
     let mut client = server.client();
     let mut together = vec!["MGET"];

@@ -148,10 +148,6 @@ impl Manifest {
         self.logs.iter().find(|log| log.id == id)
     }
 
-    pub fn log_mut(&mut self, id: LogId) -> Option<&mut LogEntry> {
-        self.logs.iter_mut().find(|log| log.id == id)
-    }
-
     /// The segments of one log, ascending.
     pub fn segments_of(&self, id: LogId) -> impl Iterator<Item = &SegmentEntry> {
         self.segments.iter().filter(move |segment| segment.log == id)

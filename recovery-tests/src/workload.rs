@@ -240,12 +240,16 @@ impl Workload {
         std::thread::sleep(Duration::from_millis(3));
         self.counters[index].acknowledge();
         self.counters[index].issue(Some("1".into()));
-        let reply = client.call(&["INCR", &key]).map_err(connection)?;
+        // Both make it 1. INCR's effect says so; APPEND's says only what was added, so that a replay needs the deletion.
+        let (command, rest): (_, &[&str]) =
+            if self.random.below(2) == 0 { ("INCR", &[]) } else { ("APPEND", &["1"]) };
+        let args = [&[command, &key], rest].concat();
+        let reply = client.call(&args).map_err(connection)?;
         if matches!(&reply, Value::Error(text) if text.starts_with("MISCONF ")) {
             return Err(End::Refused);
         }
         if reply != Value::Integer(1) {
-            return Err(End::Wrong(format!("INCR of an expired key was answered {reply:?}")));
+            return Err(End::Wrong(format!("{command} of an expired key was answered {reply:?}")));
         }
         self.counters[index].acknowledge();
         self.acknowledged += 2;

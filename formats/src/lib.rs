@@ -2,6 +2,7 @@
 //!
 //! - [`resp`]: the Redis protocol: requests, replies, and values as a client sees them.
 //! - [`glob`]: Redis' patterns.
+//! - [`rdb`]: the snapshot files of Redis and Valkey.
 //! - [`log`]: effects, frames, segments and the manifest of a data directory.
 //! - [`cursor`], [`checksum`]: what the codecs share.
 //!
@@ -14,4 +15,5 @@ pub mod checksum;
 pub mod cursor;
 pub mod glob;
 pub mod log;
+pub mod rdb;
 pub mod resp;

@@ -3,6 +3,7 @@
 //! - [`resp`]: the Redis protocol: requests, replies, and values as a client sees them.
 //! - [`glob`]: Redis' patterns.
 //! - [`log`]: effects, frames, segments and the manifest of a data directory.
+//! - [`rdb`]: the snapshot format of Redis and Valkey.
 //! - [`cursor`], [`checksum`]: what the codecs share.
 //!
 //! Invariants of absence: this crate opens no file, starts no thread, reads no clock and has no `unsafe` code;
@@ -14,4 +15,5 @@ pub mod checksum;
 pub mod cursor;
 pub mod glob;
 pub mod log;
+pub mod rdb;
 pub mod resp;

@@ -1,0 +1,3 @@
+//! RDB, the snapshot format of Redis and Valkey.
+
+pub mod lzf;

@@ -2,8 +2,8 @@
 //!
 //! - [`resp`]: the Redis protocol: requests, replies, and values as a client sees them.
 //! - [`glob`]: Redis' patterns.
+//! - [`rdb`]: the snapshot files of Redis and Valkey.
 //! - [`log`]: effects, frames, segments and the manifest of a data directory.
-//! - [`rdb`]: the snapshot format of Redis and Valkey.
 //! - [`cursor`], [`checksum`]: what the codecs share.
 //!
 //! Invariants of absence: this crate opens no file, starts no thread, reads no clock and has no `unsafe` code;

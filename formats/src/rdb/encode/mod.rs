@@ -36,6 +36,8 @@ mod stream;
 mod string;
 
 #[cfg(test)]
+mod round_trip_tests;
+#[cfg(test)]
 mod tests;
 
 pub use packed::{INTSET_MAX_MEMBERS, LIST_NODE_BYTES, PACKED_MAX_BYTES, PACKED_MAX_ELEMENTS, is_small};
@@ -72,7 +74,7 @@ impl EncodeVersion {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct KeyMeta {
     /// Milliseconds since 1970.
-    pub expires_at_ms: Option<u64>,
+    pub expires_at_ms: Option<i64>,
     /// Since the key was last used.
     pub idle_seconds: Option<u64>,
     /// How often it is used, on Redis' logarithmic scale.
@@ -230,6 +232,24 @@ impl Encoder {
         Ok(KeyEncoder { encoder: self, key, meta })
     }
 
+    /// A whole record of a key as another file of the same dialect holds it: what precedes the type, type, key,
+    /// value. `kind` is the value's.
+    pub fn copy_key(&mut self, kind: ValueKind, record: &[u8]) -> Result<(), EncodeError> {
+        self.end_value()?;
+        self.check_version(kind)?;
+        self.pending.extend_from_slice(record);
+        Ok(())
+    }
+
+    #[inline]
+    fn check_version(&self, kind: ValueKind) -> Result<(), EncodeError> {
+        let version = self.version.version();
+        match kind.is_in(version) {
+            true => Ok(()),
+            false => Err(EncodeError::NotInVersion { kind, version: version.number }),
+        }
+    }
+
     /// Says that the value is complete, and so do a next record and the end of the file.
     pub fn end_value(&mut self) -> Result<(), EncodeError> {
         let incomplete = |part, missing| Err(EncodeError::Incomplete { part, missing });
@@ -323,10 +343,7 @@ impl<'a> KeyEncoder<'a> {
     #[inline]
     fn start(self, kind: ValueKind) -> Result<&'a mut Encoder, EncodeError> {
         let KeyEncoder { encoder, key, meta } = self;
-        let version = encoder.version.version();
-        if !kind.is_in(version) {
-            return Err(EncodeError::NotInVersion { kind, version: version.number });
-        }
+        encoder.check_version(kind)?;
         put_meta(&mut encoder.pending, &meta);
         encoder.pending.push(kind.byte());
         encoder.put(key);

@@ -8,6 +8,8 @@ use std::ops::Deref;
 pub struct ReadOnlyMap(Option<memmap2::Mmap>);
 
 impl ReadOnlyMap {
+    /// Maps a file that nobody changes or shortens while the map lives: the caller answers for that. A read behind the
+    /// end of a file that was shortened ends the process (SIGBUS).
     pub fn new(file: &File) -> io::Result<ReadOnlyMap> {
         // An empty file cannot be mapped.
         if file.metadata()?.len() == 0 {
@@ -16,7 +18,8 @@ impl ReadOnlyMap {
         // SAFETY: a mapping is sound while nobody changes or shortens what is read through it. The files
         // mapped are segments of a data directory whose lock (flock on LOCK) this process holds; the process
         // itself writes to a mapped segment only the bytes that are there (to make them durable) and shortens
-        // it only behind the end of the log, which no reader passes.
+        // it only behind the end of the log, which no reader passes. Tools map files that their user names, and tell
+        // the user not to change them meanwhile; Redis and Valkey replace an RDB file as a whole.
         let map = unsafe { memmap2::Mmap::map(file)? };
         // Only a hint: read ahead.
         let _ = map.advise(memmap2::Advice::Sequential);

@@ -16,6 +16,7 @@ mod slow_flush;
 use std::io;
 use std::path::Path;
 
+pub use mmap::ReadOnlyMap;
 pub use real::RealDisk;
 #[cfg(any(test, feature = "sim"))]
 pub use sim::{CrashMode, Fault, SimDisk};

@@ -1,0 +1,56 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::commands::{completions, keys, man, summary};
+use crate::failure::{Failure, Verdict};
+
+/// Looks into RDB files and logs of Redis, Valkey and Everfast.
+///
+/// FILE is an RDB file of Redis 1 to 8 or Valkey, `-` for standard input, or a data directory of Everfast. Without a
+/// command a summary is shown. A file that is named like a command is written ./name.
+#[derive(Parser)]
+#[command(name = "rdb-inspect", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    summary: summary::Args,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done and the input is sound; 1 damage, a difference, or no such key; 2 wrong arguments, or a file that \
+cannot be read or written; 130 interrupted.
+
+A file must not be changed in place while it is read (Redis and Valkey replace theirs, which does no harm). Standard \
+input that is not a file is kept in a temporary file under TMPDIR.";
+
+#[derive(Subcommand)]
+enum Command {
+    Summary(summary::Args),
+    Keys(keys::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// Does what the arguments say.
+pub fn run() -> Result<Verdict, Failure> {
+    let cli = Cli::parse();
+    match cli.command {
+        None => summary::run(&cli.summary),
+        Some(Command::Summary(args)) => summary::run(&args),
+        Some(Command::Keys(args)) => keys::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
+        Some(Command::Man(args)) => man::run(&args, Cli::command()),
+    }
+}
+
+/// Inputs, for commands that take one or more.
+#[derive(clap::Args, Debug)]
+pub struct Files {
+    /// RDB files, `-` for standard input, or data directories
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}

@@ -1,0 +1,74 @@
+//! How a run ends: exit codes and messages.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done, and the input is sound |
+//! | 1 | done, and there is something to say: damage, a difference, no such key |
+//! | 2 | not done: wrong arguments, or a file that cannot be read or written |
+//! | 130 | interrupted |
+//!
+//! A reader of our output that goes away (`| head`) is no failure.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A run that came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    Good,
+    /// Damage, a difference, no such key: the output says what.
+    Findings,
+}
+
+impl Verdict {
+    /// Findings, if there are some.
+    pub fn of(findings: bool) -> Verdict {
+        if findings { Verdict::Findings } else { Verdict::Good }
+    }
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> ExitCode {
+        match verdict {
+            Verdict::Good => ExitCode::SUCCESS,
+            Verdict::Findings => ExitCode::from(1),
+        }
+    }
+}
+
+/// A run that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{path}: {error}")]
+    File { path: PathBuf, error: io::Error },
+    /// The input is damaged where the command needs it whole.
+    #[error("{name}: {what}")]
+    Damage { name: String, what: String },
+    #[error("cannot write: {0}")]
+    Output(io::Error),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Failure {
+    pub fn file(path: &Path, error: io::Error) -> Failure {
+        Failure::File { path: path.to_path_buf(), error }
+    }
+
+    /// Says what happened, and with which code the program ends.
+    pub fn report(&self) -> ExitCode {
+        match self {
+            Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Failure::Interrupted => {}
+            failure => eprintln!("rdb-inspect: {failure}"),
+        }
+        ExitCode::from(match self {
+            Failure::Damage { .. } => 1,
+            Failure::Interrupted => 130,
+            _ => 2,
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! `rdb-inspect`: looks into RDB files and logs of Redis, Valkey and Everfast.
+//!
+//! Invariants:
+//! 1. No input is ever written to.
+//! 2. A file that is written appears under its name only when it is complete.
+//! 3. Memory does not grow with the input: what a command keeps has a limit, or its help says what it needs.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod failure;
+mod input;
+mod interrupt;
+mod output;
+mod progress;
+mod select;
+mod walk;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    interrupt::listen();
+    match cli::run() {
+        Ok(verdict) => verdict.into(),
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,45 @@
+//! A progress bar on stderr: only on a terminal, only for work that takes long.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How long work may take without a bar.
+const QUIET: Duration = Duration::from_millis(700);
+
+/// Bytes done of bytes to do.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    total: u64,
+    started: Instant,
+}
+
+impl Progress {
+    pub fn new(total_bytes: u64) -> Progress {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style =
+                ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}");
+            ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::hidden())
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Progress { bar, total: total_bytes, started: Instant::now() }
+    }
+
+    /// So many bytes are done. To be called often, but not for every key.
+    pub fn at(&self, bytes: u64) {
+        let Some(bar) = &self.bar else { return };
+        if bar.is_hidden() && self.started.elapsed() > QUIET {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        bar.set_position(bytes.min(self.total));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

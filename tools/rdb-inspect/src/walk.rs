@@ -1,0 +1,196 @@
+//! One pass over a file: records on this thread, the checksum on another, with progress and interruption.
+
+use std::thread::ScopedJoinHandle;
+
+use formats::checksum::Crc64;
+use formats::rdb::error::Problem;
+use formats::rdb::input::Overlong;
+use formats::rdb::{Decoder, Item, RdbError, Version};
+
+use crate::failure::Failure;
+use crate::input::Input;
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// Records between two looks at the clock and at the signals.
+const RECORDS_BETWEEN_CHECKS: u32 = 1024;
+/// Bytes of which the checksum is taken between two looks at whether it is still wanted.
+const CHECKSUM_CHUNK: usize = 1 << 20;
+
+/// What a pass found out beside the records.
+#[derive(Debug)]
+pub struct Findings {
+    pub version: Option<Version>,
+    /// Where the records end and why, if not at the end of the file.
+    pub damage: Option<Damage>,
+    pub checksum: Checksum,
+    /// Bytes behind the end and the checksum.
+    pub trailing_bytes: u64,
+    pub overlong: Overlong,
+}
+
+/// The first place that cannot be read.
+#[derive(Debug)]
+pub struct Damage {
+    pub error: RdbError,
+    /// The key in whose record it is, if that came to be read.
+    pub key: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Checksum {
+    /// The file is older than checksums, or has none because it was told so.
+    Absent,
+    Good,
+    Wrong {
+        expected: u64,
+        found: u64,
+    },
+    /// The end was not reached.
+    Unknown,
+}
+
+impl Findings {
+    /// Whether nothing speaks against the file.
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_none() && !matches!(self.checksum, Checksum::Wrong { .. }) && self.trailing_bytes == 0
+    }
+
+    /// Fails where the file is not sound; for commands that need all of it.
+    pub fn require_sound(&self, name: &str) -> Result<(), Failure> {
+        let what = match (&self.damage, self.checksum) {
+            (Some(damage), _) => damage.to_string(),
+            (None, Checksum::Wrong { expected, found }) => Problem::Checksum { expected, found }.to_string(),
+            _ => return Ok(()),
+        };
+        Err(Failure::Damage { name: name.into(), what })
+    }
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.key {
+            Some(key) => write!(f, "{} (key \"{}\")", self.error, key.escape_ascii()),
+            None => write!(f, "{}", self.error),
+        }
+    }
+}
+
+/// Visits all records of `input`, and checks the checksum meanwhile. What is wrong with the file is no failure of the
+/// pass: it ends there and is told.
+pub fn walk<'a>(
+    input: &'a Input,
+    visit: impl FnMut(Item<'a>) -> Result<(), Failure>,
+) -> Result<Findings, Failure> {
+    let progress = Progress::new(input.len());
+    std::thread::scope(|scope| {
+        let checksum = scope.spawn(|| checksum(input.bytes()));
+        records(input, &progress, visit, checksum)
+    })
+}
+
+/// Visits all records without a look at the checksum: for a second pass.
+pub fn walk_again<'a>(
+    input: &'a Input,
+    mut visit: impl FnMut(Item<'a>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let progress = Progress::new(input.len());
+    let Ok(mut decoder) = Decoder::new(input.bytes()) else { return Ok(()) };
+    each(&mut decoder, &progress, &mut visit).map(drop)
+}
+
+fn records<'a>(
+    input: &'a Input,
+    progress: &Progress,
+    mut visit: impl FnMut(Item<'a>) -> Result<(), Failure>,
+    checksum: ScopedJoinHandle<'_, Option<u64>>,
+) -> Result<Findings, Failure> {
+    let mut findings = Findings {
+        version: None,
+        damage: None,
+        checksum: Checksum::Unknown,
+        trailing_bytes: 0,
+        overlong: Overlong::default(),
+    };
+    let mut decoder = match Decoder::new(input.bytes()) {
+        Ok(decoder) => decoder,
+        Err(error) => {
+            findings.damage = Some(Damage { error, key: None });
+            return Ok(findings);
+        }
+    };
+    findings.version = Some(decoder.version());
+    let expected = match each(&mut decoder, progress, &mut visit)? {
+        Ok(expected) => expected,
+        Err(damage) => {
+            findings.damage = Some(damage);
+            return Ok(findings);
+        }
+    };
+    findings.trailing_bytes = decoder.rest().len() as u64;
+    findings.overlong = decoder.overlong();
+    findings.checksum = match expected {
+        None | Some(0) => Checksum::Absent,
+        Some(expected) => {
+            let found = match decoder.rest() {
+                [] => checksum.join().ok().flatten(),
+                // The other thread took what trails for data and the checksum.
+                rest => Some(crc64(&input.bytes()[..input.bytes().len() - rest.len() - 8])),
+            };
+            match found {
+                Some(found) if found == expected => Checksum::Good,
+                Some(found) => Checksum::Wrong { expected, found },
+                None => Checksum::Unknown,
+            }
+        }
+    };
+    Ok(findings)
+}
+
+/// The outer error ends the program, the inner one says what is wrong with the file.
+fn each<'a>(
+    decoder: &mut Decoder<'a>,
+    progress: &Progress,
+    visit: &mut impl FnMut(Item<'a>) -> Result<(), Failure>,
+) -> Result<Result<Option<u64>, Damage>, Failure> {
+    let mut checksum = None;
+    loop {
+        for _ in 0..RECORDS_BETWEEN_CHECKS {
+            match decoder.next_item() {
+                Ok(Some(item)) => {
+                    if let Item::End { checksum: expected } = item {
+                        checksum = expected;
+                    }
+                    visit(item)?;
+                }
+                Ok(None) => return Ok(Ok(checksum)),
+                Err(error) => {
+                    let mut key = Vec::new();
+                    let named = decoder
+                        .failed_key()
+                        .is_some_and(|name| name.for_each_chunk(|part| key.extend_from_slice(part)).is_ok());
+                    return Ok(Err(Damage { error, key: named.then_some(key) }));
+                }
+            }
+        }
+        interrupt::check()?;
+        progress.at(decoder.offset());
+    }
+}
+
+/// CRC-64 of all but the last eight bytes; `None` if the user asked to stop, or there are not so many.
+fn checksum(file: &[u8]) -> Option<u64> {
+    let covered = &file[..file.len().checked_sub(8)?];
+    let mut crc = Crc64::new();
+    for chunk in covered.chunks(CHECKSUM_CHUNK) {
+        interrupt::check().ok()?;
+        crc.update(chunk);
+    }
+    Some(crc.value())
+}
+
+fn crc64(bytes: &[u8]) -> u64 {
+    let mut crc = Crc64::new();
+    crc.update(bytes);
+    crc.value()
+}

@@ -1,0 +1,1 @@
+//! `rdb-inspect` as a program: arguments in, output and exit code out.

@@ -1,3 +1,5 @@
+//! Listpacks against a reader of their own that checks every length.
+
 use proptest::prelude::*;
 
 use super::*;

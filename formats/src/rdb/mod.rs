@@ -42,6 +42,10 @@ pub mod ziplist;
 pub mod zipmap;
 
 #[cfg(test)]
+mod legacy_tests;
+#[cfg(test)]
+mod legacy_writers;
+#[cfg(test)]
 mod test_elements;
 
 pub use decode::{Decoder, Item, KeyRecord};

@@ -3,6 +3,7 @@
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{RdbError, RdbString};
 
+use crate::content::PIECE_BYTES;
 use crate::text;
 use crate::walk::{Checksum, Findings};
 
@@ -62,6 +63,9 @@ impl<'n> Complaints<'n> {
 }
 
 fn name_key(db: u64, key: RdbString<'_>) -> String {
+    if key.len() > PIECE_BYTES {
+        return format!("db {db}, a key of {}", text::bytes(key.len() as u64));
+    }
     let mut buffer = StringBuffer::default();
     match key.bytes(&mut buffer) {
         Ok(name) => format!("db {db}, key {}", text::quoted_start(name)),

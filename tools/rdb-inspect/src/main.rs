@@ -17,6 +17,7 @@ mod interrupt;
 mod json_text;
 mod output;
 mod progress;
+mod seek;
 mod select;
 mod style;
 mod text;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, keys, man, summary};
+use crate::commands::{completions, csv, get, json, keys, man, ndjson, resp, summary};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -34,6 +34,11 @@ changed, and no server may run on it meanwhile.";
 enum Command {
     Summary(summary::Args),
     Keys(keys::Args),
+    Get(get::Args),
+    Json(json::Args),
+    Ndjson(ndjson::Args),
+    Csv(csv::Args),
+    Resp(resp::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -45,6 +50,11 @@ pub fn run() -> Result<Verdict, Failure> {
         None => summary::run(&cli.summary),
         Some(Command::Summary(args)) => summary::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
+        Some(Command::Get(args)) => get::run(&args),
+        Some(Command::Json(args)) => json::run(&args),
+        Some(Command::Ndjson(args)) => ndjson::run(&args),
+        Some(Command::Csv(args)) => csv::run(&args),
+        Some(Command::Resp(args)) => resp::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
     }

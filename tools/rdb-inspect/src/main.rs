@@ -9,12 +9,18 @@
 
 mod cli;
 mod commands;
+mod complaints;
+mod content;
 mod failure;
 mod input;
 mod interrupt;
+mod json_text;
 mod output;
 mod progress;
+mod seek;
 mod select;
+mod style;
+mod text;
 mod walk;
 
 use std::process::ExitCode;

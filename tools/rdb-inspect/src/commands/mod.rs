@@ -1,6 +1,11 @@
 //! One module for each command: its arguments and what it does.
 
 pub mod completions;
+pub mod csv;
+pub mod get;
+pub mod json;
 pub mod keys;
 pub mod man;
+pub mod ndjson;
+pub mod resp;
 pub mod summary;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, keys, man, summary};
+use crate::commands::{completions, keys, man, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -33,6 +33,7 @@ enum Command {
     Keys(keys::Args),
     Completions(completions::Args),
     Man(man::Args),
+    Verify(verify::Args),
 }
 
 /// Does what the arguments say.
@@ -44,6 +45,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Keys(args)) => keys::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
+        Some(Command::Verify(args)) => verify::run(&args),
     }
 }
 

@@ -9,9 +9,13 @@
 
 mod cli;
 mod commands;
+mod content;
+mod duplicates;
 mod failure;
 mod input;
 mod interrupt;
+mod key_table;
+mod names;
 mod output;
 mod progress;
 mod select;

@@ -4,3 +4,4 @@ pub mod completions;
 pub mod keys;
 pub mod man;
 pub mod summary;
+pub mod verify;

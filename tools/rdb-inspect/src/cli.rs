@@ -25,7 +25,10 @@ Exit codes: 0 done and the input is sound; 1 damage, a difference, or no such ke
 cannot be read or written; 130 interrupted.
 
 A file must not be changed in place while it is read (Redis and Valkey replace theirs, which does no harm). Standard \
-input that is not a file is kept in a temporary file under TMPDIR.";
+input that is not a file is kept in a temporary file under TMPDIR.
+
+A data directory is recovered into memory first, which takes what a server with that data takes; nothing in it is \
+changed, and no server may run on it meanwhile.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, csv, get, json, keys, man, ndjson, resp, summary};
+use crate::commands::{completions, csv, get, json, keys, man, ndjson, resp, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -41,6 +41,7 @@ enum Command {
     Resp(resp::Args),
     Completions(completions::Args),
     Man(man::Args),
+    Verify(verify::Args),
 }
 
 /// Does what the arguments say.
@@ -57,6 +58,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Resp(args)) => resp::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
+        Some(Command::Verify(args)) => verify::run(&args),
     }
 }
 

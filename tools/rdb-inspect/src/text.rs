@@ -178,7 +178,10 @@ mod tests {
     fn sizes_have_units() {
         let sizes = [0, 1023, 1024, 1536, 102_400, (1 << 20) - 1, 210_000_098, u64::MAX];
         let shown = sizes.map(bytes);
-        assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "1.0 MiB", "200 MiB", "16.0 EiB"]);
+        assert_eq!(
+            shown,
+            ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "1.0 MiB", "200 MiB", "16.0 EiB"]
+        );
     }
 
     #[test]
@@ -204,7 +207,8 @@ mod tests {
 
     #[test]
     fn names_come_back_from_their_quoted_form() {
-        let names: [&[u8]; 7] = [b"plain", "gr\u{fc}n".as_bytes(), b"", b"\"", b"a\0\xff\n", b"\x7f", b"back\\slash"];
+        let names: [&[u8]; 7] =
+            [b"plain", "gr\u{fc}n".as_bytes(), b"", b"\"", b"a\0\xff\n", b"\x7f", b"back\\slash"];
         for name in names {
             let mut shown = Vec::new();
             push_name(&mut shown, name);

@@ -9,3 +9,4 @@ pub mod man;
 pub mod ndjson;
 pub mod resp;
 pub mod summary;
+pub mod verify;

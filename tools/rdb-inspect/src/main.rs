@@ -12,6 +12,7 @@ mod commands;
 mod failure;
 mod input;
 mod interrupt;
+mod memory;
 mod output;
 mod progress;
 mod select;

@@ -17,6 +17,7 @@ mod input;
 mod interrupt;
 mod json_text;
 mod key_table;
+mod memory;
 mod names;
 mod output;
 mod progress;

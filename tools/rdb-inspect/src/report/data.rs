@@ -188,8 +188,9 @@ impl Serialize for KeyType {
 /// Keys that share a prefix.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct PrefixNode {
-    /// What the prefix has beyond its parent's, with the separator that ends it: the names from below the root
-    /// to here, joined, are the prefix. `(other)` where nodes were merged.
+    /// What the prefix has beyond its parent's, with the separator that ends it, if any: the names from below the root
+    /// to here, joined, are the prefix. A `*` stands for a part that varies, such as a number; the page's filter
+    /// reads it so. `(other)` where nodes were merged.
     pub name: Text,
     pub keys: u64,
     pub bytes: u64,

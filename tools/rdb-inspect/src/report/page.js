@@ -22,15 +22,16 @@ function make(tag, attributes, ...children) {
     else if (name === "style") for (const [key, part] of Object.entries(value)) element.style.setProperty(key, part);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
-function fill(element, ...children) { element.replaceChildren(...children.flat().filter(Boolean)); }
+function fill(element, ...children) { element.replaceChildren(...children.flat(Infinity).filter(Boolean)); }
 const show = (id) => { byId(id).hidden = false; };
 
 // ---- Numbers -----------------------------------------------------------------------------------------------
 
 const whole = new Intl.NumberFormat("en-US");
+const SPACE = "\u00a0"; // between a number and its unit
 const HOUR = 3600e3, DAY = 24 * HOUR;
 const count = (n) => whole.format(n);
 const plural = (n, one, many) => `${count(n)} ${n === 1 ? one : many || one + "s"}`;
@@ -39,20 +40,20 @@ const keysOf = (n) => plural(n, "key");
 function shortCount(n) {
   if (n < 1e4) return count(n);
   const power = Math.min(4, Math.floor(Math.log10(n) / 3));
-  return digits(n / 10 ** (3 * power)) + " " + ["", "k", "M", "G", "T"][power];
+  return digits(n / 10 ** (3 * power)) + SPACE + ["", "k", "M", "G", "T"][power];
 }
 const digits = (x) => x >= 100 ? String(Math.round(x)) : String(+x.toFixed(x >= 10 ? 1 : 2));
 function bytes(n) {
-  if (n < 1024) return n + " B";
+  if (n < 1024) return n + SPACE + "B";
   let power = Math.min(6, Math.floor(Math.log2(n) / 10));
   if (n / 1024 ** power >= 999.5) power += 1;
-  return digits(n / 1024 ** power) + " " + ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB"][power];
+  return digits(n / 1024 ** power) + SPACE + ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB"][power];
 }
 function share(part, all) {
-  if (!all || !part) return "0 %";
+  if (!all || !part) return `0${SPACE}%`;
   const percent = 100 * part / all;
-  if (percent < 0.1) return "< 0.1 %";
-  return (percent >= 99.95 ? "100" : percent.toFixed(1)) + " %";
+  if (percent < 0.1) return `<${SPACE}0.1${SPACE}%`;
+  return (percent >= 99.95 ? "100" : percent.toFixed(1)) + SPACE + "%";
 }
 function utc(ms, parts = "minute") {
   if (!(ms > 0 && ms < 8.64e15)) return "unknown time";
@@ -63,7 +64,7 @@ function span(ms) {
   const units = [[365 * DAY, "y"], [DAY, "d"], [HOUR, "h"], [60e3, "min"], [1e3, "s"]];
   const [size, name] = units.find(([size]) => ms >= size) || [1, "ms"];
   const amount = ms / size;
-  return (amount < 10 && size > 1e3 ? +amount.toFixed(1) : Math.round(amount)) + " " + name;
+  return (amount < 10 && size > 1e3 ? +amount.toFixed(1) : Math.round(amount)) + SPACE + name;
 }
 const measured = (tally) => state.measure === "keys" ? tally[0] : tally[1];
 const inMeasure = (n) => state.measure === "keys" ? shortCount(n) : bytes(n);
@@ -71,7 +72,7 @@ const total = (tallies) => tallies.reduce((sum, tally) => [sum[0] + tally[0], su
 
 /** A number apart from its unit, the unit smaller. */
 function figure(text) {
-  const [number, unit] = text.split(" ");
+  const [number, unit] = text.split(SPACE);
   return [number, unit ? make("span", { class: "unit" }, unit) : null];
 }
 
@@ -107,9 +108,9 @@ function verdict(states) {
   if (!worst) return null;
   const [mood, text] = VERDICTS[worst];
   const of = states.length > 1 ? ` (${states.filter((state) => state === worst).length} of ${states.length} files)` : "";
-  return make("span", { class: "verdict " + mood }, text + of);
+  return make("span", { class: "verdict " + mood }, make("span", { class: "light" }), text + of);
 }
-const producer = (file) => file.producer ? `${file.producer.name} ${file.producer.version}` : null;
+const producer = (file) => file.producer ? `${file.producer.name} ${clip(file.producer.version, 40)}` : null;
 
 function head() {
   const { files } = data;
@@ -125,8 +126,8 @@ function head() {
   ].filter(Boolean);
   fill(byId("head"),
     make("p", { class: "eyebrow" }, "RDB report"),
-    make("h1", null, title),
-    make("div", { class: "facts" }, facts.map((fact) => make("span", null, fact))),
+    make("h1", { title }, title),
+    make("div", { class: "facts" }, facts.map((fact) => make("div", null, fact))),
     tiles(),
     notices());
 }
@@ -144,7 +145,7 @@ function tiles() {
     tile("Memory in Redis 7", bytes(redis7_bytes), keys ? `estimated; ${bytes(Math.round(redis7_bytes / keys))} per key` : "estimated"),
     tile("Memory in Everfast", bytes(everfast_bytes), "estimated" + (less > 0 ? `; ${less} % less` : less < 0 ? `; ${-less} % more` : "")),
     tile("File", bytes(fileBytes), fileBytes && keys ? `${bytes(Math.round(fileBytes / keys))} per key` : ""),
-    tile("With expiry", keys ? share(expiring, keys) : "0 %", keysOf(expiring) + (bands[1][0] ? `, ${count(bands[1][0])} expired` : "")));
+    tile("With expiry", share(expiring, keys), keysOf(expiring) + (bands[1][0] ? `, ${count(bands[1][0])} expired` : "")));
 }
 
 function notices() {
@@ -172,8 +173,9 @@ function prepare(top) {
   while (open.length) {
     const node = open.pop();
     node.id = id++;
-    node.type = node.type_bytes.indexOf(Math.max(...node.type_bytes));
+    node.type = mainType(node);
     node.children = node.children || [];
+    if (node.parent) joinOnlyChild(node);
     if (node.children.length) addRest(node);
     for (const child of node.children) {
       child.parent = node;
@@ -184,6 +186,18 @@ function prepare(top) {
   }
   return top;
 }
+const mainType = (node) => node.type_bytes.indexOf(Math.max(...node.type_bytes));
+
+/** A prefix whose keys all share a longer one is shown as the longer one. */
+function joinOnlyChild(node) {
+  while (node.children.length === 1 && !node.merged) {
+    const [only] = node.children;
+    if (only.merged || only.keys !== node.keys || only.bytes !== node.bytes) return;
+    node.name += only.name;
+    node.prefix += only.name;
+    node.children = only.children || [];
+  }
+}
 function addRest(node) {
   const sum = (of) => node.children.reduce((total, child) => total + of(child), 0);
   const keys = node.keys - sum((child) => child.keys), left = node.bytes - sum((child) => child.bytes);
@@ -193,7 +207,7 @@ function addRest(node) {
 }
 const size = (node) => state.measure === "keys" ? node.keys : node.bytes;
 const bySize = (nodes) => nodes.filter((node) => size(node) > 0).sort((a, b) => size(b) - size(a));
-const fullName = (node) => !node.parent ? "All keys" : node.merged ? `${node.prefix}… ${MERGED}` : node.rest ? `${node.prefix} ${REST}` : node.prefix;
+const fullName = (node) => !node.parent ? "All keys" : node.merged ? `${node.prefix}… ${MERGED}` : node.rest ? `${node.prefix} ${REST}` : node.small ? `${node.prefix}… (${node.name})` : node.prefix;
 const hue = (node) => "t" + node.type;
 
 function findPrefix(prefix) {
@@ -240,15 +254,15 @@ function worstRatio(biggest, smallest, sum, side) {
 }
 
 const map = byId("map"), cells = new Map();
-const LEVELS = 4, HEAD = 19, PAD = 3, MOST_CELLS = 1500;
+const LEVELS = 4, HEAD = 19, PAD = 3, MOST_CELLS = 1500, LEAST_AREA = 24;
 
 function drawMap(moving) {
   const width = map.clientWidth, height = map.clientHeight, node = state.node;
   if (!width) return;
   const wanted = [];
   const lay = (parent, box, depth) => {
-    for (const [child, rect] of squarify(bySize(parent.children), box)) {
-      if (rect.w < 2.5 || rect.h < 2.5 || wanted.length >= MOST_CELLS) continue;
+    for (const [child, rect] of squarify(joinSmallest(parent, box), box)) {
+      if (rect.w < 2 || rect.h < 2 || wanted.length >= MOST_CELLS) continue;
       const isGroup = child.children.length > 0 && depth < LEVELS && rect.w > 46 && rect.h > 40;
       wanted.push({ node: child, rect, depth, isGroup });
       if (isGroup) lay(child, { x: rect.x + PAD, y: rect.y + HEAD, w: rect.w - 2 * PAD, h: rect.h - HEAD - PAD }, depth + 1);
@@ -261,20 +275,36 @@ function drawMap(moving) {
   placeCells(wanted, width, height);
 }
 
+/** The children by size; those too small to be seen become one. */
+function joinSmallest(parent, box) {
+  const nodes = bySize(parent.children), scale = box.w * box.h / nodes.reduce((sum, node) => sum + size(node), 0);
+  const end = nodes.findIndex((node) => size(node) * scale < LEAST_AREA);
+  if (end < 0 || end >= nodes.length - 1) return nodes;
+  const small = nodes.slice(end), joined = { id: "small" + parent.id, name: `${count(small.length)} smaller`, keys: 0, bytes: 0,
+    type_bytes: TYPES.map(() => 0), children: [], parent, prefix: parent.prefix, level: parent.level + 1, small: true };
+  for (const node of small) {
+    joined.keys += node.keys; joined.bytes += node.bytes;
+    node.type_bytes.forEach((part, type) => { joined.type_bytes[type] += part; });
+  }
+  joined.type = mainType(joined);
+  return bySize([...nodes.slice(0, end), joined]);
+}
+
 function placeCells(wanted, width, height) {
   const keep = new Set(wanted.map((item) => item.node.id));
   for (const [id, cell] of cells) if (!keep.has(id)) { cell.remove(); cells.delete(id); }
   let first = true;
   for (const { node, rect, depth, isGroup } of wanted) {
     let cell = cells.get(node.id);
-    if (!cell) { cell = newCell(node); cells.set(node.id, cell); }
+    if (!cell) { cell = make("div"); cells.set(node.id, cell); }
+    cell.node = node;
     map.append(cell); // parents come before their children, which lie on top
     const percent = (part, all) => (100 * part / all).toFixed(3) + "%";
     cell.style.left = percent(rect.x, width); cell.style.top = percent(rect.y, height);
     cell.style.width = percent(rect.w, width); cell.style.height = percent(rect.h, height);
     cell.style.setProperty("--depth", depth); cell.style.setProperty("--level", node.level - 1);
-    cell.className = ["cell", hue(node), isGroup ? "group" : "leaf", node.merged && "merged", node.rest && "rest"].filter(Boolean).join(" ");
-    const label = rect.w > 34 && rect.h > 17 && make("span", null, shownName(node));
+    cell.className = ["cell", hue(node), isGroup ? "group" : "leaf", node.merged && "merged", node.rest && "rest", node.small && "merged"].filter(Boolean).join(" ");
+    const label = rect.w > 44 && rect.h > 17 && make("span", null, shownName(node));
     const note = !isGroup && rect.w > 50 && rect.h > 38 && make("small", null, inMeasure(size(node)));
     const headNote = isGroup && label && rect.w > 150 ? "  " + inMeasure(size(node)) : "";
     if (headNote) label.append(make("small", null, headNote));
@@ -290,11 +320,6 @@ function placeCells(wanted, width, height) {
 }
 const shownName = (node) => node.name === "" ? "(empty)" : node.name;
 
-function newCell(node) {
-  const cell = make("div");
-  cell.node = node;
-  return cell;
-}
 function cellAt(target) {
   const cell = target.closest && target.closest(".cell");
   return cell ? cell.node : null;
@@ -310,7 +335,7 @@ const clip = (text, most) => [...text].length > most ? [...text].slice(0, most).
 
 function zoom(node) {
   hideTip();
-  if (node.merged && !node.children.length || node.rest) return;
+  if (node.merged && !node.children.length || node.rest || node.small) return;
   const prefix = node.merged ? null : node.prefix;
   if (prefix === null) { setNode(node); return; }
   const hash = "#prefix=" + encodeURIComponent(prefix);
@@ -413,7 +438,7 @@ function panel() {
   fill(byId("panel"),
     make("p", { class: node.parent ? "name mono" : "name", title: fullName(node) }, fullName(node)),
     make("p", { class: "big" }, figure(bytes(node.bytes))),
-    make("p", { class: "line" }, keysOf(node.keys) + (node.keys ? `, ${bytes(Math.round(node.bytes / node.keys))} each` : "")),
+    make("p", { class: "line" }, keysOf(node.keys) + (node.keys > 1 ? `, ${bytes(Math.round(node.bytes / node.keys))} each` : "")),
     node.parent && make("p", { class: "line" }, `${share(node.bytes, all.bytes)} of memory, ${share(node.keys, all.keys)} of keys`),
     make("div", { class: "stack", "aria-hidden": "true" }, types.map(([type, part]) => make("i", { class: "t" + type, style: { flex: String(part / node.bytes) } }))),
     make("ul", { class: "legend" }, types.slice(0, 4).map(([type, part]) => legendItem(type, share(part, node.bytes)))),
@@ -486,28 +511,36 @@ function typesSection() {
   const order = (rows) => rows.sort((a, b) => measured(b.tally) - measured(a.tally));
   const card = (title, table) => make("div", { class: "card" }, make("h3", null, title), table);
   fill(byId("types-cards"),
-    card("Types", barTable("Types", "Type", order(types))),
-    card("Encodings", barTable("Encodings", "Encoding", order(encodings))),
-    card("Databases", barTable("Databases", "Database", databases)));
+    make("div", { class: "stacked" }, card("Types", barTable("Types", "Type", order(types))), card("Databases", barTable("Databases", "Database", databases))),
+    card("Encodings", barTable("Encodings", "Encoding", order(encodings))));
 }
 
+const LEAST_SIZES = 8;
 function sizesSection() {
-  const last = data.sizes.length - 1, first = data.sizes.findIndex((tally) => tally[0]);
-  const shown = data.sizes.slice(first), every = sparse(shown.length, narrow() ? 6 : 14);
-  const items = shown.map((tally, at) => {
-    const low = first + at ? 2 ** (first + at) : 0;
-    return { name: `${bytes(low)} to ${bytes(2 ** (first + at + 1))}`, tally, tick: at % every === 0 ? bytes(low) : null };
-  });
+  let first = data.sizes.findIndex((tally) => tally[0]), end = data.sizes.length;
+  while (end - first < LEAST_SIZES) { end += 1; first = Math.max(0, first - 1); }
+  const every = sparse(end - first, narrow() ? 5 : 14), items = [];
+  for (let bucket = first; bucket < end; bucket++) {
+    const low = bucket ? 2 ** bucket : 0, tick = (bucket - first) % every === 0 ? bytes(low) : null;
+    items.push({ name: `${bytes(low)} to ${bytes(2 ** (bucket + 1))}`, tally: data.sizes[bucket] || [0, 0], tick });
+  }
   fill(byId("sizes-card"), columnChart("Keys by size", items, true));
-  const all = total(data.sizes), top = data.sizes[last];
-  byId("sizes-aside").textContent = `${keysOf(top[0])} of ${bytes(2 ** last)} or more hold ${share(top[1], all[1])} of the memory`;
+  byId("sizes-aside").textContent = halfText();
+}
+/** Which of the biggest keys hold half of the memory, to the power of two. */
+function halfText() {
+  const all = total(data.sizes);
+  let bucket = data.sizes.length, keys = 0, held = 0;
+  while (bucket > 0 && 2 * held < all[1]) { bucket -= 1; keys += data.sizes[bucket][0]; held += data.sizes[bucket][1]; }
+  if (all[0] < 2 || keys === all[0]) return "";
+  return `${share(keys, all[0])} of the keys (${bytes(bucket ? 2 ** bucket : 0)} and larger) hold ${share(held, all[1])} of the memory`;
 }
 
 const RANGES = [{ name: "24 h", hours: 24, step: 1 }, { name: "7 d", hours: 168, step: 4 }, { name: "30 d", hours: 720, step: 12 }];
 function expirySection() {
   const { bands, hours, reference_ms } = data.expiry;
   const ends = legend.ttl_bands_ms, last = ends.at(-1);
-  const names = ["No expiry", "Expired", ...ends.map((end) => "within " + span(end)), "later than " + span(last)];
+  const names = ["No expiry", "Expired", ...ends.map((end, at) => at ? `${span(ends[at - 1])} to ${span(end)}` : "under " + span(end)), span(last) + " and more"];
   byId("expiry-aside").textContent = reference_ms ? "counted from " + utc(reference_ms) : "";
   const rows = bands.map((tally, at) => ({ label: names[at], tally }));
   const cards = [make("div", { class: "card" }, make("h3", null, "Time left"), barTable("Keys by time left", "Expires", rows))];
@@ -723,6 +756,7 @@ function navigation(sections) {
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) seen.set(entry.target.id, entry.isIntersecting);
     const current = sections.find(([id]) => seen.get(id));
+    root.dataset.section = current ? current[0] : "";
     for (const [id, link] of links) {
       if (current && current[0] === id) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current");
     }
@@ -750,9 +784,9 @@ function start() {
   state.node = data.prefixes;
   if (!hasKeys) {
     byId("head").append(make("div", { class: "card empty" }, make("b", null, "No keys"), "There is nothing to measure here."));
-    byId("measure").hidden = true;
+    byId("measure").parentElement.hidden = true;
   }
-  open("memory", "Memory", hasKeys);
+  open("memory", "Prefixes", hasKeys);
   open("types", "Types", hasKeys);
   open("sizes", "Sizes", hasKeys && data.sizes.length > 0);
   open("expiry", "Expiry", hasKeys);

@@ -134,10 +134,10 @@ impl Random {
         format!("{}/{}/{}", self.pick(&["en", "de", "fr", "ja"]), shelf, self.below(5000))
     }
 
-    /// A size between two powers of two; each further bit is about half as likely.
+    /// A size between two powers of two; three further bits are a quarter as likely.
     fn size(&mut self, (low, high): (u64, u64)) -> u64 {
         let rare = (self.next() | 1 << 40).trailing_zeros() as u64;
-        let bits = (low + rare / 2 + self.below(2)).min(high);
+        let bits = (low + rare * 3 / 2 + self.below(2)).min(high);
         (1 << bits) + self.below(1 << bits)
     }
 }
@@ -156,7 +156,11 @@ impl Branch {
         self.type_bytes[key_type.index()] += bytes;
         if let Some(at) = key.find([':', '/']) {
             let (name, rest) = key.split_at(at + 1);
+            let varies = name.len() > 3 && name[..at].bytes().all(|byte| byte.is_ascii_digit());
+            let name = if varies { "*:" } else { name };
             self.children.entry(name.to_owned()).or_default().add(rest, key_type, bytes);
+        } else if (1..12).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            self.children.entry(key.to_owned()).or_default().add("", key_type, bytes);
         }
     }
 
@@ -249,6 +253,41 @@ pub fn shop(keys: u64, biggest: usize) -> ReportData {
     data
 }
 
+/// As many nodes and rows as a report may have, and the deepest tree.
+pub fn limits() -> ReportData {
+    let mut data = shop(2 * MAX_BIGGEST_KEYS as u64, MAX_BIGGEST_KEYS);
+    let mut random = Random(7);
+    data.prefixes.type_bytes = [0; KeyType::COUNT];
+    let mut deep = PrefixNode { name: "deep:".into(), keys: 1, bytes: 1 << 20, ..PrefixNode::default() };
+    deep.type_bytes[0] = deep.bytes;
+    let step = deep.clone();
+    for _ in 1..MAX_PREFIX_DEPTH {
+        deep = PrefixNode { children: vec![deep], ..step.clone() };
+    }
+    let mut children = vec![deep];
+    while children.len() + MAX_PREFIX_DEPTH < MAX_PREFIX_NODES {
+        let bytes = random.size((10, 26));
+        let mut node = PrefixNode {
+            name: format!("tenant-{}:", children.len()).as_str().into(),
+            keys: bytes >> 8,
+            bytes,
+            ..PrefixNode::default()
+        };
+        node.type_bytes[children.len() % KeyType::COUNT] = bytes;
+        children.push(node);
+    }
+    data.prefixes.keys = children.iter().map(|child| child.keys).sum();
+    data.prefixes.bytes = children.iter().map(|child| child.bytes).sum();
+    for child in &children {
+        for (sum, part) in data.prefixes.type_bytes.iter_mut().zip(child.type_bytes) {
+            *sum += part;
+        }
+    }
+    data.prefixes.children = children;
+    data.memory = MemoryEstimate { redis7_bytes: data.prefixes.bytes, everfast_bytes: data.prefixes.bytes };
+    data
+}
+
 fn big_key(kind: &Kind, random: &mut Random) -> BigKey {
     let name = (kind.name)(random);
     let bytes = random.size(kind.size_bits);
@@ -318,7 +357,7 @@ pub fn one_key(name: &[u8]) -> ReportData {
     let leaf = PrefixNode { name: text.clone(), keys: 1, bytes, type_bytes, ..PrefixNode::default() };
     data.prefixes = PrefixNode { name: Text::default(), children: vec![leaf.clone()], ..leaf };
     data.memory = MemoryEstimate { redis7_bytes: bytes, everfast_bytes: 90 };
-    data.frequency = Some(FrequencyHistogram::default());
+    data.frequency.get_or_insert_default().add(5, bytes);
     data.biggest = vec![BigKey {
         key: text,
         key_bytes: name.len() as u64,

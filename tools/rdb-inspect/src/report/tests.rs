@@ -5,9 +5,11 @@ use std::process::Command;
 use std::{env, fs, process};
 
 use super::data::*;
-use super::sample::{HOSTILE, empty, hostile, one_key, shop};
+use super::sample::{HOSTILE, empty, hostile, limits, one_key, shop};
 use super::{PAGE, SCRIPT, STYLE, render};
 
+/// Uses the page as a reader would and leaves what it saw in the root element.
+const READER: &str = include_str!("reader.js");
 const DATA_START: &str = "<script type=\"application/json\" id=\"data\">";
 const DATA_END: &str = "</script>";
 
@@ -190,6 +192,29 @@ fn dump_dom(chromium: &Path, file: &Path, fragment: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+#[test]
+fn a_reader_can_zoom_filter_sort_and_turn_pages() {
+    let Some(chromium) = chromium() else {
+        println!("no browser: the page was not used");
+        return;
+    };
+    let folder = env::temp_dir().join(format!("rdb-reader-{}", process::id()));
+    fs::create_dir_all(&folder).expect("a folder for the page");
+    let file = folder.join("reader.html");
+    fs::write(
+        &file,
+        page(&shop(20_000, 300)).replace("</body>", &format!("<script>{READER}</script></body>")),
+    )
+    .expect("the page is written");
+    let dom = dump_dom(&chromium, &file, "");
+    let _ = fs::remove_dir_all(&folder); // a folder in the system's temporary files
+    let root = dom.split("<head>").next().unwrap_or_default();
+    let seen = root.split("data-seen=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let expected = "crumbs=1 zoomed=true crumbs=2 crumbs=1 moved=true rows=300 page=50 matches=true none=0 \
+                    sorted=true second=51 strings=true measure=Keys theme=true";
+    assert_eq!(seen, Some(expected), "{root}");
+}
+
 fn cells(dom: &str) -> usize {
     dom.matches("<div class=\"cell ").count()
 }
@@ -203,9 +228,9 @@ fn a_browser_runs_the_page_without_an_error() {
     fs::create_dir_all(&folder).expect("a folder for the pages");
     let long = "a-rather-long-segment:".repeat(60);
     let samples = [
-        ("shop", shop(60_000, 2000), "", 100),
-        ("shop", shop(60_000, 2000), "#prefix=user%3A", 10),
-        ("limits", shop(400_000, MAX_BIGGEST_KEYS), "", 100),
+        ("shop", shop(60_000, 2000), "", 25),
+        ("shop", shop(60_000, 2000), "#prefix=user%3A", 3),
+        ("limits", limits(), "", 500),
         ("hostile", hostile(), "", HOSTILE.len()),
         ("long", one_key(long.as_bytes()), "", 1),
         ("one", one_key(b"greeting"), "", 1),

@@ -13,8 +13,8 @@
 use serde::{Serialize, Serializer};
 
 pub use super::histogram::{
-    EXPIRY_HOURS, ExpiryHistogram, FREQUENCY_BANDS, FrequencyHistogram, IDLE_BANDS_SECONDS, IdleHistogram,
-    SizeHistogram, TTL_BANDS_MS, Tally,
+    ExpiryHistogram, FREQUENCY_BANDS, FrequencyHistogram, IDLE_BANDS_SECONDS, IdleHistogram, SizeHistogram,
+    TTL_BANDS_MS, Tally,
 };
 pub use super::text::Text;
 

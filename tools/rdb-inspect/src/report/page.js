@@ -116,12 +116,13 @@ function head() {
   const { files } = data;
   const title = files.length === 0 ? "RDB report" : files.length === 1 ? files[0].name : `${files[0].name} and ${files.length - 1} more`;
   document.title = title + " · RDB report";
-  const created = files.map((file) => file.created_ms).filter(Boolean).sort((a, b) => a - b);
+  const created = files.map((file) => file.created_ms).filter(Boolean).sort((a, b) => a - b).map((ms) => utc(ms));
+  const versions = distinct(files.map((file) => file.rdb_version)).sort((a, b) => a - b);
   const facts = [
     files.length > 1 && `${files.length} files`,
-    distinct(files.map((file) => file.rdb_version && `RDB version ${file.rdb_version}`)).join(", "),
+    versions.length && `RDB version ${versions.join(" and ")}`,
     distinct(files.map(producer)).slice(0, 3).join(", "),
-    created.length && "created " + utc(created[0]) + (created.length > 1 ? " to " + utc(created.at(-1)) : ""),
+    created.length && "created " + distinct([created[0], created.at(-1)]).join(" to "),
     verdict(files.map((file) => file.checksum.state)),
   ].filter(Boolean);
   fill(byId("head"),
@@ -144,7 +145,7 @@ function tiles() {
     tile("Keys", count(keys), data.databases.length > 1 ? `in ${data.databases.length} databases` : ""),
     tile("Memory in Redis 7", bytes(redis7_bytes), keys ? `estimated; ${bytes(Math.round(redis7_bytes / keys))} per key` : "estimated"),
     tile("Memory in Everfast", bytes(everfast_bytes), "estimated" + (less > 0 ? `; ${less} % less` : less < 0 ? `; ${-less} % more` : "")),
-    tile("File", bytes(fileBytes), fileBytes && keys ? `${bytes(Math.round(fileBytes / keys))} per key` : ""),
+    tile(data.files.length > 1 ? "Files" : "File", bytes(fileBytes), fileBytes && keys ? `${bytes(Math.round(fileBytes / keys))} per key` : ""),
     tile("With expiry", share(expiring, keys), keysOf(expiring) + (bands[1][0] ? `, ${count(bands[1][0])} expired` : "")));
 }
 
@@ -346,6 +347,7 @@ function setNode(node, still) {
   crumbs();
   panel();
   drawMap(!still);
+  if (!still) byId("shown").textContent = `${fullName(node)}: ${bytes(node.bytes)}, ${keysOf(node.keys)}`;
 }
 function followHash() {
   if (!location.hash.startsWith("#prefix=")) { if (!location.hash && state.node !== data.prefixes) setNode(data.prefixes); return; }
@@ -421,7 +423,7 @@ function crumbs() {
 
 const MOST_CHILDREN = 100;
 function panel() {
-  const node = state.node, all = data.prefixes;
+  const node = state.node, all = data.prefixes, byKeys = state.measure === "keys";
   const children = bySize(node.children), most = children.length ? size(children[0]) : 1;
   const types = node.type_bytes.map((part, type) => [type, part]).filter(([, part]) => part > 0).sort((a, b) => b[1] - a[1]);
   const rows = children.slice(0, MOST_CHILDREN).map((child) => {
@@ -437,8 +439,8 @@ function panel() {
   if (children.length > MOST_CHILDREN) rows.push(make("li", { class: "child soft" }, `and ${count(children.length - MOST_CHILDREN)} more`));
   fill(byId("panel"),
     make("p", { class: node.parent ? "name mono" : "name", title: fullName(node) }, fullName(node)),
-    make("p", { class: "big" }, figure(bytes(node.bytes))),
-    make("p", { class: "line" }, keysOf(node.keys) + (node.keys > 1 ? `, ${bytes(Math.round(node.bytes / node.keys))} each` : "")),
+    make("p", { class: "big" }, figure(byKeys ? count(node.keys) + SPACE + (node.keys === 1 ? "key" : "keys") : bytes(node.bytes))),
+    make("p", { class: "line" }, (byKeys ? bytes(node.bytes) : keysOf(node.keys)) + (node.keys > 1 ? `, ${bytes(Math.round(node.bytes / node.keys))} each` : "")),
     node.parent && make("p", { class: "line" }, `${share(node.bytes, all.bytes)} of memory, ${share(node.keys, all.keys)} of keys`),
     make("div", { class: "stack", "aria-hidden": "true" }, types.map(([type, part]) => make("i", { class: "t" + type, style: { flex: String(part / node.bytes) } }))),
     make("ul", { class: "legend" }, types.slice(0, 4).map(([type, part]) => legendItem(type, share(part, node.bytes)))),
@@ -552,7 +554,7 @@ function timeline(hours, start) {
   const within = (end) => hours.slice(0, end).reduce((sum, tally) => sum + tally[0], 0);
   state.range = state.range || RANGES.find((range) => within(range.hours) >= 0.6 * within(720)) || RANGES[2];
   const { hours: end, step } = state.range, items = [];
-  const every = sparse(end / step, narrow() ? 4 : 8);
+  const unit = end === 24 ? 3 : 24 / step, every = unit * sparse(end / step / unit, narrow() ? 4 : 8); // ticks at whole days
   for (let at = 0; at < end; at += step) {
     const from = start + at * HOUR, until = from + step * HOUR, text = utc(from).slice(0, 16);
     const tick = (at / step) % every ? null : end === 24 ? text.slice(11) : text.slice(5, 10);
@@ -591,10 +593,10 @@ const COLUMNS = [
   { id: "type", name: "Type", css: "left wide", of: typeName, up: true },
   { id: "encoding", name: "Encoding", css: "left wide", of: (row) => row.encoding, up: true },
   { id: "elements", name: "Elements", css: "wide", of: (row) => row.elements },
-  { id: "largest_element_bytes", name: "Longest", css: "wide", of: (row) => row.largest_element_bytes },
+  { id: "largest_element_bytes", name: "Longest", css: "wide roomy", of: (row) => row.largest_element_bytes },
   { id: "database", name: "DB", css: "wide", of: (row) => row.database, up: true, when: () => data.databases.length > 1 },
   { id: "expires_at_ms", name: "Expires", css: "wide", of: (row) => row.expires_at_ms ?? Infinity, up: true, when: () => data.biggest.some((row) => row.expires_at_ms !== null) },
-  { id: "file_bytes", name: "In file", css: "wide", of: (row) => row.file_bytes },
+  { id: "file_bytes", name: "In file", css: "wide roomy", of: (row) => row.file_bytes },
   { id: "bytes", name: "Memory", css: "main", of: (row) => row.bytes },
 ];
 let shownColumns = [];
@@ -771,7 +773,11 @@ function foot() {
 }
 
 let drawCharts = () => {};
-function drawAll(moving) { drawCharts(); setNode(state.node, !moving); }
+function drawAll(moving) {
+  byId("memory-title").textContent = state.measure === "keys" ? "Keys by prefix" : "Memory by prefix";
+  drawCharts();
+  setNode(state.node, !moving);
+}
 
 function start() {
   theme();

@@ -329,6 +329,30 @@ fn head() -> ReportData {
     }
 }
 
+/// Three files in one report, not all of them sound.
+pub fn several() -> ReportData {
+    let mut data = shop(3000, 200);
+    let names = ["shard-0.rdb", "shard-1.rdb", "shard-2-before-upgrade.rdb"];
+    let sums = [Checksum::Verified { value: 0xabc }, Checksum::Absent, Checksum::NotReached];
+    let first = data.files[0].clone();
+    data.files = names
+        .iter()
+        .zip(sums)
+        .map(|(name, checksum)| FileSummary { name: (*name).into(), checksum, ..first.clone() })
+        .collect();
+    data.files[2].rdb_version = 9;
+    data.files[2].producer = None;
+    data.files[2].created_ms = None;
+    let warning = |severity, text: &str, file, offset| Warning { severity, text: text.into(), file, offset };
+    data.warnings = vec![
+        warning(Severity::Error, "the file ends within a record", Some(2), Some(73_401_344)),
+        warning(Severity::Warning, "modules are counted as they lie in the file", None, None),
+        warning(Severity::Note, "12 keys had expired when the file was written", Some(0), None),
+    ];
+    data.warnings_left_out = 7;
+    data
+}
+
 /// A file without keys.
 pub fn empty() -> ReportData {
     head()

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::{env, fs, process};
 
 use super::data::*;
-use super::sample::{HOSTILE, empty, hostile, limits, one_key, shop};
+use super::histogram::EXPIRY_HOURS;
+use super::sample::{HOSTILE, empty, hostile, limits, one_key, several, shop};
 use super::{PAGE, SCRIPT, STYLE, render};
 
 /// Uses the page as a reader would and leaves what it saw in the root element.
@@ -231,6 +232,7 @@ fn a_browser_runs_the_page_without_an_error() {
         ("shop", shop(60_000, 2000), "", 25),
         ("shop", shop(60_000, 2000), "#prefix=user%3A", 3),
         ("limits", limits(), "", 500),
+        ("several", several(), "", 25),
         ("hostile", hostile(), "", HOSTILE.len()),
         ("long", one_key(long.as_bytes()), "", 1),
         ("one", one_key(b"greeting"), "", 1),

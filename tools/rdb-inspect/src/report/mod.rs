@@ -1,6 +1,6 @@
 //! A report as one HTML page that needs nothing else: no network, no second file, no font.
 //!
-//! The page is a fixed shell (`page.html`, `page.css`, `page.js`) around one block of JSON. All figures and all
+//! The page is a fixed shell (`page.html`, `page.css`, `page.js` and `script/`) around one block of JSON. All figures and all
 //! names are in that block; the script makes the page from it.
 //!
 //! Invariants:
@@ -28,7 +28,14 @@ use data::{FREQUENCY_BANDS, IDLE_BANDS_SECONDS, KeyType, TTL_BANDS_MS};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+/// In the order in which they run, as one function.
+const SCRIPTS: [&str; 5] = [
+    include_str!("script/base.js"),
+    include_str!("script/map.js"),
+    include_str!("script/charts.js"),
+    include_str!("script/keys.js"),
+    include_str!("page.js"),
+];
 
 /// Writes the page that shows `data`. Writes in small pieces: give it a buffered writer.
 ///
@@ -39,7 +46,7 @@ pub fn render(data: &ReportData, out: &mut impl Write) -> io::Result<()> {
         let (slot, markup) = piece.split_once("}}").unwrap_or(("", piece));
         match slot {
             "style" => out.write_all(STYLE.as_bytes())?,
-            "script" => out.write_all(SCRIPT.as_bytes())?,
+            "script" => SCRIPTS.iter().try_for_each(|script| out.write_all(script.as_bytes()))?,
             "data" => write_json(&Block { legend: Legend::default(), data }, out)?,
             _ => {}
         }

@@ -7,7 +7,7 @@ use std::{env, fs, process};
 use super::data::*;
 use super::histogram::EXPIRY_HOURS;
 use super::sample::{HOSTILE, empty, hostile, limits, one_key, several, shop};
-use super::{PAGE, SCRIPT, STYLE, render};
+use super::{PAGE, SCRIPTS, STYLE, render};
 
 /// Uses the page as a reader would and leaves what it saw in the root element.
 const READER: &str = include_str!("reader.js");
@@ -32,7 +32,7 @@ fn every_slot_of_the_page_is_filled() {
     let names: Vec<_> = PAGE.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()).collect();
     assert_eq!(names, ["style", "data", "script"]);
     let page = page(&empty());
-    assert!(page.contains(STYLE) && page.contains(SCRIPT));
+    assert!(page.contains(STYLE) && page.contains(&SCRIPTS.concat()));
     assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
 }
 
@@ -84,7 +84,7 @@ fn the_script_makes_no_markup_from_text() {
         "</",
         "<!--",
     ] {
-        assert!(!SCRIPT.contains(way), "the script has `{way}`");
+        assert!(!SCRIPTS.concat().contains(way), "the script has `{way}`");
     }
     assert!(!STYLE.contains("</"));
 }

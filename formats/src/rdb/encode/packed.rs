@@ -12,7 +12,9 @@
 
 use super::{EncodeError, EncodeVersion, KeyEncoder, string};
 use crate::rdb::kind::ValueKind;
-use crate::rdb::listpack_writer::{EMPTY_LISTPACK_BYTES, ListpackWriter, MAX_LISTPACK_BYTES, element_len};
+use crate::rdb::listpack_writer::{
+    EMPTY_LISTPACK_BYTES, ListpackTooLarge, ListpackWriter, MAX_LISTPACK_BYTES, element_len,
+};
 
 /// Most elements of a packed hash (fields), set or sorted set by Redis' defaults.
 pub const PACKED_MAX_ELEMENTS: usize = 128;
@@ -105,6 +107,9 @@ impl KeyEncoder<'_> {
         };
         if !members.is_sorted_by(|a, b| a < b) {
             return Err(EncodeError::NotAscending);
+        }
+        if members.len() > MAX_LISTPACK_BYTES / 16 {
+            return Err(ListpackTooLarge.into());
         }
         let fits = |min: i64, max: i64| least >= min && greatest <= max;
         let width = match () {

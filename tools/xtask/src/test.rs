@@ -24,7 +24,8 @@ const STEPS: [Step; 6] = [
         steps::run(
             cargo(&["test", "--workspace", "--exclude", "everfast-benches"])
                 .args(PROFILE)
-                .env("EVERFAST_TEST_PYTHON", python),
+                .env("EVERFAST_TEST_PYTHON", python)
+                .env("EVERFAST_TEST_CHROMIUM", setup::CHROMIUM),
         )
     }),
     ("crash runs", || crash(&["--rounds".into(), "12".into()])),

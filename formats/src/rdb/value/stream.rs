@@ -58,11 +58,7 @@ fn node<E: From<RdbError>>(
     last: &mut Option<StreamId>,
     visit: &mut impl FnMut(Element<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let at = input.offset();
-    let id = input.string("stream node id")?.bytes(&mut scratch.id)?;
-    let master_id = (id.len() == 16).then(|| StreamId::from_bytes(id)).flatten();
-    let problem = Problem::Malformed("an id has 16 bytes");
-    let master_id = master_id.ok_or_else(|| RdbError::new(at, "stream node id", problem))?;
+    let master_id = master_id(input, scratch)?;
     let (listpack, place) = blob(input, &mut scratch.blob, "stream node")?;
     let mut node = StreamNode::new(listpack, master_id).map_err(|error| place.error(error))?;
     while let Some((id, fields)) = node.next_entry().map_err(|error| place.error(error))? {
@@ -70,6 +66,15 @@ fn node<E: From<RdbError>>(
         visit(Element::StreamEntry { id, fields })?;
     }
     Ok(())
+}
+
+fn master_id(input: &mut Input<'_>, scratch: &mut Scratch) -> Result<StreamId, RdbError> {
+    let at = input.offset();
+    let id = input.string("stream node id")?;
+    // A longer one is not unpacked.
+    let bytes: &[u8] = if id.len() == 16 { id.bytes(&mut scratch.id)? } else { &[] };
+    let problem = Problem::Malformed("an id has 16 bytes");
+    StreamId::from_bytes(bytes).ok_or_else(|| RdbError::new(at, "stream node id", problem))
 }
 
 fn ascends(last: &mut Option<StreamId>, id: StreamId, place: Place) -> Result<(), RdbError> {

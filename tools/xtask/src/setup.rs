@@ -1,4 +1,4 @@
-//! What the tests need beyond Rust: the real `redis-server` and `redis-cli`, and a Python client.
+//! What the tests need beyond Rust: the real `redis-server` and `redis-cli`, a Python client, a C++ compiler.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 use crate::steps::{root, run};
 
 /// Programs that must be there, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("redis-benchmark", "redis-tools"),
     ("python3", "python3"),
+    ("c++", "g++"), // the fuzzer's run time is compiled
 ];
 const PYTHON_CLIENT: &str = "redis==6.4.0";
 

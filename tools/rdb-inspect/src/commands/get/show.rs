@@ -1,5 +1,6 @@
 //! Shows values as redis-cli does: on a terminal, or with `--raw`.
 
+use formats::rdb::stream::StreamFields;
 use formats::rdb::string::StringBuffer;
 use formats::rdb::value::ModulePart;
 use formats::rdb::{Element, RdbError, RdbString, Scratch, Value, ValueType};
@@ -135,11 +136,11 @@ impl Show<'_> {
     /// Fields and values below the id of their entry.
     fn fields(
         &mut self,
-        fields: formats::rdb::stream::StreamFields<'_>,
+        fields: StreamFields<'_>,
         width: usize,
     ) -> Result<(), Stop> {
         let indent = width + 2;
-        let digits = (2 * fields.count()).max(1).to_string().len();
+        let digits = (2 * fields.len()).max(1).to_string().len();
         for (i, string) in fields.flat_map(|(field, value)| [field, value]).enumerate() {
             if i == 0 {
                 self.number(indent, 1, 2);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, csv, get, json, keys, man, ndjson, resp, summary, verify};
+use crate::commands::{completions, csv, get, json, keys, log, man, ndjson, resp, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -34,6 +34,7 @@ changed, and no server may run on it meanwhile.";
 enum Command {
     Summary(summary::Args),
     Keys(keys::Args),
+    Log(log::Args),
     Get(get::Args),
     Json(json::Args),
     Ndjson(ndjson::Args),
@@ -51,6 +52,7 @@ pub fn run() -> Result<Verdict, Failure> {
         None => summary::run(&cli.summary),
         Some(Command::Summary(args)) => summary::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
+        Some(Command::Log(args)) => log::run(&args),
         Some(Command::Get(args)) => get::run(&args),
         Some(Command::Json(args)) => json::run(&args),
         Some(Command::Ndjson(args)) => ndjson::run(&args),

@@ -5,6 +5,7 @@ pub mod csv;
 pub mod get;
 pub mod json;
 pub mod keys;
+pub mod log;
 pub mod man;
 pub mod ndjson;
 pub mod resp;

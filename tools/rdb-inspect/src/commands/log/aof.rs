@@ -33,6 +33,11 @@ pub fn file(input: &Input, max_args: u64, sink: &mut Sink<'_>) -> Result<Report,
     let mut report = Report::new(&input.name, Kind::AppendOnlyFile);
     let name = Path::new(&input.name).file_name().map_or(input.name.as_str().into(), OsStr::to_string_lossy);
     read(input, &name, "commands", max_args, sink, &mut report)?;
+    let is_rdb =
+        |file: &FileFacts| file.preamble.as_ref().is_some_and(|preamble| preamble.bytes == file.bytes);
+    if report.files.iter().any(is_rdb) {
+        report.remarks.push("an RDB file without commands behind it: see `rdb-inspect summary`".to_owned());
+    }
     Ok(report)
 }
 

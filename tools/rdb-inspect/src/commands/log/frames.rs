@@ -166,7 +166,7 @@ impl LogWalk {
                 }
             }
             at += FRAME_ALIGN;
-            if at % CHUNK_BYTES == 0 {
+            if at.is_multiple_of(CHUNK_BYTES) {
                 interrupt::check()?;
             }
         }

@@ -13,7 +13,8 @@ mod sink;
 mod source;
 mod table;
 
-use crate::cli::Files;
+use std::path::PathBuf;
+
 use crate::failure::{Failure, Verdict};
 use crate::output::Output;
 use crate::style::Style;
@@ -54,18 +55,20 @@ const SHOWN_BYTES: usize = 128;
 ///
 /// Exit code 0: sound, or an open log of Everfast has a torn end, which a crash leaves and which the next start cuts.
 /// 1: damage, or an append-only file that ends in the middle of a command or of a transaction, for which
-/// `redis-check-aof` too answers 1. 2: not a log, or it cannot be read.
+/// `redis-check-aof` too answers 1, or a file that begins like none of these. 2: it cannot be read.
 ///
-/// Needs 3 MB beside the files, and 16 bytes for each argument of the command with most of them; a data directory
-/// whose last log is open also needs 100 bytes for each transaction over several shards in it.
+/// Needs 3 MB beside the files, and 16 to 48 bytes for each argument of the command with most of them; a data directory
+/// whose last log is open also needs about 100 bytes for each transaction over several shards in its last epoch.
 ///
-/// Examples: `rdb-inspect log appendonlydir`; what was done to a key since noon: `rdb-inspect log --commands --match
-/// user:42 --from 2026-11-20T12:00 /var/lib/everfast`
+/// What is in a log: rdb-inspect log appendonlydir
+///
+/// What was done to a key since noon: rdb-inspect log --commands --match user:42 --from 2026-11-20T12:00 DIR
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    #[command(flatten)]
-    files: Files,
+    /// Append-only files, segments, `-` for standard input, or directories
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Show every command as a line, instead of the sums
     ///
     /// Offset in the file, time or `-`, in logs of Everfast shard:position, database, name and arguments, with tabs
@@ -80,8 +83,6 @@ pub struct Args {
     /// Stop after so many commands; the rest is not looked at
     #[arg(short = 'n', long, value_name = "NUMBER", requires = "commands")]
     limit: Option<u64>,
-    #[command(flatten)]
-    filter: Filter,
     /// What ends the prefix of a key
     #[arg(long, value_name = "TEXT", default_value = ":")]
     separator: String,
@@ -91,7 +92,7 @@ pub struct Args {
     /// How many of the largest commands to show, up to 1000
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     largest: usize,
-    /// Most arguments of a command in an append-only file: more are taken for damage. Each takes 16 bytes of memory
+    /// Most arguments of a command in an append-only file: more are taken for damage
     #[arg(long, value_name = "NUMBER", default_value_t = MAX_ARGS)]
     max_args: u64,
     /// Write a JSON object for each FILE, one a line
@@ -106,10 +107,12 @@ pub struct Args {
     /// first_gsn, last_gsn}], `remarks`, and `findings` [{file, offset, what, sound_until, bytes_behind, vouched_by, damage}].
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    filter: Filter,
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    if args.files.files.is_empty() {
+    if args.files.is_empty() {
         return Err(Failure::Usage("name a log: an append-only file, a segment, a directory, or `-`".into()));
     }
     let cut = (args.cut > 0).then_some(args.cut);
@@ -119,10 +122,10 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         true => Some(Lines::new(Output::to(None)?, args.json, cut, args.limit)),
         false => None,
     };
-    for (i, path) in args.files.files.iter().enumerate() {
+    for (i, path) in args.files.iter().enumerate() {
         let source = Source::of(path)?;
         if let Some(lines) = &mut lines {
-            lines.name_files(source.has_several_files() || args.files.files.len() > 1);
+            lines.name_files(source.has_several_files() || args.files.len() > 1);
         }
         let gathered = Gathered::new(args.separator.as_bytes(), args.largest.min(MOST_LARGEST));
         let mut sink = Sink::new(&args.filter, gathered, lines.as_mut());

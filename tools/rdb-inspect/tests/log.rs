@@ -261,7 +261,7 @@ fn standard_input_is_read() {
     let stdin = Stdio::from(std::fs::File::open(&path).unwrap());
     let run = Run::from(program().args(["log", "--json", "-"]).stdin(stdin).output().unwrap()).good();
     let json: Value = serde_json::from_str(run.text()).unwrap();
-    assert_eq!(json["commands"], log_json(&path, &[]).0["commands"]);
+    assert_eq!(json["commands"], commands_of(&std::fs::read(path).unwrap()).len());
 }
 
 #[test]

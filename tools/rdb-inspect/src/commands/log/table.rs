@@ -194,10 +194,10 @@ impl Table<'_> {
             let gsn = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
             self.lines.push(format!(
                 "{:<6}{:>6}  {state:<8}{:>10}{:>10}{:>14}{:>14}  {}",
-                log.id,
-                log.epoch,
+                log.id.0,
+                log.epoch.0,
                 frames(log),
-                log.durable,
+                log.durable.0,
                 gsn(log.gsns.map(|(first, _)| first.0)),
                 gsn(log.gsns.map(|(_, last)| last.0)),
                 positions(log)

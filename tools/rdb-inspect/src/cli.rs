@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, keys, man, summary};
+use crate::commands::{bigkeys, completions, keys, man, memory, summary};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -30,7 +30,9 @@ input that is not a file is kept in a temporary file under TMPDIR.";
 #[derive(Subcommand)]
 enum Command {
     Summary(summary::Args),
+    Bigkeys(bigkeys::Args),
     Keys(keys::Args),
+    Memory(memory::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -41,6 +43,8 @@ pub fn run() -> Result<Verdict, Failure> {
     match cli.command {
         None => summary::run(&cli.summary),
         Some(Command::Summary(args)) => summary::run(&args),
+        Some(Command::Bigkeys(args)) => bigkeys::run(&args),
+        Some(Command::Memory(args)) => memory::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),

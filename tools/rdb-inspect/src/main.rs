@@ -9,6 +9,7 @@
 
 mod cli;
 mod commands;
+mod estimate;
 mod failure;
 mod input;
 mod interrupt;
@@ -16,6 +17,9 @@ mod memory;
 mod output;
 mod progress;
 mod select;
+mod table;
+mod text;
+mod top;
 mod walk;
 
 use std::process::ExitCode;

@@ -1,6 +1,8 @@
 //! One module for each command: its arguments and what it does.
 
+pub mod bigkeys;
 pub mod completions;
 pub mod keys;
 pub mod man;
+pub mod memory;
 pub mod summary;

@@ -1,0 +1,196 @@
+//! One pass that estimates the memory of all selected keys of some files: what `memory`, `bigkeys`, `prefixes` and
+//! `report` have in common.
+//!
+//! Invariant: a value that cannot be read counts with its bytes in the file, and is told.
+
+use std::path::PathBuf;
+
+use formats::rdb::string::StringBuffer;
+use formats::rdb::{Item, KeyRecord, RdbError, RdbString};
+
+use crate::failure::{Failure, Verdict};
+use crate::input::Input;
+use crate::memory::{Allocator, Footprint, Model};
+use crate::select::Select;
+use crate::walk::{Checksum, Findings, walk};
+
+/// Longer names are cut.
+pub const MAX_NAME: usize = 1 << 20;
+/// Values that cannot be read of which each is told.
+const TOLD_VALUES: u64 = 10;
+
+/// A selected key with what it takes.
+pub struct Estimated<'e, 'a> {
+    pub record: &'e KeyRecord<'a>,
+    /// The key, or its first [`MAX_NAME`] bytes.
+    pub name: &'e [u8],
+    pub footprint: Footprint,
+    pub model: &'e mut Model,
+}
+
+/// Keys and what they take, all together.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Totals {
+    pub keys: u64,
+    pub elements: u64,
+    pub file_bytes: u64,
+    pub redis_bytes: u64,
+    pub everfast_bytes: u64,
+}
+
+impl Totals {
+    #[inline]
+    pub fn add(&mut self, record: &KeyRecord<'_>, footprint: &Footprint) {
+        self.keys += 1;
+        self.elements += footprint.elements;
+        self.file_bytes += record.bytes.len() as u64;
+        // What a hostile file says can be larger than any sum.
+        self.redis_bytes = self.redis_bytes.saturating_add(footprint.redis_bytes);
+        self.everfast_bytes = self.everfast_bytes.saturating_add(footprint.everfast_bytes);
+    }
+}
+
+/// From a part to the whole, where only a sample of the keys is looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale(f64);
+
+impl Scale {
+    pub fn of(select: &Select) -> Scale {
+        Scale(select.sample.map_or(1.0, |share| 1.0 / share))
+    }
+
+    pub fn is_estimate(self) -> bool {
+        self.0 > 1.0
+    }
+
+    pub fn up(self, figure: u64) -> u64 {
+        if self.is_estimate() { (figure as f64 * self.0).round() as u64 } else { figure }
+    }
+
+    pub fn totals(self, totals: &Totals) -> Totals {
+        Totals {
+            keys: self.up(totals.keys),
+            elements: self.up(totals.elements),
+            file_bytes: self.up(totals.file_bytes),
+            redis_bytes: self.up(totals.redis_bytes),
+            everfast_bytes: self.up(totals.everfast_bytes),
+        }
+    }
+}
+
+/// Shows `visit` all selected keys of `files`, and says on stderr what is wrong with the files.
+pub fn for_each(
+    files: &[PathBuf],
+    select: &Select,
+    allocator: Allocator,
+    mut visit: impl FnMut(Estimated<'_, '_>) -> Result<(), Failure>,
+) -> Result<Verdict, Failure> {
+    let mut sound = true;
+    for input in Input::open_all(files)? {
+        let (findings, unread) = for_each_of(&input, select, allocator, &mut visit, |_| ())?;
+        tell(&input.name, &findings, unread);
+        sound &= findings.is_sound() && unread == 0;
+    }
+    Ok(Verdict::of(!sound))
+}
+
+/// The same for one file, of which `note` is shown every record that is no key. Answers what was found, and how many
+/// values could not be read.
+pub fn for_each_of<'a>(
+    input: &'a Input,
+    select: &Select,
+    allocator: Allocator,
+    mut visit: impl FnMut(Estimated<'_, 'a>) -> Result<(), Failure>,
+    mut note: impl FnMut(&Item<'a>),
+) -> Result<(Findings, u64), Failure> {
+    let mut model = Model::new(allocator);
+    let mut selector = select.selector();
+    let mut buffer = StringBuffer::default();
+    let mut long_name = Vec::new();
+    let mut unread = 0;
+    let findings = walk(input, |item| {
+        let record = match item {
+            Item::Key(record) => record,
+            other => {
+                model.note(&other);
+                note(&other);
+                return Ok(());
+            }
+        };
+        let mut estimate = || -> Result<(), Unread> {
+            if !selector.accepts(&record)? {
+                return Ok(());
+            }
+            let name = name_of(&record.key, &mut buffer, &mut long_name)?;
+            let footprint = model.key(&record).unwrap_or_else(|error| {
+                unread += 1;
+                tell_value(&input.name, name, &error, unread);
+                model.damaged(&record)
+            });
+            visit(Estimated { record: &record, name, footprint, model: &mut model }).map_err(Unread::Stop)
+        };
+        match estimate() {
+            Ok(()) => Ok(()),
+            Err(Unread::Stop(failure)) => Err(failure),
+            Err(Unread::Name(error)) => {
+                unread += 1;
+                tell_value(&input.name, b"", &error, unread);
+                Ok(())
+            }
+        }
+    })?;
+    Ok((findings, unread))
+}
+
+/// The first [`MAX_NAME`] bytes of a key, in bounded memory.
+#[inline]
+fn name_of<'s, 'a: 's>(
+    key: &RdbString<'a>,
+    buffer: &'s mut StringBuffer,
+    long_name: &'s mut Vec<u8>,
+) -> Result<&'s [u8], RdbError> {
+    if key.len() <= MAX_NAME {
+        return key.bytes(buffer);
+    }
+    long_name.clear();
+    key.for_each_chunk(|chunk| {
+        let room = MAX_NAME - long_name.len();
+        long_name.extend_from_slice(&chunk[..chunk.len().min(room)]);
+    })?;
+    Ok(long_name)
+}
+
+/// Why a key was not shown.
+enum Unread {
+    /// Its name cannot be unpacked.
+    Name(RdbError),
+    /// The run ends.
+    Stop(Failure),
+}
+
+impl From<RdbError> for Unread {
+    fn from(error: RdbError) -> Unread {
+        Unread::Name(error)
+    }
+}
+
+fn tell_value(file: &str, name: &[u8], error: &RdbError, unread: u64) {
+    if unread <= TOLD_VALUES {
+        eprintln!("rdb-inspect: {file}: {error} (key \"{}\")", name.escape_ascii());
+    }
+}
+
+fn tell(file: &str, findings: &Findings, unread: u64) {
+    if unread > TOLD_VALUES {
+        eprintln!("rdb-inspect: {file}: {} more values cannot be read", unread - TOLD_VALUES);
+    }
+    if let Some(damage) = &findings.damage {
+        eprintln!("rdb-inspect: {file}: {damage}");
+    }
+    if let Checksum::Wrong { expected, found } = findings.checksum {
+        eprintln!("rdb-inspect: {file}: checksum {found:016x}, the file says {expected:016x}");
+    }
+    if findings.trailing_bytes > 0 {
+        eprintln!("rdb-inspect: {file}: {} bytes behind the end", findings.trailing_bytes);
+    }
+}

@@ -1,0 +1,106 @@
+//! Tables for people to read: columns as wide as their cells, numbers on the right.
+
+/// On which side of its column a cell stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    Left,
+    Right,
+}
+
+/// Rows that are written when all are there.
+pub struct Table<const N: usize> {
+    aligns: [Align; N],
+    rows: Vec<[String; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    pub fn new(header: [&str; N], aligns: [Align; N]) -> Table<N> {
+        Table { aligns, rows: vec![header.map(str::to_owned)] }
+    }
+
+    pub fn row(&mut self, cells: [String; N]) {
+        self.rows.push(cells.map(|cell| if cell.chars().any(char::is_control) { printable(&cell) } else { cell }));
+    }
+
+    /// Appends all rows.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths: [usize; N] = std::array::from_fn(width);
+        for row in &self.rows {
+            let mut line = String::new();
+            for ((cell, align), width) in row.iter().zip(self.aligns).zip(widths) {
+                let gap = " ".repeat(width - cell.chars().count());
+                match align {
+                    Align::Left => line.extend([cell, &gap, "  "]),
+                    Align::Right => line.extend([&gap, cell, "  "]),
+                }
+            }
+            out.extend_from_slice(line.trim_end().as_bytes());
+            out.push(b'\n');
+        }
+    }
+}
+
+/// Without what would move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let itself = escaped.is_none().then_some(c);
+            escaped.into_iter().flatten().chain(itself)
+        })
+        .collect()
+}
+
+/// Bytes with a unit: `812 B`, `9.8 KiB`, `1.2 GiB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut scaled = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while scaled >= 1023.95 && unit + 1 < UNITS.len() {
+        scaled /= 1024.0;
+        unit += 1;
+    }
+    format!("{scaled:.1} {}", UNITS[unit])
+}
+
+/// A number with its digits in groups: `1 234 567`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let mut table = Table::new(["size", "key"], [Align::Right, Align::Left]);
+        table.row(["7".into(), "a\n".into()]);
+        table.row(["1234567".into(), "ä".into()]);
+        let mut out = Vec::new();
+        table.write(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "   size  key\n      7  a\\n\n1234567  ä\n");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(10_035), "9.8 KiB");
+        assert_eq!(bytes(1 << 20), "1.0 MiB");
+        assert_eq!(bytes((1 << 20) - 1), "1.0 MiB");
+        assert_eq!(count(0), "0");
+        assert_eq!(count(1_234_567), "1 234 567");
+    }
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bigkeys, completions, keys, man, memory, summary};
+use crate::commands::{bigkeys, completions, keys, man, memory, prefixes, summary};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -33,6 +33,7 @@ enum Command {
     Bigkeys(bigkeys::Args),
     Keys(keys::Args),
     Memory(memory::Args),
+    Prefixes(prefixes::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -45,6 +46,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Summary(args)) => summary::run(&args),
         Some(Command::Bigkeys(args)) => bigkeys::run(&args),
         Some(Command::Memory(args)) => memory::run(&args),
+        Some(Command::Prefixes(args)) => prefixes::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),

@@ -15,6 +15,7 @@ mod input;
 mod interrupt;
 mod memory;
 mod output;
+mod prefix_tree;
 mod progress;
 mod select;
 mod table;

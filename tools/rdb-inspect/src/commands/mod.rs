@@ -5,4 +5,5 @@ pub mod completions;
 pub mod keys;
 pub mod man;
 pub mod memory;
+pub mod prefixes;
 pub mod summary;

@@ -25,11 +25,13 @@
 //! Sources: Redis' and Valkey's `rdb.h`, `listpack.c`, `ziplist.c`, `zipmap.c`, `intset.c`, `t_stream.c`.
 
 pub mod decode;
+pub mod encode;
 pub mod error;
 pub mod input;
 pub mod intset;
 pub mod kind;
 pub mod listpack;
+pub mod listpack_writer;
 pub mod lzf;
 pub mod opcode;
 pub mod stream;
@@ -38,6 +40,13 @@ pub mod value;
 pub mod version;
 pub mod ziplist;
 pub mod zipmap;
+
+#[cfg(test)]
+mod legacy_tests;
+#[cfg(test)]
+mod legacy_writers;
+#[cfg(test)]
+mod test_elements;
 
 pub use decode::{Decoder, Item, KeyRecord};
 pub use error::{Problem, RdbError};

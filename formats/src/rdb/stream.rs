@@ -108,13 +108,6 @@ fn count(entries: &mut Listpack<'_>) -> Result<u64, PackedError> {
     u64::try_from(entries.integer()?).map_err(|_| PackedError { at, what: "a negative number of fields" })
 }
 
-impl StreamFields<'_> {
-    /// Number of fields.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-}
-
 impl<'a> Iterator for StreamFields<'a> {
     type Item = (PackedEntry<'a>, PackedEntry<'a>);
 
@@ -127,4 +120,11 @@ impl<'a> Iterator for StreamFields<'a> {
         };
         Some((field, self.values.next_entry().ok()??))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // The node has walked over that many: they fit into memory.
+        (self.count as usize, Some(self.count as usize))
+    }
 }
+
+impl ExactSizeIterator for StreamFields<'_> {}

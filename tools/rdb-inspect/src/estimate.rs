@@ -8,16 +8,15 @@ use std::path::PathBuf;
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Item, KeyRecord, RdbError, RdbString};
 
+use crate::complaints::Complaints;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::memory::{Allocator, Footprint, Model};
 use crate::select::Select;
-use crate::walk::{Checksum, Findings, walk};
+use crate::walk::{Findings, walk};
 
 /// Longer names are cut.
 pub const MAX_NAME: usize = 1 << 20;
-/// Values that cannot be read of which each is told.
-const TOLD_VALUES: u64 = 10;
 
 /// A selected key with what it takes.
 pub struct Estimated<'e, 'a> {
@@ -87,28 +86,28 @@ pub fn for_each(
 ) -> Result<Verdict, Failure> {
     let mut sound = true;
     for input in Input::open_all(files)? {
-        let (findings, unread) = for_each_of(&input, select, allocator, &mut visit, |_| ())?;
-        tell(&input.name, &findings, unread);
-        sound &= findings.is_sound() && unread == 0;
+        let mut complaints = Complaints::about(&input.name);
+        let damage = |record: &KeyRecord<'_>, error: &RdbError| complaints.key(record.db, record.key, error);
+        let findings = for_each_of(&input, select, allocator, &mut visit, damage, |_| ())?;
+        sound &= complaints.finish(&findings);
     }
     Ok(Verdict::of(!sound))
 }
 
-/// The same for one file, of which `note` is shown every record that is no key. Answers what was found, and how many
-/// values could not be read.
+/// The same for one file. `damage` is told of values and names that cannot be read, `note` is shown every record that is no key.
 pub fn for_each_of<'a>(
     input: &'a Input,
     select: &Select,
     allocator: Allocator,
     mut visit: impl FnMut(Estimated<'_, 'a>) -> Result<(), Failure>,
+    mut damage: impl FnMut(&KeyRecord<'a>, &RdbError),
     mut note: impl FnMut(&Item<'a>),
-) -> Result<(Findings, u64), Failure> {
+) -> Result<Findings, Failure> {
     let mut model = Model::new(allocator);
     let mut selector = select.selector();
     let mut buffer = StringBuffer::default();
     let mut long_name = Vec::new();
-    let mut unread = 0;
-    let findings = walk(input, |item| {
+    walk(input, |item| {
         let record = match item {
             Item::Key(record) => record,
             other => {
@@ -117,29 +116,34 @@ pub fn for_each_of<'a>(
                 return Ok(());
             }
         };
-        let mut estimate = || -> Result<(), Unread> {
-            if !selector.accepts(&record)? {
+        let name = match selector.accepts(&record) {
+            Ok(false) => return Ok(()),
+            Ok(true) => name_of(&record.key, &mut buffer, &mut long_name),
+            Err(error) => Err(error),
+        };
+        let name = match name {
+            Ok(name) => name,
+            Err(error) => {
+                damage(&record, &error);
                 return Ok(());
             }
-            let name = name_of(&record.key, &mut buffer, &mut long_name)?;
-            let footprint = model.key(&record).unwrap_or_else(|error| {
-                unread += 1;
-                tell_value(&input.name, name, &error, unread);
-                model.damaged(&record)
-            });
-            visit(Estimated { record: &record, name, footprint, model: &mut model }).map_err(Unread::Stop)
         };
-        match estimate() {
-            Ok(()) => Ok(()),
-            Err(Unread::Stop(failure)) => Err(failure),
-            Err(Unread::Name(error)) => {
-                unread += 1;
-                tell_value(&input.name, b"", &error, unread);
-                Ok(())
-            }
-        }
-    })?;
-    Ok((findings, unread))
+        let footprint = model.key(&record).unwrap_or_else(|error| {
+            damage(&record, &error);
+            model.damaged(&record)
+        });
+        visit(Estimated { record: &record, name, footprint, model: &mut model })
+    })
+}
+
+/// At most `most` bytes of a name, without part of a character at the end.
+pub fn cut(name: &[u8], most: usize) -> &[u8] {
+    if name.len() <= most {
+        return name;
+    }
+    let is_start = |at: &usize| name[*at] & 0xC0 != 0x80;
+    let end = (most.saturating_sub(3)..=most).rev().find(is_start).unwrap_or(most);
+    &name[..end]
 }
 
 /// The first [`MAX_NAME`] bytes of a key, in bounded memory.
@@ -160,37 +164,14 @@ fn name_of<'s, 'a: 's>(
     Ok(long_name)
 }
 
-/// Why a key was not shown.
-enum Unread {
-    /// Its name cannot be unpacked.
-    Name(RdbError),
-    /// The run ends.
-    Stop(Failure),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<RdbError> for Unread {
-    fn from(error: RdbError) -> Unread {
-        Unread::Name(error)
-    }
-}
-
-fn tell_value(file: &str, name: &[u8], error: &RdbError, unread: u64) {
-    if unread <= TOLD_VALUES {
-        eprintln!("rdb-inspect: {file}: {error} (key \"{}\")", name.escape_ascii());
-    }
-}
-
-fn tell(file: &str, findings: &Findings, unread: u64) {
-    if unread > TOLD_VALUES {
-        eprintln!("rdb-inspect: {file}: {} more values cannot be read", unread - TOLD_VALUES);
-    }
-    if let Some(damage) = &findings.damage {
-        eprintln!("rdb-inspect: {file}: {damage}");
-    }
-    if let Checksum::Wrong { expected, found } = findings.checksum {
-        eprintln!("rdb-inspect: {file}: checksum {found:016x}, the file says {expected:016x}");
-    }
-    if findings.trailing_bytes > 0 {
-        eprintln!("rdb-inspect: {file}: {} bytes behind the end", findings.trailing_bytes);
+    #[test]
+    fn names_are_cut_between_characters() {
+        assert_eq!(cut("aaä".as_bytes(), 3), b"aa");
+        assert_eq!(cut("aaä".as_bytes(), 4), "aaä".as_bytes());
+        assert_eq!(cut(&[0xBF; 9], 5), [0xBF; 5]);
     }
 }

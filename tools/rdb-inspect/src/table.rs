@@ -52,34 +52,6 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
-/// Bytes with a unit: `812 B`, `9.8 KiB`, `1.2 GiB`.
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut scaled = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while scaled >= 1023.95 && unit + 1 < UNITS.len() {
-        scaled /= 1024.0;
-        unit += 1;
-    }
-    format!("{scaled:.1} {}", UNITS[unit])
-}
-
-/// A number with its digits in groups: `1 234 567`.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,15 +64,5 @@ mod tests {
         let mut out = Vec::new();
         table.write(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), "   size  key\n      7  a\\n\n1234567  ä\n");
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        assert_eq!(bytes(1023), "1023 B");
-        assert_eq!(bytes(10_035), "9.8 KiB");
-        assert_eq!(bytes(1 << 20), "1.0 MiB");
-        assert_eq!(bytes((1 << 20) - 1), "1.0 MiB");
-        assert_eq!(count(0), "0");
-        assert_eq!(count(1_234_567), "1 234 567");
     }
 }

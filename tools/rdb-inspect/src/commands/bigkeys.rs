@@ -6,13 +6,14 @@ use formats::rdb::ValueType;
 use serde::Serialize;
 
 use crate::cli::Files;
-use crate::estimate::{Estimated, Scale, Totals, for_each};
+use crate::estimate::{Estimated, Scale, Totals, cut, for_each};
 use crate::failure::{Failure, Verdict};
+use crate::json_text;
 use crate::memory::Allocator;
 use crate::output::Output;
 use crate::select::Select;
-use crate::table::{Align, Table, bytes, count};
-use crate::text::{cut, text_of};
+use crate::table::{Align, Table};
+use crate::text::{bytes, count};
 use crate::top::{self, Top};
 
 /// Show the largest keys of each type, by memory and by number of elements
@@ -149,7 +150,7 @@ impl BigKey {
         let (record, footprint) = (key.record, &key.footprint);
         BigKey {
             db: record.db,
-            key: text_of(cut(key.name, KEPT_NAME)).into_owned(),
+            key: json_text::text(cut(key.name, KEPT_NAME)),
             key_bytes: record.key.len() as u64,
             encoding: footprint.encoding,
             elements: footprint.elements,

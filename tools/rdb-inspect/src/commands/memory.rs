@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use formats::rdb::ValueType;
 
 use crate::cli::Files;
-use crate::estimate::{Estimated, Scale, Totals, for_each};
+use crate::csv_text;
+use crate::estimate::{Estimated, Scale, Totals, cut, for_each};
 use crate::failure::{Failure, Verdict};
+use crate::json_text;
 use crate::memory::{Allocator, everfast_stores};
 use crate::output::Output;
 use crate::select::Select;
-use crate::table::{Align, Table, bytes, count};
-use crate::text::{cut, push_csv, text_of};
+use crate::table::{Align, Table};
+use crate::text::{bytes, count};
 use crate::top::{self, Top};
 
 /// Estimate the memory that each key takes
@@ -89,7 +91,7 @@ fn push_line(key: &Estimated<'_, '_>, out: &mut Vec<u8>) {
     number(key.record.db, out);
     out.extend_from_slice(key.record.value.value_type().name().as_bytes());
     out.push(b',');
-    push_csv(key.name, out);
+    csv_text::push(out, key.name);
     out.push(b',');
     out.extend_from_slice(footprint.encoding.as_bytes());
     out.push(b',');
@@ -116,7 +118,7 @@ fn largest(args: &Args, limit: usize, output: &mut Output) -> Result<Verdict, Fa
                 record.value.value_type().name().to_owned(),
                 footprint.encoding.to_owned(),
                 count(footprint.elements),
-                text_of(cut(name, SHOWN_NAME)).into_owned(),
+                json_text::text(cut(name, SHOWN_NAME)),
             ]
         });
         Ok(())

@@ -2,8 +2,14 @@
 
 pub mod bigkeys;
 pub mod completions;
+pub mod csv;
+pub mod get;
+pub mod json;
 pub mod keys;
 pub mod man;
 pub mod memory;
+pub mod ndjson;
 pub mod prefixes;
+pub mod resp;
 pub mod summary;
+pub mod verify;

@@ -6,14 +6,16 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::cli::Files;
+use crate::csv_text;
 use crate::estimate::{Estimated, Scale, for_each};
 use crate::failure::{Failure, Verdict};
+use crate::json_text;
 use crate::memory::Allocator;
 use crate::output::Output;
 use crate::prefix_tree::{Branch, MAX_DEPTH, PrefixTree, Rule, View};
 use crate::select::Select;
-use crate::table::{Align, Table, bytes, count};
-use crate::text::{push_csv, text_of};
+use crate::table::{Align, Table};
+use crate::text::{bytes, count};
 
 /// Show the memory that keys take by their prefixes
 ///
@@ -214,7 +216,7 @@ impl Shown {
             let name = match (level, branch.is_other) {
                 (0, _) => "(all)".to_owned(),
                 (_, true) => format!("{:1$}(other)", "", 2 * level),
-                _ => format!("{:2$}{}", "", text_of(prefix), 2 * level),
+                _ => format!("{:2$}{}", "", json_text::text(prefix), 2 * level),
             };
             table.row([
                 format!("{:.1} %", 100.0 * self.share(branch.sum.bytes())),
@@ -235,7 +237,7 @@ impl Shown {
     fn write_csv(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"prefix,level,keys,bytes,share\n");
         self.each(&self.root, 0, &mut Vec::new(), &mut |branch, level, prefix| {
-            push_csv(prefix, out);
+            csv_text::push(out, prefix);
             if branch.is_other {
                 out.extend_from_slice(b"(other)");
             }
@@ -260,8 +262,8 @@ impl Shown {
         let length = prefix.len();
         prefix.extend_from_slice(&branch.name);
         let node = JsonNode {
-            name: if branch.is_other { "(other)".into() } else { text_of(&branch.name).into_owned() },
-            prefix: text_of(prefix).into_owned(),
+            name: if branch.is_other { "(other)".into() } else { json_text::text(&branch.name) },
+            prefix: json_text::text(prefix),
             keys: self.scale.up(branch.sum.keys),
             bytes: self.scale.up(branch.sum.bytes()),
             share: self.share(branch.sum.bytes()),

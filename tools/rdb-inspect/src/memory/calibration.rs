@@ -166,7 +166,8 @@ fn create(server: &mut Server, random: &mut Random, value_type: ValueType, key: 
         match value_type {
             ValueType::Set if all_integers => command.push((i * 37).to_string().into_bytes()),
             ValueType::SortedSet => {
-                let score = if fractions { random.below(1000) as f64 / 7.0 } else { random.below(1 << 20) as f64 };
+                let score =
+                    if fractions { random.below(1000) as f64 / 7.0 } else { random.below(1 << 20) as f64 };
                 command.extend([score.to_string().into_bytes(), text]);
             }
             ValueType::Hash => command.extend([format!("field{i}").into_bytes(), text]),
@@ -191,7 +192,15 @@ fn create_stream(server: &mut Server, random: &mut Random, key: &[u8], entries: 
             let count = random.below(entries) + 1;
             let count = count.to_string();
             server.call(&[
-                b"XREADGROUP", b"GROUP", group.as_bytes(), consumer, b"COUNT", count.as_bytes(), b"STREAMS", key, b">",
+                b"XREADGROUP",
+                b"GROUP",
+                group.as_bytes(),
+                consumer,
+                b"COUNT",
+                count.as_bytes(),
+                b"STREAMS",
+                key,
+                b">",
             ]);
         }
     }

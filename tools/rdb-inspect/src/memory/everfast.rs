@@ -66,13 +66,21 @@ mod tests {
 
     #[test]
     fn agrees_with_what_the_server_counts() {
-        for (key_length, value_length, expires) in
-            [(16, 16, false), (16, 64, false), (16, 64, true), (16, 512, false), (40, 5000, false), (300, 64, false)]
-        {
+        for (key_length, value_length, expires) in [
+            (16, 16, false),
+            (16, 64, false),
+            (16, 64, true),
+            (16, 512, false),
+            (40, 5000, false),
+            (300, 64, false),
+        ] {
             let estimate = key(key_length, value_length as u64, expires) as f64;
             let counted = counted(40_000, key_length, value_length, expires);
             let error = estimate / counted - 1.0;
-            println!("{key_length}+{value_length}: estimated {estimate}, counted {counted:.1}, {:.1} %", error * 100.0);
+            println!(
+                "{key_length}+{value_length}: estimated {estimate}, counted {counted:.1}, {:.1} %",
+                error * 100.0
+            );
             // The server counts neither what the allocator rounds up nor what it keeps.
             assert!(error.abs() < 0.07, "{key_length}+{value_length}: {estimate} for {counted}");
         }

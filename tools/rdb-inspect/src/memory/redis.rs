@@ -254,7 +254,15 @@ struct Sums<'r> {
 
 impl<'r> Sums<'r> {
     fn of(redis: &'r Redis) -> Sums<'r> {
-        Sums { redis, count: 0, strings: 0, packed: 0, before_long: None, before_text: None, integer_width: 2 }
+        Sums {
+            redis,
+            count: 0,
+            strings: 0,
+            packed: 0,
+            before_long: None,
+            before_text: None,
+            integer_width: 2,
+        }
     }
 
     #[inline]
@@ -362,7 +370,9 @@ pub(super) fn longest_element(value: &Value<'_>, scratch: &mut Scratch) -> u64 {
             Element::String(string) | Element::ListItem(string) | Element::SetMember(string) => string.len(),
             Element::SortedSetMember { member, .. } => member.len(),
             Element::HashField { field, value, .. } => field.len() + value.len(),
-            Element::StreamEntry { fields, .. } => fields.map(|(field, value)| field.len() + value.len()).sum(),
+            Element::StreamEntry { fields, .. } => {
+                fields.map(|(field, value)| field.len() + value.len()).sum()
+            }
             Element::ModulePart(ModulePart::String(string)) => string.len(),
             _ => 0,
         };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    bigkeys, completions, csv, get, json, keys, man, memory, ndjson, prefixes, resp, summary, verify,
+    bigkeys, completions, csv, get, json, keys, man, memory, ndjson, prefixes, report, resp, summary, verify,
 };
 use crate::failure::{Failure, Verdict};
 
@@ -39,6 +39,7 @@ enum Command {
     Keys(keys::Args),
     Memory(memory::Args),
     Prefixes(prefixes::Args),
+    Report(report::Args),
     Get(get::Args),
     Json(json::Args),
     Ndjson(ndjson::Args),
@@ -58,6 +59,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Bigkeys(args)) => bigkeys::run(&args),
         Some(Command::Memory(args)) => memory::run(&args),
         Some(Command::Prefixes(args)) => prefixes::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
         Some(Command::Get(args)) => get::run(&args),
         Some(Command::Json(args)) => json::run(&args),

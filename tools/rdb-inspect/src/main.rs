@@ -24,6 +24,7 @@ mod names;
 mod output;
 mod prefix_tree;
 mod progress;
+mod report;
 mod seek;
 mod select;
 mod soundness;

@@ -10,6 +10,7 @@ pub mod man;
 pub mod memory;
 pub mod ndjson;
 pub mod prefixes;
+pub mod report;
 pub mod resp;
 pub mod summary;
 pub mod verify;

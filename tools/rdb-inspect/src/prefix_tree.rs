@@ -385,6 +385,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_come_together_only_where_that_is_wanted() {
+        let mut tree = PrefixTree::new(separators(1, false), 1000);
+        [("1:a", 2), ("22:b", 1)].map(|(key, bytes)| add(&mut tree, key, bytes));
+        assert_eq!(text(&tree.branch(&ALL)), "=2/3[1:=1/2 22:=1/1]");
+    }
+
+    #[test]
     fn a_radix_tree_parts_keys_where_they_differ() {
         let mut tree = PrefixTree::new(Rule::Radix, 1000);
         for (key, bytes) in [("order-1", 1), ("order-2", 2), ("ordinal", 4), ("order", 8), ("x", 16)] {
@@ -426,9 +433,10 @@ mod tests {
             let mut tree = PrefixTree::new(rule, 0);
             tree.add(&[b':'; 100_000], ValueType::Hash, u64::MAX);
             tree.add(&[b'x'; 100_000], ValueType::Hash, u64::MAX);
+            tree.add(&[&[b'y'; 100_000][..], b":"].concat(), ValueType::Hash, 1);
             tree.add(b"", ValueType::Hash, 1);
             (0..=255u8).for_each(|byte| tree.add(&[byte, byte, b':'], ValueType::Set, 1));
-            assert_eq!(tree.branch(&ALL).sum.keys, 259);
+            assert_eq!(tree.branch(&ALL).sum.keys, 260);
             assert!(tree.nodes.iter().all(|node| node.name.len() <= MAX_NAME));
         }
     }

@@ -433,7 +433,7 @@ mod tests {
             let mut tree = PrefixTree::new(rule, 0);
             tree.add(&[b':'; 100_000], ValueType::Hash, u64::MAX);
             tree.add(&[b'x'; 100_000], ValueType::Hash, u64::MAX);
-            tree.add(&[&[b'y'; 100_000][..], b":"].concat(), ValueType::Hash, 1);
+            tree.add(&[&[b'y'; 100_000][..], b":"].concat(), ValueType::Hash, u64::MAX);
             tree.add(b"", ValueType::Hash, 1);
             (0..=255u8).for_each(|byte| tree.add(&[byte, byte, b':'], ValueType::Set, 1));
             assert_eq!(tree.branch(&ALL).sum.keys, 260);

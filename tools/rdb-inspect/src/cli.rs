@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, keys, man, summary, verify};
+use crate::commands::{completions, convert, filter, keys, man, merge, split, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -35,7 +35,11 @@ enum Command {
     Summary(summary::Args),
     Keys(keys::Args),
     Completions(completions::Args),
+    Convert(convert::Args),
+    Filter(filter::Args),
     Man(man::Args),
+    Merge(merge::Args),
+    Split(split::Args),
     Verify(verify::Args),
 }
 
@@ -47,7 +51,11 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Summary(args)) => summary::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
+        Some(Command::Convert(args)) => convert::run(&args),
+        Some(Command::Filter(args)) => filter::run(&args),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
+        Some(Command::Merge(args)) => merge::run(&args),
+        Some(Command::Split(args)) => split::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
     }
 }

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bits;
 mod cli;
 mod commands;
 mod content;
@@ -18,6 +19,7 @@ mod key_table;
 mod names;
 mod output;
 mod progress;
+mod rewrite;
 mod select;
 mod walk;
 

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bits;
 mod cli;
 mod commands;
 mod complaints;
@@ -21,6 +22,7 @@ mod memory;
 mod names;
 mod output;
 mod progress;
+mod rewrite;
 mod seek;
 mod select;
 mod soundness;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, convert, csv, filter, get, json, keys, man, merge, ndjson, resp, split, summary, verify};
+use crate::commands::{bigkeys, completions, convert, csv, filter, get, json, keys, man, memory, merge, ndjson, prefixes, resp, split, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -33,7 +33,10 @@ changed, and no server may run on it meanwhile.";
 #[derive(Subcommand)]
 enum Command {
     Summary(summary::Args),
+    Bigkeys(bigkeys::Args),
     Keys(keys::Args),
+    Memory(memory::Args),
+    Prefixes(prefixes::Args),
     Get(get::Args),
     Json(json::Args),
     Ndjson(ndjson::Args),
@@ -54,6 +57,9 @@ pub fn run() -> Result<Verdict, Failure> {
     match cli.command {
         None => summary::run(&cli.summary),
         Some(Command::Summary(args)) => summary::run(&args),
+        Some(Command::Bigkeys(args)) => bigkeys::run(&args),
+        Some(Command::Memory(args)) => memory::run(&args),
+        Some(Command::Prefixes(args)) => prefixes::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
         Some(Command::Get(args)) => get::run(&args),
         Some(Command::Json(args)) => json::run(&args),

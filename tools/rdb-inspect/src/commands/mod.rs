@@ -1,5 +1,6 @@
 //! One module for each command: its arguments and what it does.
 
+pub mod bigkeys;
 pub mod completions;
 pub mod convert;
 pub mod csv;
@@ -8,8 +9,10 @@ pub mod get;
 pub mod json;
 pub mod keys;
 pub mod man;
+pub mod memory;
 pub mod merge;
 pub mod ndjson;
+pub mod prefixes;
 pub mod resp;
 pub mod split;
 pub mod summary;

@@ -152,7 +152,8 @@ def wide_lengths():
         bytes([AUX]) + string(b"unknown to everyone") + integer(7, 1),
         bytes([SELECTDB]) + length32(0),
         bytes([STRING]) + string(b"raw", length64) + string(b"value", length32),
-        bytes([EXPIRETIME_MS]) + struct.pack("<Q", dataset.EXPIRES_AT_MS) + key(STRING, b"expires", string(b"", length64)),
+        bytes([EXPIRETIME_MS]) + struct.pack("<Q", dataset.EXPIRES_AT_MS),
+        key(STRING, b"expires", string(b"", length64)),
         key(LIST, b"list", sequence([b"a", b"b"], length64)),
         key(ZSET_2, b"zset", length32(4) + b"".join(string(m) + struct.pack("<d", score) for m, score in doubles)),
     )

@@ -34,6 +34,7 @@ pub mod log;
 mod manifest;
 mod poison;
 mod random;
+pub mod read_only;
 pub use random::random_u64;
 pub mod recovery;
 

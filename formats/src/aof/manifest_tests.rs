@@ -1,3 +1,5 @@
+//! Manifests as Redis writes them, wrong in each way, and at random.
+
 use proptest::prelude::*;
 
 use super::*;

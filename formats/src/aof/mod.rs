@@ -50,6 +50,9 @@ pub fn aof_kind(bytes: &[u8]) -> AofKind {
 }
 
 #[cfg(test)]
+mod testdata_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

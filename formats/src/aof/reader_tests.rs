@@ -1,3 +1,5 @@
+//! Records and brackets, whole, cut at every byte, and wrong in each way.
+
 use proptest::prelude::*;
 
 use super::*;

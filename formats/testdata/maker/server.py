@@ -9,11 +9,7 @@ import tempfile
 import time
 
 # What a server answers when it is too old (or too different) for a command or a setting.
-UNSUPPORTED = re.compile(
-    "unknown command|unknown subcommand|unsupported config|unknown option|unrecognized option"
-    "|wrong number of arguments|syntax error|try .* help",
-    re.IGNORECASE,
-)
+UNSUPPORTED = re.compile("unknown command|unknown (debug )?subcommand|syntax error, try|try .* help", re.IGNORECASE)
 
 START_SECONDS = 10
 REWRITE_SECONDS = 30

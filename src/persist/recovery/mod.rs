@@ -46,16 +46,31 @@ pub struct Recovered {
 pub(crate) fn recover(files: &Files) -> Result<Recovered, PersistError> {
     let manifest = files.manifest();
     let logs = scan::scan(files, &manifest)?;
-    let facts: Vec<_> = logs.iter().map(|log| log.facts()).collect();
-    let plan = plan::plan(&manifest, &facts)?;
+    let plan = planned(&manifest, &logs)?;
     seal::seal(files, &logs, &plan)?;
-    let report = report::report(&manifest, &logs, &plan);
-    Ok(Recovered {
+    Ok(recovered(&manifest, logs, &plan))
+}
+
+/// Scans and plans: what [`recover`] would answer, with nothing changed on disk.
+pub(crate) fn look(files: &Files) -> Result<Recovered, PersistError> {
+    let manifest = files.manifest();
+    let logs = scan::scan(files, &manifest)?;
+    let plan = planned(&manifest, &logs)?;
+    Ok(recovered(&manifest, logs, &plan))
+}
+
+fn planned(manifest: &Manifest, logs: &[scan::ScannedLog]) -> Result<plan::Plan, PersistError> {
+    let facts: Vec<_> = logs.iter().map(|log| log.facts()).collect();
+    Ok(plan::plan(manifest, &facts)?)
+}
+
+fn recovered(manifest: &Manifest, logs: Vec<scan::ScannedLog>, plan: &plan::Plan) -> Recovered {
+    Recovered {
         hash_seed: manifest.hash_seed,
-        next_gsn: next_gsn(&manifest, &logs),
-        report,
-        epochs: replay::epochs(&manifest, logs, &plan),
-    })
+        next_gsn: next_gsn(manifest, &logs),
+        report: report::report(manifest, &logs, plan),
+        epochs: replay::epochs(manifest, logs, plan),
+    }
 }
 
 fn next_gsn(manifest: &Manifest, logs: &[scan::ScannedLog]) -> Gsn {

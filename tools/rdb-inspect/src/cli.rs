@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, keys, man, summary};
+use crate::commands::{bigkeys, completions, convert, csv, filter, get, json, keys, man, memory, merge, ndjson, prefixes, resp, split, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -25,14 +25,30 @@ Exit codes: 0 done and the input is sound; 1 damage, a difference, or no such ke
 cannot be read or written; 130 interrupted.
 
 A file must not be changed in place while it is read (Redis and Valkey replace theirs, which does no harm). Standard \
-input that is not a file is kept in a temporary file under TMPDIR.";
+input that is not a file is kept in a temporary file under TMPDIR.
+
+A data directory is recovered into memory first, which takes what a server with that data takes; nothing in it is \
+changed, and no server may run on it meanwhile.";
 
 #[derive(Subcommand)]
 enum Command {
     Summary(summary::Args),
+    Bigkeys(bigkeys::Args),
     Keys(keys::Args),
+    Memory(memory::Args),
+    Prefixes(prefixes::Args),
+    Get(get::Args),
+    Json(json::Args),
+    Ndjson(ndjson::Args),
+    Csv(csv::Args),
+    Resp(resp::Args),
     Completions(completions::Args),
+    Convert(convert::Args),
+    Filter(filter::Args),
     Man(man::Args),
+    Merge(merge::Args),
+    Split(split::Args),
+    Verify(verify::Args),
 }
 
 /// Does what the arguments say.
@@ -41,9 +57,22 @@ pub fn run() -> Result<Verdict, Failure> {
     match cli.command {
         None => summary::run(&cli.summary),
         Some(Command::Summary(args)) => summary::run(&args),
+        Some(Command::Bigkeys(args)) => bigkeys::run(&args),
+        Some(Command::Memory(args)) => memory::run(&args),
+        Some(Command::Prefixes(args)) => prefixes::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
+        Some(Command::Get(args)) => get::run(&args),
+        Some(Command::Json(args)) => json::run(&args),
+        Some(Command::Ndjson(args)) => ndjson::run(&args),
+        Some(Command::Csv(args)) => csv::run(&args),
+        Some(Command::Resp(args)) => resp::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
+        Some(Command::Convert(args)) => convert::run(&args),
+        Some(Command::Filter(args)) => filter::run(&args),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
+        Some(Command::Merge(args)) => merge::run(&args),
+        Some(Command::Split(args)) => split::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Inputs: files, standard input, data directories; all of them mapped.
 
+mod data_dir;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -23,9 +25,9 @@ impl Input {
             return Input::map("standard input".into(), path, &file);
         }
         let file = File::open(path).map_err(|error| Failure::file(path, error))?;
-        let is_dir = file.metadata().is_ok_and(|metadata| metadata.is_dir());
-        if is_dir {
-            return Err(Failure::file(path, io::ErrorKind::IsADirectory.into()));
+        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            let rdb = data_dir::as_rdb(path)?;
+            return Input::map(path.display().to_string(), path, &rdb);
         }
         Input::map(path.display().to_string(), path, &file)
     }

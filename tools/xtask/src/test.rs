@@ -25,7 +25,8 @@ const STEPS: [Step; 7] = [
         steps::run(
             cargo(&["test", "--workspace", "--exclude", "everfast-benches"])
                 .args(PROFILE)
-                .env("EVERFAST_TEST_PYTHON", python),
+                .env("EVERFAST_TEST_PYTHON", python)
+                .env("EVERFAST_TEST_CHROMIUM", setup::CHROMIUM),
         )
     }),
     ("fuzzing", fuzz::short),

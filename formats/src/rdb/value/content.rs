@@ -12,7 +12,7 @@ use crate::rdb::ziplist::Ziplist;
 use crate::rdb::zipmap::Zipmap;
 
 /// A quicklist's node that is one element by itself.
-const CONTAINER_PLAIN: u64 = 1;
+pub(super) const CONTAINER_PLAIN: u64 = 1;
 /// A quicklist's node that is a listpack.
 const CONTAINER_PACKED: u64 = 2;
 

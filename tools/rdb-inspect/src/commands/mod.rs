@@ -6,6 +6,7 @@ pub mod filter;
 pub mod keys;
 pub mod man;
 pub mod merge;
+pub mod salvage;
 pub mod split;
 pub mod summary;
 pub mod verify;

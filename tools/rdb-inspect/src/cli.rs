@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bigkeys, completions, convert, csv, filter, get, json, keys, man, memory, merge, ndjson, prefixes, resp, split, summary, verify};
+use crate::commands::{bigkeys, completions, convert, csv, filter, get, json, keys, man, memory, merge, ndjson, prefixes, resp, salvage, split, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -47,6 +47,7 @@ enum Command {
     Filter(filter::Args),
     Man(man::Args),
     Merge(merge::Args),
+    Salvage(salvage::Args),
     Split(split::Args),
     Verify(verify::Args),
 }
@@ -71,6 +72,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Filter(args)) => filter::run(&args),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
         Some(Command::Merge(args)) => merge::run(&args),
+        Some(Command::Salvage(args)) => salvage::run(&args),
         Some(Command::Split(args)) => split::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
     }

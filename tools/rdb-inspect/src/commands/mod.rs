@@ -14,6 +14,7 @@ pub mod merge;
 pub mod ndjson;
 pub mod prefixes;
 pub mod resp;
+pub mod salvage;
 pub mod split;
 pub mod summary;
 pub mod verify;

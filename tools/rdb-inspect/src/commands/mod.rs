@@ -13,6 +13,7 @@ pub mod memory;
 pub mod merge;
 pub mod ndjson;
 pub mod prefixes;
+pub mod report;
 pub mod resp;
 pub mod salvage;
 pub mod split;

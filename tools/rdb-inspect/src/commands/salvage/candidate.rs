@@ -11,7 +11,7 @@ use formats::rdb::kind::ValueKind;
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Decoder, Item, KeyRecord, Version, opcode};
 
-use crate::content::Checker;
+use crate::soundness::Checker;
 use crate::failure::Failure;
 use crate::interrupt;
 

@@ -13,7 +13,7 @@ use formats::rdb::stream::StreamNode;
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Element, KeyRecord, Scratch, StreamId, Value, ValueType};
 
-use crate::content::hash;
+use crate::soundness::hash;
 use crate::failure::Failure;
 use crate::rewrite::elements::{self, Kept, Stop};
 use crate::rewrite::record::attributes_len;

@@ -7,7 +7,7 @@ use formats::rdb::{Decoder, Item, KeyRecord, RdbError, Value, Version};
 
 use super::candidate::{MAX_DB, Search, is_zeros};
 use crate::bits::Bits;
-use crate::content::Checker;
+use crate::soundness::Checker;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::names;

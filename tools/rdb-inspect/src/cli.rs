@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{
-    bigkeys, completions, csv, get, json, keys, man, memory, ndjson, prefixes, report, resp, summary, verify,
-};
+use crate::commands::{bigkeys, completions, convert, csv, filter, get, json, keys, man, memory, merge, ndjson, prefixes, report, resp, salvage, split, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -46,7 +44,12 @@ enum Command {
     Csv(csv::Args),
     Resp(resp::Args),
     Completions(completions::Args),
+    Convert(convert::Args),
+    Filter(filter::Args),
     Man(man::Args),
+    Merge(merge::Args),
+    Salvage(salvage::Args),
+    Split(split::Args),
     Verify(verify::Args),
 }
 
@@ -67,7 +70,12 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Csv(args)) => csv::run(&args),
         Some(Command::Resp(args)) => resp::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
+        Some(Command::Convert(args)) => convert::run(&args),
+        Some(Command::Filter(args)) => filter::run(&args),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
+        Some(Command::Merge(args)) => merge::run(&args),
+        Some(Command::Salvage(args)) => salvage::run(&args),
+        Some(Command::Split(args)) => split::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
     }
 }

@@ -189,7 +189,7 @@ pub fn push_number(out: &mut Vec<u8>, number: f64) {
     }
 }
 
-/// Appends the shortest digits that mean this number: `1`, `0.1`, `1e300`, `inf`, `-0.0`.
+/// Appends the shortest digits that mean this number: `1`, `0.1`, `1e+300`, `inf`, `-0.0`.
 pub fn push_score(out: &mut Vec<u8>, number: f64) {
     /// Below it all integers are exact.
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -198,7 +198,11 @@ pub fn push_score(out: &mut Vec<u8>, number: f64) {
     } else if number.fract() == 0.0 && number.abs() < EXACT && (number != 0.0 || number.is_sign_positive()) {
         out.write_all(itoa::Buffer::new().format(number as i64).as_bytes())
     } else {
-        write!(out, "{number:?}")
+        let digits = format!("{number:?}");
+        match digits.split_once('e').filter(|(_, exponent)| !exponent.starts_with('-')) {
+            Some((digits, exponent)) => write!(out, "{digits}e+{exponent}"),
+            None => out.write_all(digits.as_bytes()),
+        }
     };
     debug_assert!(result.is_ok(), "writing to a vector does not fail");
 }
@@ -348,13 +352,13 @@ mod tests {
 
     #[test]
     fn numbers_are_json() {
-        let shown =
-            [0.0, -0.0, 1.0, -3.0, 0.1, 1e300, 9_007_199_254_740_992.0, f64::INFINITY, f64::NAN].map(|n| {
-                let mut out = Vec::new();
-                push_number(&mut out, n);
-                String::from_utf8(out).unwrap()
-            });
-        let expected = ["0", "-0.0", "1", "-3", "0.1", "1e300", "9007199254740992.0", "\"inf\"", "\"nan\""];
+        let shown = [0.0, -0.0, 1.0, -3.0, 0.1, 1e300, 9_007_199_254_740_992.0, f64::INFINITY, f64::NAN].map(|n| {
+            let mut out = Vec::new();
+            push_number(&mut out, n);
+            String::from_utf8(out).unwrap()
+        });
+        let expected =
+            ["0", "-0.0", "1", "-3", "0.1", "1e+300", "9007199254740992.0", "\"inf\"", "\"nan\""];
         assert_eq!(shown, expected);
     }
 }

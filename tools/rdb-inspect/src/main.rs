@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bits;
 mod cli;
 mod commands;
 mod complaints;
@@ -25,6 +26,7 @@ mod output;
 mod prefix_tree;
 mod progress;
 mod report;
+mod rewrite;
 mod seek;
 mod select;
 mod soundness;

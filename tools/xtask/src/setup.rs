@@ -1,4 +1,4 @@
-//! What the tests need beyond Rust: the real `redis-server` and `redis-cli`, and a Python client.
+//! What the tests need beyond Rust: the real `redis-server` and `redis-cli`, a Python client, a browser, a C++ compiler.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -6,12 +6,17 @@ use std::process::{Command, Stdio};
 use crate::steps::{root, run};
 
 /// Programs that must be there, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("redis-benchmark", "redis-tools"),
+    ("redis-check-rdb", "redis-tools"),
     ("python3", "python3"),
+    (CHROMIUM, "chromium"),
+    ("c++", "g++"), // the fuzzer's run time is compiled
 ];
+/// The browser in which reports are looked at.
+pub const CHROMIUM: &str = "chromium";
 const PYTHON_CLIENT: &str = "redis==6.4.0";
 const RDBTOOLS: [&str; 2] = ["rdbtools==0.1.15", "python-lzf==0.2.6"];
 

@@ -80,10 +80,11 @@ fn node<E: From<RdbError>>(
 /// The id that a node's entries are relative to.
 pub(super) fn master_id(input: &mut Input<'_>, buffer: &mut StringBuffer) -> Result<StreamId, RdbError> {
     let at = input.offset();
-    let id = input.string("stream node id")?.bytes(buffer)?;
-    let master_id = (id.len() == 16).then(|| StreamId::from_bytes(id)).flatten();
+    let id = input.string("stream node id")?;
+    // A longer one is not unpacked.
+    let bytes: &[u8] = if id.len() == 16 { id.bytes(buffer)? } else { &[] };
     let problem = Problem::Malformed("an id has 16 bytes");
-    master_id.ok_or_else(|| RdbError::new(at, "stream node id", problem))
+    StreamId::from_bytes(bytes).ok_or_else(|| RdbError::new(at, "stream node id", problem))
 }
 
 fn ascends(last: &mut Option<StreamId>, id: StreamId, place: Place) -> Result<(), RdbError> {

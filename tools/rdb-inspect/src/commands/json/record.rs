@@ -4,6 +4,7 @@ use formats::rdb::string::StringBuffer;
 use formats::rdb::{KeyRecord, RdbError, Scratch};
 
 use super::value;
+pub use super::value::may_expire;
 use crate::content::encoding;
 use crate::failure::Failure;
 use crate::json_text;

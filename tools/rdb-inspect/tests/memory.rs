@@ -206,6 +206,10 @@ fn the_biggest_keys_are_the_biggest_lines() {
     let hash = types.iter().find(|found| found["type"] == "hash").unwrap();
     assert_eq!(hash["by_elements"][0]["key"], "cart:60");
     assert_eq!(hash["by_elements"][0]["longest_element_bytes"], 60 + 7);
+    let string = types.iter().find(|found| found["type"] == "string").unwrap();
+    let longest = string["by_elements"].as_array().unwrap();
+    // However well they are compressed in the file.
+    assert!(longest.iter().all(|key| key["longest_element_bytes"] == 299), "{longest:?}");
     let table = inspect(["bigkeys", path_of(&file)]).good();
     assert!(table.text().contains("cart:60"), "{}", table.text());
 }

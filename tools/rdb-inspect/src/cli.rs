@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bigkeys, completions, convert, csv, filter, get, json, keys, man, memory, merge, ndjson, prefixes, resp, split, summary, verify};
+use crate::commands::{bigkeys, completions, convert, csv, filter, get, json, keys, man, memory, merge, ndjson, prefixes, report, resp, salvage, split, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -37,6 +37,7 @@ enum Command {
     Keys(keys::Args),
     Memory(memory::Args),
     Prefixes(prefixes::Args),
+    Report(report::Args),
     Get(get::Args),
     Json(json::Args),
     Ndjson(ndjson::Args),
@@ -47,6 +48,7 @@ enum Command {
     Filter(filter::Args),
     Man(man::Args),
     Merge(merge::Args),
+    Salvage(salvage::Args),
     Split(split::Args),
     Verify(verify::Args),
 }
@@ -60,6 +62,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Bigkeys(args)) => bigkeys::run(&args),
         Some(Command::Memory(args)) => memory::run(&args),
         Some(Command::Prefixes(args)) => prefixes::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
         Some(Command::Get(args)) => get::run(&args),
         Some(Command::Json(args)) => json::run(&args),
@@ -71,6 +74,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Filter(args)) => filter::run(&args),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
         Some(Command::Merge(args)) => merge::run(&args),
+        Some(Command::Salvage(args)) => salvage::run(&args),
         Some(Command::Split(args)) => split::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
     }

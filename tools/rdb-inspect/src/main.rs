@@ -25,6 +25,7 @@ mod names;
 mod output;
 mod prefix_tree;
 mod progress;
+mod report;
 mod rewrite;
 mod seek;
 mod select;

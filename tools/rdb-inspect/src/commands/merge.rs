@@ -120,7 +120,7 @@ impl<'a> Inputs<'a> {
         if args.on_duplicate == OnDuplicate::Last {
             order.reverse();
         }
-        let mut left_out = Bits::new(self.keys());
+        let mut left_out = Bits::default();
         let number = std::cell::Cell::new(0);
         let scan = |take: Take<'_, 'a>| {
             order.iter().try_for_each(|&file| {

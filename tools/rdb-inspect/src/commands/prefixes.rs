@@ -101,7 +101,8 @@ impl By {
     }
 }
 
-fn parse_separator(text: &str) -> Result<u8, String> {
+/// One ASCII character.
+pub fn parse_separator(text: &str) -> Result<u8, String> {
     match *text.as_bytes() {
         [byte] if byte.is_ascii() => Ok(byte),
         _ => Err("one ASCII character".into()),

@@ -10,7 +10,7 @@ use super::{RdbFile, Sink};
 use crate::failure::Failure;
 
 /// Libraries of functions came with this version.
-const FUNCTIONS_SINCE: u16 = 10;
+pub const FUNCTIONS_SINCE: u16 = 10;
 /// Libraries and modules that are remembered, to write none twice.
 const MAX_REMEMBERED: usize = 1 << 20;
 

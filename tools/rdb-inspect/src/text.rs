@@ -80,7 +80,14 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
 /// Appends bytes as redis-cli shows them, without the quotes around: `a\n\x00\xff\"`.
 pub fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    for &byte in bytes {
+    let mut rest = bytes;
+    loop {
+        let plain =
+            rest.iter().position(|&byte| !matches!(byte, 0x20..0x7F) || byte == b'\\' || byte == b'"');
+        let Some(at) = plain else { return out.extend_from_slice(rest) };
+        out.extend_from_slice(&rest[..at]);
+        let byte = rest[at];
+        rest = &rest[at + 1..];
         match byte {
             b'\\' | b'"' => out.extend_from_slice(&[b'\\', byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -88,7 +95,6 @@ pub fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
             b'\t' => out.extend_from_slice(b"\\t"),
             0x07 => out.extend_from_slice(b"\\a"),
             0x08 => out.extend_from_slice(b"\\b"),
-            0x20..0x7F => out.push(byte),
             _ => {
                 let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
                 out.extend_from_slice(&[b'\\', b'x', digits[0], digits[1]]);
@@ -178,7 +184,10 @@ mod tests {
     fn sizes_have_units() {
         let sizes = [0, 1023, 1024, 1536, 102_400, (1 << 20) - 1, 210_000_098, u64::MAX];
         let shown = sizes.map(bytes);
-        assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "1.0 MiB", "200 MiB", "16.0 EiB"]);
+        assert_eq!(
+            shown,
+            ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "1.0 MiB", "200 MiB", "16.0 EiB"]
+        );
     }
 
     #[test]
@@ -204,7 +213,8 @@ mod tests {
 
     #[test]
     fn names_come_back_from_their_quoted_form() {
-        let names: [&[u8]; 7] = [b"plain", "gr\u{fc}n".as_bytes(), b"", b"\"", b"a\0\xff\n", b"\x7f", b"back\\slash"];
+        let names: [&[u8]; 7] =
+            [b"plain", "gr\u{fc}n".as_bytes(), b"", b"\"", b"a\0\xff\n", b"\x7f", b"back\\slash"];
         for name in names {
             let mut shown = Vec::new();
             push_name(&mut shown, name);

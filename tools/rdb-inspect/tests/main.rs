@@ -1,1 +1,7 @@
 //! `rdb-inspect` as a program: arguments in, output and exit code out.
+
+mod export;
+mod keys;
+mod program;
+mod resp;
+mod summary;

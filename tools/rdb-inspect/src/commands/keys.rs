@@ -181,7 +181,11 @@ impl List<'_> {
         if record.key.len() <= PIECE_BYTES {
             let name = record.key.bytes(&mut self.buffer)?;
             let out = self.output.buffer();
-            if as_it_is { out.extend_from_slice(name) } else { text::push_name(out, name) }
+            if as_it_is {
+                out.extend_from_slice(name)
+            } else {
+                text::push_name(out, name)
+            }
             return Ok(());
         }
         // Whether a long name is plain is not looked at: it is quoted.
@@ -191,7 +195,11 @@ impl List<'_> {
         output.buffer().extend_from_slice(quote);
         pieces(record.key, |piece| {
             let out = output.buffer();
-            if as_it_is { out.extend_from_slice(piece) } else { text::push_escaped(out, piece) }
+            if as_it_is {
+                out.extend_from_slice(piece)
+            } else {
+                text::push_escaped(out, piece)
+            }
             output.flow()
         })?;
         output.buffer().extend_from_slice(quote);

@@ -26,7 +26,8 @@ pub const EXPIRY_LIMITS: [(i64, &str); 5] = [
 pub const IDLE_LIMITS: [(u64, &str); 5] =
     [(60, "< 1m"), (3600, "< 1h"), (86_400, "< 1d"), (7 * 86_400, "< 7d"), (30 * 86_400, "< 30d")];
 /// Upper ends of the classes of frequencies.
-pub const FREQUENCY_LIMITS: [(u8, &str); 5] = [(0, "0"), (4, "1-4"), (9, "5-9"), (49, "10-49"), (255, "50-255")];
+pub const FREQUENCY_LIMITS: [(u8, &str); 5] =
+    [(0, "0"), (4, "1-4"), (9, "5-9"), (49, "10-49"), (255, "50-255")];
 
 /// Forms of a string, which has one type byte for all.
 const STRING_FORMS: [&str; 3] = ["raw", "int", "lzf"];
@@ -156,7 +157,8 @@ impl Gathered {
         database.bytes += bytes;
         database.expiring += u64::from(record.expires_at_ms.is_some());
         self.prefixes.add(record.key, bytes);
-        if self.largest.len() < self.largest_wanted || self.largest.last().is_some_and(|last| bytes > last.bytes)
+        if self.largest.len() < self.largest_wanted
+            || self.largest.last().is_some_and(|last| bytes > last.bytes)
         {
             self.keep_large(record, elements);
         }

@@ -87,9 +87,8 @@ fn named(member: &str, name: &str, group: &Group) -> Value {
 
 fn sizes(gathered: &Gathered) -> Vec<Value> {
     let sizes = gathered.sizes.iter().enumerate().filter(|(_, group)| group.keys > 0);
-    let sizes = sizes.map(
-        |(i, group)| json!({ "up_to": 1u64 << i.min(63), "keys": group.keys, "bytes": group.bytes }),
-    );
+    let sizes = sizes
+        .map(|(i, group)| json!({ "up_to": 1u64 << i.min(63), "keys": group.keys, "bytes": group.bytes }));
     sizes.collect()
 }
 
@@ -97,7 +96,8 @@ fn prefixes_of(gathered: &Gathered, count: usize) -> Value {
     let prefixes = &gathered.prefixes;
     let sum = |sum: Sum| json!({ "keys": sum.keys, "bytes": sum.bytes });
     let top = prefixes.top(count);
-    let top = top.iter().map(|(name, sum)| json!({ "prefix": text(name), "keys": sum.keys, "bytes": sum.bytes }));
+    let top =
+        top.iter().map(|(name, sum)| json!({ "prefix": text(name), "keys": sum.keys, "bytes": sum.bytes }));
     json!({
         "exact": prefixes.is_exact,
         "kept": prefixes.len(),

@@ -301,7 +301,10 @@ impl Table<'_> {
         }
         self.heading(
             lines,
-            format!("{:<NAME$}  {:>4}{:>11}{:>14}  {:<16}", "LARGEST KEYS", "DB", "BYTES", "ELEMENTS", "TYPE"),
+            format!(
+                "{:<NAME$}  {:>4}{:>11}{:>14}  {:<16}",
+                "LARGEST KEYS", "DB", "BYTES", "ELEMENTS", "TYPE"
+            ),
         );
         for large in &self.gathered.largest {
             let name = text::shortened(&large.key, NAME);

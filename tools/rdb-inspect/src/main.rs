@@ -7,20 +7,33 @@
 
 #![forbid(unsafe_code)]
 
+mod bits;
 mod cli;
 mod commands;
 mod complaints;
 mod content;
+mod csv_text;
+mod duplicates;
+mod estimate;
 mod failure;
 mod input;
 mod interrupt;
 mod json_text;
+mod key_table;
+mod memory;
+mod names;
 mod output;
+mod prefix_tree;
 mod progress;
+mod report;
+mod rewrite;
 mod seek;
 mod select;
+mod soundness;
 mod style;
+mod table;
 mod text;
+mod top;
 mod walk;
 
 use std::process::ExitCode;

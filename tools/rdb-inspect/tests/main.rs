@@ -1,6 +1,8 @@
-//! `rdb-inspect` as a program: arguments in, output and exit code out.
+//! `rdb-inspect` as a program: arguments in, output and exit code out; files come from real servers.
 
+mod exchange;
 mod export;
+mod harness;
 mod keys;
 mod program;
 mod resp;

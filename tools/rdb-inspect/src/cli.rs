@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, convert, filter, keys, man, merge, salvage, split, summary, verify};
+use crate::commands::{
+    completions, convert, diff, filter, keys, man, merge, salvage, split, summary, verify,
+};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -36,6 +38,7 @@ enum Command {
     Keys(keys::Args),
     Completions(completions::Args),
     Convert(convert::Args),
+    Diff(diff::Args),
     Filter(filter::Args),
     Man(man::Args),
     Merge(merge::Args),
@@ -53,6 +56,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Keys(args)) => keys::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Convert(args)) => convert::run(&args),
+        Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Filter(args)) => filter::run(&args),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
         Some(Command::Merge(args)) => merge::run(&args),

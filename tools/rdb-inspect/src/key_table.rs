@@ -171,10 +171,8 @@ impl KeyTable {
 
     /// Places that were never found, in the order of the file. Ends the use of the table until it is cleared.
     pub fn drain_unseen(&mut self) -> impl Iterator<Item = Place> {
-        self.slots.sort_unstable_by_key(|slot| if slot.place & SEEN == 0 {
-            slot.place & ((1 << OFFSET_BITS) - 1)
-        } else {
-            u64::MAX
+        self.slots.sort_unstable_by_key(|slot| {
+            if slot.place & SEEN == 0 { slot.place & ((1 << OFFSET_BITS) - 1) } else { u64::MAX }
         });
         self.slots.iter().take_while(|slot| slot.place & SEEN == 0).map(|slot| Place::unpack(slot.place))
     }

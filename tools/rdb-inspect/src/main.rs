@@ -11,6 +11,7 @@ mod bits;
 mod cli;
 mod commands;
 mod content;
+mod dates;
 mod duplicates;
 mod failure;
 mod input;

@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod convert;
+pub mod diff;
 pub mod filter;
 pub mod keys;
 pub mod man;

@@ -1,9 +1,10 @@
 //! The pass over a damaged file: where records are, where not, and whose values are broken.
 
 use formats::checksum::Crc64;
+use formats::rdb::error::Problem;
 use formats::rdb::input::Input as Bytes;
 use formats::rdb::kind::ValueKind;
-use formats::rdb::{Decoder, Item, KeyRecord, RdbError, Value, Version};
+use formats::rdb::{Decoder, Item, KeyRecord, RdbError, Value, ValueType, Version};
 
 use super::candidate::{MAX_DB, Search, is_zeros};
 use crate::bits::Bits;
@@ -100,13 +101,13 @@ enum Ended {
 }
 
 impl<'a> Scanner<'a> {
-    /// At most `limit` broken values are named.
-    pub(super) fn new(file: &'a [u8], version: Version, limit: usize) -> Scanner<'a> {
+    /// At most `limit` broken values are named. With `any_version` the version says nothing about the forms of values.
+    pub(super) fn new(file: &'a [u8], version: Version, any_version: bool, limit: usize) -> Scanner<'a> {
         Scanner {
             file,
             version,
             checker: Checker::default(),
-            search: Search::new(file, version),
+            search: Search::new(file, version, any_version),
             limit,
             db_assumed: false,
             scan: Scan::default(),
@@ -209,6 +210,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn key(&mut self, record: &KeyRecord<'_>) -> Result<(), Failure> {
+        let checked = self.check(record);
         let scan = &mut self.scan;
         if scan.keys % RECORDS_BETWEEN_CHECKS == 0 {
             interrupt::check()?;
@@ -217,7 +219,7 @@ impl<'a> Scanner<'a> {
             scan.needs_version = scan.needs_version.max(record.value.kind.since());
         }
         scan.keys_of_assumed_db += u64::from(self.db_assumed);
-        if let Err(error) = record.key.check().and_then(|()| self.checker.check(&record.value)) {
+        if let Err(error) = checked {
             scan.broken.set(scan.keys);
             if scan.named.len() < self.limit {
                 let (offset, db, key) = (record.offset, record.db, names::kept(record.key));
@@ -226,6 +228,18 @@ impl<'a> Scanner<'a> {
         }
         scan.keys += 1;
         Ok(())
+    }
+
+    fn check(&mut self, record: &KeyRecord<'_>) -> Result<(), RdbError> {
+        record.key.check()?;
+        let value = &record.value;
+        match self.checker.check(value)? {
+            // A server skips it, and its checker takes it for damage.
+            0 if value.value_type() != ValueType::Stream => {
+                Err(RdbError::new(value.offset, "value", Problem::Malformed("a collection without elements")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn is_padding(&self, record: &KeyRecord<'_>) -> bool {

@@ -66,7 +66,8 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 }
 
 fn verify(input: &Input, args: &Args) -> Result<Report, Failure> {
-    let mut pass = Pass { report: Report::new(input), checker: Checker::default(), limit: args.limit, db: None };
+    let mut pass =
+        Pass { report: Report::new(input), checker: Checker::default(), limit: args.limit, db: None };
     let findings = walk(input, |item| {
         pass.item(&item);
         Ok(())

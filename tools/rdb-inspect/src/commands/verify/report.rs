@@ -43,8 +43,7 @@ pub(super) struct Broken {
 
 impl Broken {
     pub(super) fn new(record: Option<&KeyRecord<'_>>, error: &RdbError) -> Broken {
-        let key =
-            record.map(|record| (record.db, names::kept(record.key), record.value.value_type().name()));
+        let key = record.map(|record| (record.db, names::kept(record.key), record.value.value_type().name()));
         Broken { offset: error.offset(), problem: format!("{}: {}", error.part(), error.problem()), key }
     }
 }

@@ -17,6 +17,8 @@ use crate::rewrite::record::attributes_len;
 
 /// Most places at which a file may be damaged; behind them the rest is lost.
 const MAX_PIECES: usize = 1 << 20;
+/// The version up to which there is nothing that an older form could not hold.
+const LAST_WITHOUT_EXPIRING_FIELDS: u16 = 11;
 /// Records between two looks at whether the user asked to stop.
 const RECORDS_BETWEEN_CHECKS: u64 = 1 << 16;
 
@@ -81,6 +83,7 @@ pub(super) struct Scanner<'a> {
     version: Version,
     checker: Checker,
     search: Search<'a>,
+    any_version: bool,
     limit: usize,
     db_assumed: bool,
     scan: Scan,
@@ -108,6 +111,7 @@ impl<'a> Scanner<'a> {
             version,
             checker: Checker::default(),
             search: Search::new(file, version, any_version),
+            any_version,
             limit,
             db_assumed: false,
             scan: Scan::default(),
@@ -215,8 +219,11 @@ impl<'a> Scanner<'a> {
         if scan.keys % RECORDS_BETWEEN_CHECKS == 0 {
             interrupt::check()?;
         }
-        if !record.value.kind.is_in(self.version) {
-            scan.needs_version = scan.needs_version.max(record.value.kind.since());
+        let kind = record.value.kind;
+        // A lone value of a newer form is rather a damaged byte, and is written in an older one if that holds it.
+        let is_needed = self.any_version || kind.since() > LAST_WITHOUT_EXPIRING_FIELDS;
+        if checked.is_ok() && is_needed && !kind.is_in(self.version) {
+            scan.needs_version = scan.needs_version.max(kind.since());
         }
         scan.keys_of_assumed_db += u64::from(self.db_assumed);
         if let Err(error) = checked {
@@ -233,12 +240,26 @@ impl<'a> Scanner<'a> {
     fn check(&mut self, record: &KeyRecord<'_>) -> Result<(), RdbError> {
         record.key.check()?;
         let value = &record.value;
+        if !self.is_writable(value) {
+            let problem = Problem::Malformed("a form that is newer than the file");
+            return Err(RdbError::new(value.offset, "value", problem));
+        }
         match self.checker.check(value)? {
             // A server skips it, and its checker takes it for damage.
             0 if value.value_type() != ValueType::Stream => {
                 Err(RdbError::new(value.offset, "value", Problem::Malformed("a collection without elements")))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the written file can have the value, in some form.
+    fn is_writable(&self, value: &Value<'_>) -> bool {
+        let has = |kind: ValueKind| self.any_version || kind.is_in(self.version);
+        match value.value_type() {
+            ValueType::Module => has(value.kind),
+            ValueType::Stream => has(value.kind) || has(ValueKind::Stream2),
+            _ => true,
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bigkeys, completions, convert, csv, filter, get, json, keys, man, memory, merge, ndjson, prefixes, report, resp, salvage, split, summary, verify};
+use crate::commands::{bigkeys, completions, convert, csv, diff, filter, get, json, keys, man, memory, merge, ndjson, prefixes, report, resp, salvage, split, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -45,6 +45,7 @@ enum Command {
     Resp(resp::Args),
     Completions(completions::Args),
     Convert(convert::Args),
+    Diff(diff::Args),
     Filter(filter::Args),
     Man(man::Args),
     Merge(merge::Args),
@@ -71,6 +72,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Resp(args)) => resp::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Convert(args)) => convert::run(&args),
+        Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Filter(args)) => filter::run(&args),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
         Some(Command::Merge(args)) => merge::run(&args),

@@ -4,6 +4,7 @@ pub mod bigkeys;
 pub mod completions;
 pub mod convert;
 pub mod csv;
+pub mod diff;
 pub mod filter;
 pub mod get;
 pub mod json;

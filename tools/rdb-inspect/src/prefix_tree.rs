@@ -177,7 +177,9 @@ impl PrefixTree {
         let (mut rest, mut at) = (key, ROOT);
         for _ in 0..depth {
             let within = &rest[..rest.len().min(MAX_NAME)];
-            let Some(end) = within.iter().position(|&byte| self.is_separator[usize::from(byte)]) else { return };
+            let Some(end) = within.iter().position(|&byte| self.is_separator[usize::from(byte)]) else {
+                return;
+            };
             let (part, behind) = rest.split_at(end + 1);
             let joined = [b'*', part[end]];
             let part = if joins && varies(&part[..end]) { &joined[..] } else { part };
@@ -287,7 +289,8 @@ impl PrefixTree {
             }
         }
         let nodes = std::mem::take(&mut self.nodes);
-        self.nodes = nodes.into_iter().zip(&numbers).filter_map(|(node, number)| number.map(|_| node)).collect();
+        self.nodes =
+            nodes.into_iter().zip(&numbers).filter_map(|(node, number)| number.map(|_| node)).collect();
         self.children.clear();
         for (node, at) in self.nodes.iter_mut().zip(0..).skip(1) {
             node.parent = numbers[node.parent as usize].unwrap_or(ROOT);
@@ -326,7 +329,8 @@ impl PrefixTree {
                 other.add(sum);
             }
         }
-        if other.keys > 0 {
+        // Alone it would say what the node itself says.
+        if other.keys > 0 && !branch.children.is_empty() {
             branch.children.push(Branch { sum: other, is_other: true, ..Branch::default() });
         }
         branch
@@ -370,7 +374,9 @@ mod tests {
     #[test]
     fn keys_are_parted_behind_separators() {
         let mut tree = PrefixTree::new(separators(2, true), 1000);
-        for (key, bytes) in [("user:1:name", 10), ("user:22:name", 20), ("user:all", 5), ("a/b:c/d", 7), ("x", 1)] {
+        for (key, bytes) in
+            [("user:1:name", 10), ("user:22:name", 20), ("user:all", 5), ("a/b:c/d", 7), ("x", 1)]
+        {
             add(&mut tree, key, bytes);
         }
         assert_eq!(text(&tree.branch(&ALL)), "=5/43[user:=3/35[*:=2/30] a/=1/7[b:=1/7]]");
@@ -379,15 +385,19 @@ mod tests {
     }
 
     #[test]
+    fn numbers_come_together_only_where_that_is_wanted() {
+        let mut tree = PrefixTree::new(separators(1, false), 1000);
+        [("1:a", 2), ("22:b", 1)].map(|(key, bytes)| add(&mut tree, key, bytes));
+        assert_eq!(text(&tree.branch(&ALL)), "=2/3[1:=1/2 22:=1/1]");
+    }
+
+    #[test]
     fn a_radix_tree_parts_keys_where_they_differ() {
         let mut tree = PrefixTree::new(Rule::Radix, 1000);
         for (key, bytes) in [("order-1", 1), ("order-2", 2), ("ordinal", 4), ("order", 8), ("x", 16)] {
             add(&mut tree, key, bytes);
         }
-        assert_eq!(
-            text(&tree.branch(&ALL)),
-            "=5/31[x=1/16 ord=4/15[er=3/11[-=2/3[2=1/2 1=1/1]] inal=1/4]]"
-        );
+        assert_eq!(text(&tree.branch(&ALL)), "=5/31[x=1/16 ord=4/15[er=3/11[-=2/3[2=1/2 1=1/1]] inal=1/4]]");
     }
 
     #[test]
@@ -423,9 +433,10 @@ mod tests {
             let mut tree = PrefixTree::new(rule, 0);
             tree.add(&[b':'; 100_000], ValueType::Hash, u64::MAX);
             tree.add(&[b'x'; 100_000], ValueType::Hash, u64::MAX);
+            tree.add(&[&[b'y'; 100_000][..], b":"].concat(), ValueType::Hash, u64::MAX);
             tree.add(b"", ValueType::Hash, 1);
             (0..=255u8).for_each(|byte| tree.add(&[byte, byte, b':'], ValueType::Set, 1));
-            assert_eq!(tree.branch(&ALL).sum.keys, 259);
+            assert_eq!(tree.branch(&ALL).sum.keys, 260);
             assert!(tree.nodes.iter().all(|node| node.name.len() <= MAX_NAME));
         }
     }

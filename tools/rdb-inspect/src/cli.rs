@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bigkeys, completions, convert, csv, filter, get, json, keys, man, memory, merge, ndjson, prefixes, report, resp, salvage, split, summary, verify};
+use crate::commands::{bigkeys, completions, convert, csv, diff, filter, get, json, keys, log, man, memory, merge, ndjson, prefixes, report, resp, salvage, split, summary, verify};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -38,6 +38,7 @@ enum Command {
     Memory(memory::Args),
     Prefixes(prefixes::Args),
     Report(report::Args),
+    Log(log::Args),
     Get(get::Args),
     Json(json::Args),
     Ndjson(ndjson::Args),
@@ -45,6 +46,7 @@ enum Command {
     Resp(resp::Args),
     Completions(completions::Args),
     Convert(convert::Args),
+    Diff(diff::Args),
     Filter(filter::Args),
     Man(man::Args),
     Merge(merge::Args),
@@ -64,6 +66,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Prefixes(args)) => prefixes::run(&args),
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
+        Some(Command::Log(args)) => log::run(&args),
         Some(Command::Get(args)) => get::run(&args),
         Some(Command::Json(args)) => json::run(&args),
         Some(Command::Ndjson(args)) => ndjson::run(&args),
@@ -71,6 +74,7 @@ pub fn run() -> Result<Verdict, Failure> {
         Some(Command::Resp(args)) => resp::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Convert(args)) => convert::run(&args),
+        Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Filter(args)) => filter::run(&args),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
         Some(Command::Merge(args)) => merge::run(&args),

@@ -13,6 +13,7 @@ mod commands;
 mod complaints;
 mod content;
 mod csv_text;
+mod dates;
 mod duplicates;
 mod estimate;
 mod failure;

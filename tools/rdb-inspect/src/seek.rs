@@ -24,11 +24,13 @@ pub fn seek<'a>(
         damage: None,
         checksum: Checksum::Unknown,
         trailing_bytes: 0,
+        command_bytes: 0,
         overlong: Default::default(),
     };
     let mut decoder = match Decoder::new(input.bytes()) {
         Ok(decoder) => decoder,
         Err(error) => {
+            input.refuse_other_kinds()?;
             findings.damage = Some(Damage { error, key: None });
             return Ok(findings);
         }

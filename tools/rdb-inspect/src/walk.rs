@@ -24,8 +24,10 @@ pub struct Findings {
     /// Where the records end and why, if not at the end of the file.
     pub damage: Option<Damage>,
     pub checksum: Checksum,
-    /// Bytes behind the end and the checksum.
+    /// Bytes behind the end and the checksum that should not be there.
     pub trailing_bytes: u64,
+    /// Bytes of commands there: the file is an append-only file with an RDB file at its start.
+    pub command_bytes: u64,
     pub overlong: Overlong,
 }
 
@@ -110,11 +112,13 @@ fn records<'a>(
         damage: None,
         checksum: Checksum::Unknown,
         trailing_bytes: 0,
+        command_bytes: 0,
         overlong: Overlong::default(),
     };
     let mut decoder = match Decoder::new(input.bytes()) {
         Ok(decoder) => decoder,
         Err(error) => {
+            input.refuse_other_kinds()?;
             findings.damage = Some(Damage { error, key: None });
             return Ok(findings);
         }
@@ -127,7 +131,11 @@ fn records<'a>(
             return Ok(findings);
         }
     };
-    findings.trailing_bytes = decoder.rest().len() as u64;
+    let behind = match decoder.rest() {
+        [b'*' | b'#', ..] => &mut findings.command_bytes,
+        _ => &mut findings.trailing_bytes,
+    };
+    *behind = decoder.rest().len() as u64;
     findings.overlong = decoder.overlong();
     findings.checksum = match expected {
         None | Some(0) => Checksum::Absent,

@@ -1,5 +1,10 @@
 //! `rdb-inspect` as a program: arguments in, output and exit code out; files come from real servers.
 
 mod exchange;
+mod export;
 mod harness;
+mod keys;
 mod memory;
+mod program;
+mod resp;
+mod summary;

@@ -1,5 +1,6 @@
 //! Writes the record of a key: as it stands, or changed.
 
+use formats::rdb::kind::ValueKind;
 use formats::rdb::{KeyRecord, Scratch, ValueType, opcode};
 
 use super::elements::{self, Kept};
@@ -78,8 +79,8 @@ impl RecordWriter {
         let now_ms = self.now_ms;
         let value = record.value;
         match value.value_type() {
-            ValueType::Stream => {}
-            ValueType::Hash | ValueType::Set => {
+            ValueType::Stream if ValueKind::Stream2.is_in(file.version()) => {}
+            ValueType::List | ValueType::Set | ValueType::SortedSet | ValueType::Hash => {
                 kept = elements::count(&value, &mut self.scratch, file.version(), now_ms)?;
                 if kept.loses_expiries && !self.lossy {
                     return Err(refuse("fields that expire cannot be held (--lossy gives that up) by"));

@@ -9,7 +9,7 @@
 
 use formats::rdb::kind::ValueKind;
 use formats::rdb::string::StringBuffer;
-use formats::rdb::{Decoder, Item, KeyRecord, Version, opcode};
+use formats::rdb::{Decoder, Item, KeyRecord, ValueType, Version, opcode};
 
 use crate::soundness::Checker;
 use crate::failure::Failure;
@@ -42,6 +42,7 @@ const PLACES_BETWEEN_CHECKS: usize = 1 << 20;
 pub(super) struct Search<'a> {
     file: &'a [u8],
     version: Version,
+    any_version: bool,
     credit: u64,
     buffer: StringBuffer,
 }
@@ -54,8 +55,8 @@ enum Chain {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(file: &'a [u8], version: Version) -> Search<'a> {
-        Search { file, version, credit: FIRST_CREDIT, buffer: StringBuffer::default() }
+    pub(super) fn new(file: &'a [u8], version: Version, any_version: bool) -> Search<'a> {
+        Search { file, version, any_version, credit: FIRST_CREDIT, buffer: StringBuffer::default() }
     }
 
     /// The first place from `start` on where records start.
@@ -132,13 +133,16 @@ impl<'a> Search<'a> {
         let value = &record.value;
         if record.expires_at_ms.is_some_and(|at| !EXPIRY_MS.contains(&at))
             || record.key.len() > MAX_KEY_BYTES
-            || !value.kind.is_in(self.version)
+            || !(self.any_version || value.kind.is_in(self.version))
             || keys == 0 && record.key.is_empty()
             || is_zeros(record.bytes)
         {
             return None;
         }
-        checker.check(value).ok()?;
+        checker
+            .check(value)
+            .ok()
+            .filter(|&elements| elements > 0 || value.value_type() == ValueType::Stream)?;
         let key = record.key.bytes(&mut self.buffer).ok()?;
         let printable = key.iter().filter(|&&byte| byte.is_ascii_graphic() || byte >= 0xC3).count() as u32;
         let packed = match value.kind.encoding() {

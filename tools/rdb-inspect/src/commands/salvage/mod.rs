@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     refuse_input(&args.output, std::slice::from_ref(&args.file))?;
     let input = Input::open(&args.file)?;
     let (version, is_guess) = version_of(input.bytes(), args.assume_version);
-    let scan = Scanner::new(input.bytes(), version, args.limit).scan(HEADER_BYTES)?;
+    let scan = Scanner::new(input.bytes(), version, is_guess, args.limit).scan(HEADER_BYTES)?;
     let repeated = repeated_keys(input.bytes(), version, &scan, args)?;
     let mut report = Report::new(&input, version, is_guess);
     write(&input, &scan, &repeated, args, &mut report)?;
@@ -100,7 +100,7 @@ fn version_of(file: &[u8], assumed: Option<Version>) -> (Version, bool) {
     }
     let digits = file.get(5..9).and_then(|digits| std::str::from_utf8(digits).ok());
     let number = digits.and_then(|digits| digits.parse().ok()).filter(|number| (1..=12).contains(number));
-    (Version::redis(number.unwrap_or(11)), true)
+    (Version::redis(number.unwrap_or(10)), true)
 }
 
 /// The version to write: the one that was read, unless that has not all forms of values.
@@ -112,12 +112,7 @@ fn version_to_write(version: Version, scan: &Scan) -> Version {
 }
 
 /// Which keys come a second time, by number.
-fn repeated_keys<'a>(
-    file: &'a [u8],
-    version: Version,
-    scan: &Scan,
-    args: &Args,
-) -> Result<Bits, Failure> {
+fn repeated_keys<'a>(file: &'a [u8], version: Version, scan: &Scan, args: &Args) -> Result<Bits, Failure> {
     let mut repeated = Bits::default();
     let number = std::cell::Cell::new(0);
     let records = |take: Take<'_, 'a>| {

@@ -1,9 +1,10 @@
 //! The pass over a damaged file: where records are, where not, and whose values are broken.
 
 use formats::checksum::Crc64;
+use formats::rdb::error::Problem;
 use formats::rdb::input::Input as Bytes;
 use formats::rdb::kind::ValueKind;
-use formats::rdb::{Decoder, Item, KeyRecord, RdbError, Value, Version};
+use formats::rdb::{Decoder, Item, KeyRecord, RdbError, Value, ValueType, Version};
 
 use super::candidate::{MAX_DB, Search, is_zeros};
 use crate::bits::Bits;
@@ -16,6 +17,8 @@ use crate::rewrite::record::attributes_len;
 
 /// Most places at which a file may be damaged; behind them the rest is lost.
 const MAX_PIECES: usize = 1 << 20;
+/// The version up to which there is nothing that an older form could not hold.
+const LAST_WITHOUT_EXPIRING_FIELDS: u16 = 11;
 /// Records between two looks at whether the user asked to stop.
 const RECORDS_BETWEEN_CHECKS: u64 = 1 << 16;
 
@@ -80,6 +83,7 @@ pub(super) struct Scanner<'a> {
     version: Version,
     checker: Checker,
     search: Search<'a>,
+    any_version: bool,
     limit: usize,
     db_assumed: bool,
     scan: Scan,
@@ -100,13 +104,14 @@ enum Ended {
 }
 
 impl<'a> Scanner<'a> {
-    /// At most `limit` broken values are named.
-    pub(super) fn new(file: &'a [u8], version: Version, limit: usize) -> Scanner<'a> {
+    /// At most `limit` broken values are named. With `any_version` the version says nothing about the forms of values.
+    pub(super) fn new(file: &'a [u8], version: Version, any_version: bool, limit: usize) -> Scanner<'a> {
         Scanner {
             file,
             version,
             checker: Checker::default(),
-            search: Search::new(file, version),
+            search: Search::new(file, version, any_version),
+            any_version,
             limit,
             db_assumed: false,
             scan: Scan::default(),
@@ -209,15 +214,19 @@ impl<'a> Scanner<'a> {
     }
 
     fn key(&mut self, record: &KeyRecord<'_>) -> Result<(), Failure> {
+        let checked = self.check(record);
         let scan = &mut self.scan;
         if scan.keys % RECORDS_BETWEEN_CHECKS == 0 {
             interrupt::check()?;
         }
-        if !record.value.kind.is_in(self.version) {
-            scan.needs_version = scan.needs_version.max(record.value.kind.since());
+        let kind = record.value.kind;
+        // A lone value of a newer form is rather a damaged byte, and is written in an older one if that holds it.
+        let is_needed = self.any_version || kind.since() > LAST_WITHOUT_EXPIRING_FIELDS;
+        if checked.is_ok() && is_needed && !kind.is_in(self.version) {
+            scan.needs_version = scan.needs_version.max(kind.since());
         }
         scan.keys_of_assumed_db += u64::from(self.db_assumed);
-        if let Err(error) = record.key.check().and_then(|()| self.checker.check(&record.value)) {
+        if let Err(error) = checked {
             scan.broken.set(scan.keys);
             if scan.named.len() < self.limit {
                 let (offset, db, key) = (record.offset, record.db, names::kept(record.key));
@@ -226,6 +235,32 @@ impl<'a> Scanner<'a> {
         }
         scan.keys += 1;
         Ok(())
+    }
+
+    fn check(&mut self, record: &KeyRecord<'_>) -> Result<(), RdbError> {
+        record.key.check()?;
+        let value = &record.value;
+        if !self.is_writable(value) {
+            let problem = Problem::Malformed("a form that is newer than the file");
+            return Err(RdbError::new(value.offset, "value", problem));
+        }
+        match self.checker.check(value)? {
+            // A server skips it, and its checker takes it for damage.
+            0 if value.value_type() != ValueType::Stream => {
+                Err(RdbError::new(value.offset, "value", Problem::Malformed("a collection without elements")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the written file can have the value, in some form.
+    fn is_writable(&self, value: &Value<'_>) -> bool {
+        let has = |kind: ValueKind| self.any_version || kind.is_in(self.version);
+        match value.value_type() {
+            ValueType::Module => has(value.kind),
+            ValueType::Stream => has(value.kind) || has(ValueKind::Stream2),
+            _ => true,
+        }
     }
 
     fn is_padding(&self, record: &KeyRecord<'_>) -> bool {

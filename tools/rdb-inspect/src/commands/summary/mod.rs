@@ -11,7 +11,7 @@ use gather::Gathered;
 
 mod gather;
 mod json;
-mod prefixes;
+pub mod prefixes;
 mod table;
 
 /// Show what is in a file (the default)

@@ -177,7 +177,9 @@ impl PrefixTree {
         let (mut rest, mut at) = (key, ROOT);
         for _ in 0..depth {
             let within = &rest[..rest.len().min(MAX_NAME)];
-            let Some(end) = within.iter().position(|&byte| self.is_separator[usize::from(byte)]) else { return };
+            let Some(end) = within.iter().position(|&byte| self.is_separator[usize::from(byte)]) else {
+                return;
+            };
             let (part, behind) = rest.split_at(end + 1);
             let joined = [b'*', part[end]];
             let part = if joins && varies(&part[..end]) { &joined[..] } else { part };
@@ -287,7 +289,8 @@ impl PrefixTree {
             }
         }
         let nodes = std::mem::take(&mut self.nodes);
-        self.nodes = nodes.into_iter().zip(&numbers).filter_map(|(node, number)| number.map(|_| node)).collect();
+        self.nodes =
+            nodes.into_iter().zip(&numbers).filter_map(|(node, number)| number.map(|_| node)).collect();
         self.children.clear();
         for (node, at) in self.nodes.iter_mut().zip(0..).skip(1) {
             node.parent = numbers[node.parent as usize].unwrap_or(ROOT);
@@ -370,7 +373,9 @@ mod tests {
     #[test]
     fn keys_are_parted_behind_separators() {
         let mut tree = PrefixTree::new(separators(2, true), 1000);
-        for (key, bytes) in [("user:1:name", 10), ("user:22:name", 20), ("user:all", 5), ("a/b:c/d", 7), ("x", 1)] {
+        for (key, bytes) in
+            [("user:1:name", 10), ("user:22:name", 20), ("user:all", 5), ("a/b:c/d", 7), ("x", 1)]
+        {
             add(&mut tree, key, bytes);
         }
         assert_eq!(text(&tree.branch(&ALL)), "=5/43[user:=3/35[*:=2/30] a/=1/7[b:=1/7]]");
@@ -384,10 +389,7 @@ mod tests {
         for (key, bytes) in [("order-1", 1), ("order-2", 2), ("ordinal", 4), ("order", 8), ("x", 16)] {
             add(&mut tree, key, bytes);
         }
-        assert_eq!(
-            text(&tree.branch(&ALL)),
-            "=5/31[x=1/16 ord=4/15[er=3/11[-=2/3[2=1/2 1=1/1]] inal=1/4]]"
-        );
+        assert_eq!(text(&tree.branch(&ALL)), "=5/31[x=1/16 ord=4/15[er=3/11[-=2/3[2=1/2 1=1/1]] inal=1/4]]");
     }
 
     #[test]

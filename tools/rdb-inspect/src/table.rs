@@ -19,12 +19,14 @@ impl<const N: usize> Table<N> {
     }
 
     pub fn row(&mut self, cells: [String; N]) {
-        self.rows.push(cells.map(|cell| if cell.chars().any(char::is_control) { printable(&cell) } else { cell }));
+        self.rows
+            .push(cells.map(|cell| if cell.chars().any(char::is_control) { printable(&cell) } else { cell }));
     }
 
     /// Appends all rows.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let width =
+            |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let widths: [usize; N] = std::array::from_fn(width);
         for row in &self.rows {
             let mut line = String::new();

@@ -146,7 +146,8 @@ fn total(args: &Args, output: &mut Output) -> Result<Verdict, Failure> {
         [Left, Right, Right, Right, Right, Right],
     );
     let mut sum = Totals::default();
-    for (value_type, totals) in ValueType::ALL.into_iter().zip(&by_type).filter(|(_, totals)| totals.keys > 0) {
+    for (value_type, totals) in ValueType::ALL.into_iter().zip(&by_type).filter(|(_, totals)| totals.keys > 0)
+    {
         let planned = !everfast_stores(value_type);
         table.row(total_row(value_type.name(), &scale.totals(totals), scale, planned));
         sum.keys += totals.keys;
@@ -155,7 +156,8 @@ fn total(args: &Args, output: &mut Output) -> Result<Verdict, Failure> {
         sum.redis_bytes = sum.redis_bytes.saturating_add(totals.redis_bytes);
         sum.everfast_bytes = sum.everfast_bytes.saturating_add(totals.everfast_bytes);
     }
-    let planned = by_type.iter().zip(ValueType::ALL).any(|(totals, kind)| totals.keys > 0 && !everfast_stores(kind));
+    let planned =
+        by_type.iter().zip(ValueType::ALL).any(|(totals, kind)| totals.keys > 0 && !everfast_stores(kind));
     table.row(total_row("all", &scale.totals(&sum), scale, planned));
     table.write(output.buffer());
     if planned {

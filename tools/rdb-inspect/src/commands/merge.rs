@@ -134,14 +134,20 @@ impl<'a> Inputs<'a> {
                 })
             })
         };
-        each_duplicate(self.keys(), args.memory, scan, |place| self.again(place), |record, _| {
-            if args.on_duplicate == OnDuplicate::Error {
-                let key = names::shown(&names::kept(record.key));
-                return Err(Failure::Usage(format!("{key} of database {} is there twice", record.db)));
-            }
-            left_out.set(number.get());
-            Ok(())
-        })?;
+        each_duplicate(
+            self.keys(),
+            args.memory,
+            scan,
+            |place| self.again(place),
+            |record, _| {
+                if args.on_duplicate == OnDuplicate::Error {
+                    let key = names::shown(&names::kept(record.key));
+                    return Err(Failure::Usage(format!("{key} of database {} is there twice", record.db)));
+                }
+                left_out.set(number.get());
+                Ok(())
+            },
+        )?;
         Ok(left_out)
     }
 
@@ -156,7 +162,11 @@ impl<'a> Inputs<'a> {
             walk_again(input, |item| match item {
                 Item::Key(record) => {
                     number += 1;
-                    if left_out.get(number - 1) { Ok(()) } else { copier.key(&mut file, &record, &input.name) }
+                    if left_out.get(number - 1) {
+                        Ok(())
+                    } else {
+                        copier.key(&mut file, &record, &input.name)
+                    }
                 }
                 Item::Aux { .. } if i > 0 => Ok(()),
                 item => copier.items.write(&mut file, &item),

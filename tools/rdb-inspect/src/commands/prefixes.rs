@@ -228,7 +228,9 @@ impl Shown {
         });
         table.write(out);
         if self.merges > 0 {
-            out.extend_from_slice(b"The tree was full: figures may be too low, by no more than the (other) above.\n");
+            out.extend_from_slice(
+                b"The tree was full: figures may be too low, by no more than the (other) above.\n",
+            );
         }
         if self.scale.is_estimate() {
             out.extend_from_slice(b"~ scaled up from a sample\n");

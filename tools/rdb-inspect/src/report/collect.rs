@@ -230,7 +230,8 @@ impl Collector {
         let view = View { top: usize::MAX, least_bytes: 0, depth: MAX_PREFIX_DEPTH };
         self.data.prefixes = prefix_node(&self.tree.branch(&view));
         if merged {
-            let what = "There are more prefixes than can be told apart: single ones may be shown with too little.";
+            let what =
+                "There are more prefixes than can be told apart: single ones may be shown with too little.";
             self.note(Severity::Warning, what.into());
         }
         if self.planned_bytes > 0 {
@@ -348,7 +349,8 @@ fn big_key(key: &mut Estimated<'_, '_>) -> BigKey {
 
 fn damage(record: &KeyRecord<'_>, error: &RdbError, file: u32) -> Warning {
     let mut buffer = StringBuffer::default();
-    let name = if record.key.len() <= AUX_BYTES { record.key.bytes(&mut buffer).unwrap_or_default() } else { b"" };
+    let name =
+        if record.key.len() <= AUX_BYTES { record.key.bytes(&mut buffer).unwrap_or_default() } else { b"" };
     let text = format!("{error} (db {}, key {})", record.db, text::quoted_start(name));
     Warning {
         severity: Severity::Error,
@@ -362,7 +364,10 @@ fn summary(input: &Input, head: &Head, findings: &Findings, keys: u64) -> FileSu
     let name = Path::new(&input.name).file_name();
     let aux = head.aux.iter().map(|(name, value)| (Text::from_bytes(name), Text::from_bytes(value)));
     FileSummary {
-        name: name.map_or_else(|| Text::from(input.name.as_str()), |name| Text::from_bytes(name.as_encoded_bytes())),
+        name: name.map_or_else(
+            || Text::from(input.name.as_str()),
+            |name| Text::from_bytes(name.as_encoded_bytes()),
+        ),
         file_bytes: input.len(),
         rdb_version: findings.version.map_or(0, |version| version.number.into()),
         producer: head.producer(),

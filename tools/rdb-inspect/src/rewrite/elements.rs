@@ -186,9 +186,7 @@ pub fn put<S: Sink>(
             file.string(field)?;
             file.string(value)?;
             match (kind, expires_at_ms) {
-                (ValueKind::ValkeyHashExpiring, at) => {
-                    file.raw(&at.map_or(-1, |at| at as i64).to_le_bytes())
-                }
+                (ValueKind::ValkeyHashExpiring, at) => file.raw(&at.map_or(-1, |at| at as i64).to_le_bytes()),
                 _ => Ok(()),
             }
         }
@@ -236,10 +234,7 @@ const STREAM_NUMBERS: usize = 8;
 const GROUP_NUMBERS: usize = 3;
 
 /// Calls `each` with the offset of every consumer's active time in a stream of the third form.
-fn active_times(
-    input: &mut Input<'_>,
-    mut each: impl FnMut(u64) -> Result<(), Failure>,
-) -> Result<(), Stop> {
+fn active_times(input: &mut Input<'_>, mut each: impl FnMut(u64) -> Result<(), Failure>) -> Result<(), Stop> {
     for _ in 0..input.length("stream nodes")? {
         input.string("stream node id")?;
         input.string("stream node")?;

@@ -112,12 +112,7 @@ fn version_to_write(version: Version, scan: &Scan) -> Version {
 }
 
 /// Which keys come a second time, by number.
-fn repeated_keys<'a>(
-    file: &'a [u8],
-    version: Version,
-    scan: &Scan,
-    args: &Args,
-) -> Result<Bits, Failure> {
+fn repeated_keys<'a>(file: &'a [u8], version: Version, scan: &Scan, args: &Args) -> Result<Bits, Failure> {
     let mut repeated = Bits::default();
     let number = std::cell::Cell::new(0);
     let records = |take: Take<'_, 'a>| {

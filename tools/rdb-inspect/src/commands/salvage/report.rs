@@ -113,7 +113,9 @@ impl Report {
         match (self.has_end, self.checksum_good) {
             _ if self.is_sound() => writeln!(out, "  nothing was lost")?,
             (true, true) => {}
-            (true, false) => writeln!(out, "  the checksum is wrong: values may be changed and still readable")?,
+            (true, false) => {
+                writeln!(out, "  the checksum is wrong: values may be changed and still readable")?
+            }
             (false, _) => writeln!(out, "  the file does not end as it should: what came then is unknown")?,
         }
         self.ranges_text(out)?;

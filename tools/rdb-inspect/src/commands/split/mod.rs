@@ -77,12 +77,7 @@ impl Chooser<'_> {
     }
 }
 
-fn split(
-    input: &Input,
-    plan: &Plan,
-    args: &Args,
-    chooser: &mut Chooser<'_>,
-) -> Result<Files, Failure> {
+fn split(input: &Input, plan: &Plan, args: &Args, chooser: &mut Chooser<'_>) -> Result<Files, Failure> {
     let version = args.target.version(plan.version);
     let mut files = Files::new(&args.output_dir, version)?;
     let options = CopyOptions { target: args.target, remove_ttl: false, keys_change: true };

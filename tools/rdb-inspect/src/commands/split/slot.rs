@@ -23,9 +23,8 @@ const TABLE: [u16; 256] = {
 };
 
 pub(super) fn slot_of(key: &[u8]) -> u16 {
-    let crc = hash_tag(key)
-        .iter()
-        .fold(0u16, |crc, &byte| crc << 8 ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]);
+    let crc =
+        hash_tag(key).iter().fold(0u16, |crc, &byte| crc << 8 ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]);
     crc % SLOTS
 }
 

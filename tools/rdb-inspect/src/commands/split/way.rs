@@ -41,7 +41,9 @@ impl FromStr for Way {
             }
             Some(_) => None,
         };
-        way.ok_or_else(|| "one of db, slot, prefix, count=KEYS, size=BYTES, shard=NUMBER (up to 16384)".into())
+        way.ok_or_else(|| {
+            "one of db, slot, prefix, count=KEYS, size=BYTES, shard=NUMBER (up to 16384)".into()
+        })
     }
 }
 
@@ -66,9 +68,7 @@ impl Sorter<'_> {
         let numbered = match self.way {
             Way::Db => FileName::Db(record.db),
             Way::Count(limit) => self.part(self.in_part >= limit),
-            Way::Size(limit) => {
-                self.part(self.in_part > 0 && self.bytes + record.bytes.len() as u64 > limit)
-            }
+            Way::Size(limit) => self.part(self.in_part > 0 && self.bytes + record.bytes.len() as u64 > limit),
             Way::Slot | Way::Shard(_) | Way::Prefix => return self.file_by_name(record, input),
         };
         Ok(numbered)
@@ -89,9 +89,10 @@ impl Sorter<'_> {
     }
 
     fn file_by_name(&mut self, record: &KeyRecord<'_>, input: &str) -> Result<FileName, Failure> {
-        let name = record.key.bytes(&mut self.buffer).map_err(|error| {
-            name_salvage(Failure::Damage { name: input.into(), what: error.to_string() })
-        })?;
+        let name = record
+            .key
+            .bytes(&mut self.buffer)
+            .map_err(|error| name_salvage(Failure::Damage { name: input.into(), what: error.to_string() }))?;
         Ok(match self.way {
             Way::Slot => FileName::Slot(slot_of(name)),
             Way::Shard(count) => {

@@ -24,7 +24,7 @@ fn a_limit_ends_the_search() {
     assert_eq!((limited.code, limited.text()), (0, "a\nb\n"));
     let whole = run(&["keys", &input.path]);
     assert_eq!((whole.code, whole.text()), (1, "a\nb\n"));
-    assert!(whole.stderr.contains("offset 17: "), "{}", whole.stderr);
+    assert!(whole.stderr.contains("offset 19: "), "{}", whole.stderr);
 }
 
 #[test]

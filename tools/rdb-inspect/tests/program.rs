@@ -1,19 +1,10 @@
-//! Runs the program, and makes files for it.
+//! Runs the program on files that a test makes byte by byte.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-pub struct Run {
-    pub code: i32,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
-}
+use crate::harness::{Run, inspect, testdata};
 
 impl Run {
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.stdout).unwrap()
-    }
-
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.stdout).unwrap()
     }
@@ -21,18 +12,12 @@ impl Run {
 
 /// Runs `rdb-inspect` with these arguments.
 pub fn run<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_rdb-inspect")).args(arguments).output().unwrap();
-    Run {
-        code: output.status.code().unwrap(),
-        stdout: output.stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    inspect(arguments)
 }
 
-/// A file that a real server wrote.
+/// The path of a file that a real server wrote.
 pub fn server_file(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../formats/testdata");
-    folder.join(name).to_str().unwrap().into()
+    testdata(name).to_str().unwrap().into()
 }
 
 /// A file that is made in a test, and removed behind it.

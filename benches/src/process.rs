@@ -16,7 +16,13 @@ pub fn cpu_time(pid: u32) -> io::Result<Duration> {
 /// Resident memory in bytes.
 pub fn resident_bytes(pid: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    parse_resident_bytes(&status).ok_or_else(|| unreadable("status"))
+    parse_kibibytes(&status, "VmRSS:").ok_or_else(|| unreadable("status"))
+}
+
+/// Resident memory in bytes that is not backed by a file.
+pub fn anonymous_bytes(pid: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    parse_kibibytes(&status, "RssAnon:").ok_or_else(|| unreadable("status"))
 }
 
 /// How many threads of the machine ran or wanted to, on average over the last minute.
@@ -57,8 +63,8 @@ fn parse_cpu_time(stat: &str) -> Option<Duration> {
     Some(Duration::from_millis((user + system) * 1000 / TICKS_PER_SECOND))
 }
 
-fn parse_resident_bytes(status: &str) -> Option<u64> {
-    let text = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+fn parse_kibibytes(status: &str, field: &str) -> Option<u64> {
+    let text = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kibibytes: u64 = text.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -87,8 +93,8 @@ mod tests {
 
     #[test]
     fn resident_memory_is_in_bytes() {
-        assert_eq!(parse_resident_bytes("Name:\ta\nVmRSS:\t    2048 kB\nThreads:\t1\n"), Some(2 << 20));
-        assert_eq!(parse_resident_bytes("Name:\ta\n"), None);
+        assert_eq!(parse_kibibytes("Name:\ta\nVmRSS:\t    2048 kB\nThreads:\t1\n", "VmRSS:"), Some(2 << 20));
+        assert_eq!(parse_kibibytes("Name:\ta\n", "VmRSS:"), None);
     }
 
     #[test]

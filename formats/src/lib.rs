@@ -3,6 +3,7 @@
 //! - [`resp`]: the Redis protocol: requests, replies, and values as a client sees them.
 //! - [`glob`]: Redis' patterns.
 //! - [`rdb`]: the snapshot files of Redis and Valkey.
+//! - [`aof`]: the append-only files of Redis and Valkey.
 //! - [`log`]: effects, frames, segments and the manifest of a data directory.
 //! - [`cursor`], [`checksum`]: what the codecs share.
 //!
@@ -11,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod aof;
 pub mod checksum;
 pub mod cursor;
 pub mod glob;

@@ -7,6 +7,7 @@ mod concurrency;
 mod connection;
 mod expiry;
 mod keys;
+mod offline;
 mod random;
 mod restart;
 mod server;

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod aof;
 pub mod log;
 pub mod packed;
 pub mod rdb;

@@ -16,6 +16,7 @@ pub fn decode(file: &[u8]) {
             Ok(None) => return,
             Err(error) => {
                 assert!(error.offset() <= file.len() as u64, "an error beyond the end: {error}");
+                assert!(matches!(decoder.next_item(), Ok(None)), "a decoder goes on after an error");
                 return;
             }
         }

@@ -91,8 +91,9 @@ pub struct Decoder<'a> {
 enum State<'a> {
     /// Between two records.
     Ready,
-    /// In a record whose key is known: named with an error.
+    /// In a record whose key is known; where an error ends it there, that is the key to name.
     InKey(RdbString<'a>),
+    /// Behind the end, or behind an error outside a key's value.
     Done,
 }
 
@@ -150,17 +151,26 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The next record; `None` behind the end.
+    /// The next record; `None` behind the end, and behind an error.
     #[inline]
     pub fn next_item(&mut self) -> Result<Option<Item<'a>>, RdbError> {
-        if matches!(self.state, State::Done) {
+        if !matches!(self.state, State::Ready) {
             return Ok(None);
         }
+        let item = self.item();
+        if item.is_err() && matches!(self.state, State::Ready) {
+            self.state = State::Done;
+        }
+        item.map(Some)
+    }
+
+    #[inline]
+    fn item(&mut self) -> Result<Item<'a>, RdbError> {
         let start = self.input;
         let first = self.input.byte("type or opcode")?;
         match ValueKind::from_byte(first, self.version.dialect) {
-            Some(kind) => self.key(start, kind, Attributes::default()).map(Some),
-            None => self.opcode(start, first).map(Some),
+            Some(kind) => self.key(start, kind, Attributes::default()),
+            None => self.opcode(start, first),
         }
     }
 
@@ -221,7 +231,10 @@ impl<'a> Decoder<'a> {
         let mut next = first;
         loop {
             match next {
-                opcode::EXPIRE_MS => attributes.expires_at_ms = Some(self.input.millis("expiry")?),
+                opcode::EXPIRE_MS => {
+                    // Redis' own mark of a key that does not expire.
+                    attributes.expires_at_ms = Some(self.input.millis("expiry")?).filter(|&at| at != -1);
+                }
                 opcode::EXPIRE_SECONDS => {
                     let seconds = i32::from_le_bytes(self.input.array("expiry")?);
                     attributes.expires_at_ms = Some(i64::from(seconds) * 1000);

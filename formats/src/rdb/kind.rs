@@ -152,6 +152,26 @@ impl ValueKind {
         }
     }
 
+    /// Whether the value is one packed blob and nothing else.
+    pub const fn is_one_blob(self) -> bool {
+        use ValueKind::{
+            HashListpack, HashListpackExPreGa, HashZiplist, HashZipmap, ListZiplist, SetIntset, SetListpack,
+            SortedSetListpack, SortedSetZiplist,
+        };
+        matches!(
+            self,
+            HashListpack
+                | HashListpackExPreGa
+                | HashZiplist
+                | HashZipmap
+                | ListZiplist
+                | SetIntset
+                | SetListpack
+                | SortedSetListpack
+                | SortedSetZiplist
+        )
+    }
+
     /// Whether a program that reads `version` can read this kind.
     pub fn is_in(self, version: Version) -> bool {
         match version.dialect {

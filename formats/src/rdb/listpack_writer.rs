@@ -22,6 +22,8 @@
 pub const MAX_LISTPACK_BYTES: usize = 1 << 30;
 
 const HEADER_BYTES: usize = 6;
+/// Bytes of a listpack without elements.
+pub(super) const EMPTY_LISTPACK_BYTES: usize = HEADER_BYTES + 1;
 const END: u8 = 0xFF;
 /// In place of a count that does not fit.
 const UNKNOWN_COUNT: u16 = u16::MAX;
@@ -165,19 +167,42 @@ fn seal(bytes: &mut [u8], count: usize) {
     bytes[4..HEADER_BYTES].copy_from_slice(&count.to_le_bytes());
 }
 
+/// Bytes that a string takes in a listpack, as [`ListpackWriter::push`] appends it.
+pub(super) fn element_len(string: &[u8]) -> usize {
+    let data = match canonical_integer(string) {
+        Some(0..=127) => 1,
+        Some(-0x1000..=0xFFF) => 2,
+        Some(-0x8000..=0x7FFF) => 3,
+        Some(-0x80_0000..=0x7F_FFFF) => 4,
+        Some(-0x8000_0000..=0x7FFF_FFFF) => 5,
+        Some(_) => 9,
+        None if string.len() < 64 => 1 + string.len(),
+        None if string.len() < 4096 => 2 + string.len(),
+        None => 5 + string.len(),
+    };
+    data + backward_len_bytes(data)
+}
+
 /// Appends the length of an element so that it can be read from the end.
 fn push_backward_len(out: &mut Vec<u8>, len: usize) {
-    // Redis takes one byte more already where all bits are set, so the limits are odd.
-    let bytes = match len {
-        0..=127 => return out.push(len as u8),
+    if len <= 127 {
+        return out.push(len as u8);
+    }
+    let bytes = backward_len_bytes(len);
+    out.push((len >> (7 * (bytes - 1))) as u8);
+    for byte in (0..bytes - 1).rev() {
+        out.push(0x80 | (len >> (7 * byte)) as u8 & 0x7F);
+    }
+}
+
+fn backward_len_bytes(len: usize) -> usize {
+    // Redis takes one byte more already where all bits are set, so all limits but the first are odd.
+    match len {
+        0..=127 => 1,
         128..16_383 => 2,
         16_383..2_097_151 => 3,
         2_097_151..268_435_455 => 4,
         _ => 5,
-    };
-    out.push((len >> (7 * (bytes - 1))) as u8);
-    for byte in (0..bytes - 1).rev() {
-        out.push(0x80 | (len >> (7 * byte)) as u8 & 0x7F);
     }
 }
 

@@ -1,3 +1,5 @@
+//! Listpacks against a reader of their own that checks every length.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -58,7 +60,9 @@ fn check_backward_len(bytes: &[u8], expected: usize) -> usize {
 fn round_trip(elements: &[Vec<u8>]) -> Vec<u8> {
     let mut writer = ListpackWriter::new();
     for element in elements {
+        let before = writer.byte_len();
         writer.push(element).unwrap();
+        assert_eq!(writer.byte_len(), before + element_len(element));
     }
     assert_eq!(writer.byte_len(), writer.finish().len());
     let listpack = writer.finish();

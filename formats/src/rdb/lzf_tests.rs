@@ -1,3 +1,5 @@
+//! LZF: each instruction and error, round trips, streams against the whole.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -26,6 +28,33 @@ fn reads_each_instruction() {
     assert_eq!(decompressed(&bytes, 17).unwrap(), b"abcabcaaaaaaaaaaa");
     assert_eq!(decompressed(&[], 0).unwrap(), b"");
     assert_eq!(decompressed(&[0, b'x'], 1).unwrap(), b"x");
+}
+
+#[test]
+fn copies_every_length_from_every_kind_of_distance() {
+    let start: Vec<u8> = (0..WINDOW_BYTES).map(|i| (i % 251) as u8).collect();
+    let literals: Vec<u8> = start.chunks(32).flat_map(|run| [&[31][..], run].concat()).collect();
+    for distance in (1..=40).chain([255, 256, 257, 4097, WINDOW_BYTES - 1, WINDOW_BYTES]) {
+        for count in (3..=80).chain(250..=MAX_COPY) {
+            let (high, low) = (((distance - 1) >> 8) as u8, (distance - 1) as u8);
+            let copy = match count {
+                3..=8 => vec![(count as u8 - 2) << 5 | high, low],
+                _ => vec![7 << 5 | high, (count - 9) as u8, low],
+            };
+            let mut expected = start.clone();
+            for _ in 0..count {
+                expected.push(expected[expected.len() - distance]);
+            }
+            // With and without room behind it for a copy of more than asked.
+            for tail in [0, 40] {
+                let tail = vec![b't'; tail];
+                let runs: Vec<u8> = tail.iter().flat_map(|&byte| [0, byte]).collect();
+                let bytes = [&literals[..], &copy, &runs].concat();
+                let whole = [&expected[..], &tail].concat();
+                assert_eq!(decompressed(&bytes, whole.len()).unwrap(), whole, "{distance}, {count}");
+            }
+        }
+    }
 }
 
 #[test]

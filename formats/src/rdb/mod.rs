@@ -42,13 +42,17 @@ pub mod ziplist;
 pub mod zipmap;
 
 #[cfg(test)]
+mod legacy_tests;
+#[cfg(test)]
+mod legacy_writers;
+#[cfg(test)]
 mod test_elements;
 
 pub use decode::{Decoder, Item, KeyRecord};
 pub use error::{Problem, RdbError};
 pub use kind::{ValueKind, ValueType};
 pub use string::RdbString;
-pub use value::{Element, Scratch, Value};
+pub use value::{Element, Node, Scratch, Value};
 pub use version::{Dialect, Version};
 
 /// Identifies an entry of a stream: milliseconds, and a number within the millisecond.

@@ -6,6 +6,7 @@
 
 mod content;
 mod framing;
+mod nodes;
 mod stream;
 
 use super::StreamId;
@@ -16,6 +17,7 @@ use super::stream::StreamFields;
 use super::string::{RdbString, StringBuffer};
 
 pub(super) use framing::{skip_module_parts, skip_value};
+pub use nodes::Node;
 
 /// A value in its file, framed but not looked into.
 #[derive(Clone, Copy, Debug)]

@@ -1,1 +1,4 @@
-//! `rdb-inspect` as a program: arguments in, output and exit code out.
+//! `rdb-inspect` as a program: arguments in, output and exit code out; files come from real servers.
+
+mod exchange;
+mod harness;

@@ -1,10 +1,12 @@
 //! Measuring: `cargo xtask bench [compare's options]`, `bench micro [criterion's]`, `bench slow-flush [options]`,
-//! `bench load [options]`. Everything is built with the release profile: figures of another one mean nothing.
+//! `bench load [options]`, `bench rdb [options]`. Everything is built with the release profile: figures of another one mean nothing.
 
+use crate::setup;
 use crate::steps::{cargo, run};
 
 /// What can be asked for by name; anything else are options of the comparison.
-const PROGRAMS: [(&str, &str); 3] = [("compare", "compare"), ("slow-flush", "slow_flush"), ("load", "load")];
+const PROGRAMS: [(&str, &str); 4] =
+    [("compare", "compare"), ("slow-flush", "slow_flush"), ("load", "load"), ("rdb", "rdb")];
 const MICRO: [&str; 3] = ["resp", "frame", "keyspace"];
 
 /// Builds what is needed and runs it.
@@ -22,14 +24,24 @@ pub fn bench(args: &[String]) -> Result<(), String> {
     }
 }
 
-/// The comparison looks for the server's program beside its own: both land in the same folder.
+/// A comparison looks for our program beside its own: both land in the same folder.
 fn program_with(program: &str, args: &[String]) -> Result<(), String> {
-    if program == "compare" {
-        run(&mut cargo(&["build", "--release", "--quiet", "--package", "everfast", "--bin", "everfast"]))?;
+    let ours = match program {
+        "compare" => Some("everfast"),
+        "rdb" => Some("rdb-inspect"),
+        _ => None,
+    };
+    if let Some(ours) = ours {
+        run(&mut cargo(&["build", "--release", "--quiet", "--package", ours, "--bin", ours]))?;
     }
     let mut command =
         cargo(&["run", "--release", "--quiet", "--package", "everfast-benches", "--bin", program, "--"]);
-    run(command.args(args))
+    command.args(args);
+    if program == "rdb" {
+        setup::install()?;
+        command.arg("--rdbtools").arg(setup::rdbtools()?);
+    }
+    run(&mut command)
 }
 
 fn micro(args: &[String]) -> Result<(), String> {

@@ -1,8 +1,9 @@
-//! One entry for people and for CI: `cargo xtask test`, `tidy`, `bench`, `crash`.
+//! One entry for people and for CI: `cargo xtask test`, `tidy`, `fuzz`, `bench`, `crash`.
 
 #![forbid(unsafe_code)]
 
 mod bench;
+mod fuzz;
 mod setup;
 mod steps;
 mod test;
@@ -25,6 +26,8 @@ enum Task {
     Test,
     /// Checks the rules of style that a compiler does not: module heads, layers, sizes.
     Tidy,
+    /// Feeds the decoders with inputs made to break them, and fails on what does.
+    Fuzz(fuzz::Options),
     /// Kills a server under load again and again, and checks that nothing acknowledged is lost.
     Crash {
         /// See `--help` of the crash run itself.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Test => test::run(),
         Task::Tidy => tidy::run(),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Crash { args } => steps::crash(&args),
         Task::Bench { args } => bench::bench(&args),
     };

@@ -1,4 +1,4 @@
-//! What the tests need beyond Rust: the real `redis-server` and `redis-cli`, and a Python client.
+//! What the tests need beyond Rust: the real `redis-server` and `redis-cli`, a Python client, a browser, a C++ compiler.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -6,13 +6,19 @@ use std::process::{Command, Stdio};
 use crate::steps::{root, run};
 
 /// Programs that must be there, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("redis-benchmark", "redis-tools"),
+    ("redis-check-rdb", "redis-tools"),
     ("python3", "python3"),
+    (CHROMIUM, "chromium"),
+    ("c++", "g++"), // the fuzzer's run time is compiled
 ];
+/// The browser in which reports are looked at.
+pub const CHROMIUM: &str = "chromium";
 const PYTHON_CLIENT: &str = "redis==6.4.0";
+const RDBTOOLS: [&str; 2] = ["rdbtools==0.1.15", "python-lzf==0.2.6"];
 
 /// Installs what is missing.
 pub fn install() -> Result<(), String> {
@@ -54,23 +60,34 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"))
 }
 
-/// A Python with the client library, in an environment of its own under `target`.
+/// A Python with the client library.
 pub fn python_client() -> Result<PathBuf, String> {
-    let home = root().join("target/python-client");
+    python_with("python-client", "redis", &[PYTHON_CLIENT])
+}
+
+/// The program `rdb` of rdbtools, to compare with.
+pub fn rdbtools() -> Result<PathBuf, String> {
+    Ok(python_with("rdbtools", "rdbtools, lzf", &RDBTOOLS)?.with_file_name("rdb"))
+}
+
+/// A Python that can import `modules`, in an environment of its own under `target`.
+fn python_with(name: &str, modules: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let home = root().join("target").join(name);
     let python = home.join("bin/python");
-    let has_client = |python: &PathBuf| {
+    let import = format!("import {modules}");
+    let has_them = |python: &PathBuf| {
         let mut command = Command::new(python);
-        command.args(["-c", "import redis"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(["-c", &import]).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
-    if has_client(&python) {
+    if has_them(&python) {
         return Ok(python);
     }
     if run(Command::new("python3").args(["-m", "venv"]).arg(&home)).is_err() {
         install_packages(&["python3-venv"])?;
         run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
     }
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", PYTHON_CLIENT]))
-        .map_err(|error| format!("the tests need the Python package {PYTHON_CLIENT}: {error}"))?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages))
+        .map_err(|error| format!("Python packages are needed ({}): {error}", packages.join(", ")))?;
     Ok(python)
 }

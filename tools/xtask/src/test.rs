@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::fuzz;
 use crate::setup;
 use crate::steps::{self, cargo, crash};
 use crate::tidy;
@@ -11,7 +12,7 @@ const PROFILE: [&str; 2] = ["--profile", "test-release"];
 
 type Step = (&'static str, fn() -> Result<(), String>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("set-up", setup::install),
     ("format", || steps::run(&mut cargo(&["fmt", "--all", "--check"]))),
     ("tidy", tidy::run),
@@ -24,9 +25,11 @@ const STEPS: [Step; 6] = [
         steps::run(
             cargo(&["test", "--workspace", "--exclude", "everfast-benches"])
                 .args(PROFILE)
-                .env("EVERFAST_TEST_PYTHON", python),
+                .env("EVERFAST_TEST_PYTHON", python)
+                .env("EVERFAST_TEST_CHROMIUM", setup::CHROMIUM),
         )
     }),
+    ("fuzzing", fuzz::short),
     ("crash runs", || crash(&["--rounds".into(), "12".into()])),
 ];
 

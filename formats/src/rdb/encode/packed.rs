@@ -12,7 +12,9 @@
 
 use super::{EncodeError, EncodeVersion, KeyEncoder, string};
 use crate::rdb::kind::ValueKind;
-use crate::rdb::listpack_writer::{ListpackWriter, MAX_LISTPACK_BYTES};
+use crate::rdb::listpack_writer::{
+    EMPTY_LISTPACK_BYTES, ListpackTooLarge, ListpackWriter, MAX_LISTPACK_BYTES, element_len,
+};
 
 /// Most elements of a packed hash (fields), set or sorted set by Redis' defaults.
 pub const PACKED_MAX_ELEMENTS: usize = 128;
@@ -26,8 +28,6 @@ pub const LIST_NODE_BYTES: usize = 8 << 10;
 /// What stands before a node: an item by itself, or a listpack.
 const NODE_PLAIN: u64 = 1;
 const NODE_PACKED: u64 = 2;
-/// More than an element takes in a listpack besides its bytes.
-const ELEMENT_OVERHEAD: usize = 10;
 
 /// Whether Redis would pack elements as these by default.
 pub fn is_small<'a>(count: usize, elements: impl IntoIterator<Item = &'a [u8]>) -> bool {
@@ -108,6 +108,9 @@ impl KeyEncoder<'_> {
         if !members.is_sorted_by(|a, b| a < b) {
             return Err(EncodeError::NotAscending);
         }
+        if members.len() > MAX_LISTPACK_BYTES / 16 {
+            return Err(ListpackTooLarge.into());
+        }
         let fits = |min: i64, max: i64| least >= min && greatest <= max;
         let width = match () {
             () if fits(i16::MIN.into(), i16::MAX.into()) => 2,
@@ -136,7 +139,7 @@ impl KeyEncoder<'_> {
         encoder.listpack.clear();
         let mut cut = NodeCut::default();
         for item in items {
-            if cut.starts_node(item.len()) {
+            if cut.starts_node(item) {
                 encoder.flush_list_node();
             }
             if stands_alone(item.len()) {
@@ -163,21 +166,22 @@ impl super::Encoder {
     }
 }
 
-/// Decides from lengths alone where a list's nodes end.
+/// Decides where a list's nodes end: just where Redis' own do.
 #[derive(Default)]
 struct NodeCut {
-    /// Bytes of the open node, an upper bound; `None` where none is open.
+    /// Bytes of the open node; `None` where none is open.
     bytes: Option<usize>,
 }
 
 impl NodeCut {
-    /// Whether an item of so many bytes is the first of a node.
-    fn starts_node(&mut self, len: usize) -> bool {
-        let needed = len.saturating_add(ELEMENT_OVERHEAD);
-        let together = self.bytes.map_or(usize::MAX, |bytes| bytes.saturating_add(needed));
-        let starts = together > LIST_NODE_BYTES;
-        self.bytes = if starts { Some(needed) } else { Some(together) };
-        starts
+    /// Whether an item is the first of a node.
+    fn starts_node(&mut self, item: &[u8]) -> bool {
+        // Redis asks before it encodes: an item counts with its length and this much.
+        const ESTIMATED_OVERHEAD: usize = 8;
+        let fits = |bytes: &usize| bytes + item.len() + ESTIMATED_OVERHEAD <= LIST_NODE_BYTES;
+        let open = self.bytes.filter(fits);
+        self.bytes = Some(open.unwrap_or(EMPTY_LISTPACK_BYTES) + element_len(item));
+        open.is_none()
     }
 }
 
@@ -188,7 +192,7 @@ fn stands_alone(len: usize) -> bool {
 
 fn count_nodes<'i>(items: impl Iterator<Item = &'i [u8]>) -> u64 {
     let mut cut = NodeCut::default();
-    items.filter(|item| cut.starts_node(item.len())).count() as u64
+    items.filter(|item| cut.starts_node(item)).count() as u64
 }
 
 /// A score as an integer where it is one, or as the shortest text that reads as the same number.

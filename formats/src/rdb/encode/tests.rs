@@ -1,3 +1,5 @@
+//! The bytes of each record and form, and what a caller can do wrong.
+
 use proptest::prelude::*;
 
 use super::*;

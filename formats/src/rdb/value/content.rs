@@ -12,9 +12,17 @@ use crate::rdb::ziplist::Ziplist;
 use crate::rdb::zipmap::Zipmap;
 
 /// A quicklist's node that is one element by itself.
-const CONTAINER_PLAIN: u64 = 1;
+pub(super) const CONTAINER_PLAIN: u64 = 1;
 /// A quicklist's node that is a listpack.
 const CONTAINER_PACKED: u64 = 2;
+
+/// Latest expiry of a field, in milliseconds: Redis keeps 48 bits.
+const MAX_FIELD_EXPIRY_MS: u64 = (1 << 48) - 1;
+
+/// Stands for none in Valkey's hashes.
+const VALKEY_NO_EXPIRY: i64 = -1;
+/// Longest packed structure: their own lengths have 32 bits.
+const MAX_BLOB_BYTES: u64 = u32::MAX as u64;
 
 /// Where a packed blob stands, so that an error in it can say so.
 #[derive(Clone, Copy)]
@@ -200,7 +208,11 @@ pub(super) fn blob<'a: 's, 's>(
     structure: &'static str,
 ) -> Result<(&'s [u8], Place), RdbError> {
     let place = Place { offset: input.offset(), structure };
-    Ok((input.string(structure)?.bytes(buffer)?, place))
+    let packed = input.string(structure)?;
+    if packed.len() as u64 > MAX_BLOB_BYTES {
+        return Err(place.error(PackedError { at: 0, what: "longer than 4 GiB" }));
+    }
+    Ok((packed.bytes(buffer)?, place))
 }
 
 fn listpack<E: From<RdbError>>(
@@ -277,8 +289,11 @@ fn expiring_fields<'e, E: From<RdbError>>(
 ) -> Result<(), E> {
     while let Some(field) = list.next_entry().map_err(|error| place.error(error))? {
         let value = partner(&mut list, place)?;
+        let at = list.at();
         let expiry = list.integer().map_err(|error| place.error(error))?;
-        let expires_at_ms = u64::try_from(expiry).ok().filter(|&expiry| expiry != 0);
+        let expiry = u64::try_from(expiry).ok().filter(|&expiry| expiry <= MAX_FIELD_EXPIRY_MS);
+        let expiry = expiry.ok_or_else(|| place.error(PackedError { at, what: "no time of expiry" }))?;
+        let expires_at_ms = (expiry != 0).then_some(expiry);
         visit(Element::HashField { field, value, expires_at_ms })?;
     }
     Ok(())
@@ -343,14 +358,29 @@ fn expiring_hash<E: From<RdbError>>(
     mut visit: impl FnMut(Element<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     for _ in 0..input.length("hash size")? {
-        let expiry = input.length("field's expiry")?;
-        // Relative expiries are one more than the distance to the earliest, because 0 stands for none.
-        let absolute = earliest.map_or(expiry, |earliest| earliest.wrapping_add(expiry).wrapping_sub(1));
-        let expires_at_ms = (expiry != 0).then_some(absolute);
+        let at = input.offset();
+        let expires_at_ms = match input.length("field's expiry")? {
+            0 => None,
+            expiry => Some(absolute_expiry(earliest, expiry, at)?),
+        };
         let (field, value) = (input.string("hash field")?, input.string("hash value")?);
         visit(Element::HashField { field, value, expires_at_ms })?;
     }
     Ok(())
+}
+
+/// Relative expiries are one more than the distance to the earliest, because 0 stands for none.
+fn absolute_expiry(earliest: Option<u64>, expiry: u64, at: u64) -> Result<u64, RdbError> {
+    let absolute = match earliest {
+        Some(earliest) => earliest.checked_add(expiry - 1),
+        None => Some(expiry),
+    };
+    absolute.filter(|&absolute| absolute <= MAX_FIELD_EXPIRY_MS).ok_or_else(|| no_time(at))
+}
+
+#[cold]
+fn no_time(at: u64) -> RdbError {
+    RdbError::new(at, "field's expiry", Problem::Malformed("no time of expiry"))
 }
 
 fn valkey_hash<E: From<RdbError>>(
@@ -359,8 +389,11 @@ fn valkey_hash<E: From<RdbError>>(
 ) -> Result<(), E> {
     for _ in 0..input.length("hash size")? {
         let (field, value) = (input.string("hash field")?, input.string("hash value")?);
-        // -1 stands for none.
-        let expires_at_ms = u64::try_from(input.millis("field's expiry")?).ok();
+        let at = input.offset();
+        let expires_at_ms = match input.millis("field's expiry")? {
+            VALKEY_NO_EXPIRY => None,
+            expiry => Some(u64::try_from(expiry).map_err(|_| no_time(at))?),
+        };
         visit(Element::HashField { field, value, expires_at_ms })?;
     }
     Ok(())

@@ -19,7 +19,7 @@ use crate::rdb::input::Input;
 use crate::rdb::kind::ValueKind;
 use crate::rdb::listpack::PackedError;
 use crate::rdb::stream::StreamNode;
-use crate::rdb::string::RdbString;
+use crate::rdb::string::{RdbString, StringBuffer};
 
 /// Stands for a number of entries read that is not known.
 const ENTRIES_READ_UNKNOWN: u64 = u64::MAX;
@@ -36,6 +36,15 @@ pub(super) fn for_each<E: From<RdbError>>(
     for _ in 0..input.length("stream nodes")? {
         node(input, scratch, &mut last, &mut visit)?;
     }
+    for_each_part(input, kind, visit)
+}
+
+/// Visits what stands behind the nodes.
+pub(super) fn for_each_part<E: From<RdbError>>(
+    input: &mut Input<'_>,
+    kind: ValueKind,
+    mut visit: impl FnMut(Element<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     visit(Element::StreamInfo(info(input, kind)?))?;
     for _ in 0..input.length("consumer groups")? {
         group(input, kind, &mut visit)?;
@@ -58,11 +67,7 @@ fn node<E: From<RdbError>>(
     last: &mut Option<StreamId>,
     visit: &mut impl FnMut(Element<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let at = input.offset();
-    let id = input.string("stream node id")?.bytes(&mut scratch.id)?;
-    let master_id = (id.len() == 16).then(|| StreamId::from_bytes(id)).flatten();
-    let problem = Problem::Malformed("an id has 16 bytes");
-    let master_id = master_id.ok_or_else(|| RdbError::new(at, "stream node id", problem))?;
+    let master_id = master_id(input, &mut scratch.id)?;
     let (listpack, place) = blob(input, &mut scratch.blob, "stream node")?;
     let mut node = StreamNode::new(listpack, master_id).map_err(|error| place.error(error))?;
     while let Some((id, fields)) = node.next_entry().map_err(|error| place.error(error))? {
@@ -70,6 +75,16 @@ fn node<E: From<RdbError>>(
         visit(Element::StreamEntry { id, fields })?;
     }
     Ok(())
+}
+
+/// The id that a node's entries are relative to.
+pub(super) fn master_id(input: &mut Input<'_>, buffer: &mut StringBuffer) -> Result<StreamId, RdbError> {
+    let at = input.offset();
+    let id = input.string("stream node id")?;
+    // A longer one is not unpacked.
+    let bytes: &[u8] = if id.len() == 16 { id.bytes(buffer)? } else { &[] };
+    let problem = Problem::Malformed("an id has 16 bytes");
+    StreamId::from_bytes(bytes).ok_or_else(|| RdbError::new(at, "stream node id", problem))
 }
 
 fn ascends(last: &mut Option<StreamId>, id: StreamId, place: Place) -> Result<(), RdbError> {

@@ -20,8 +20,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// The keys of `dir`, as a server that starts on it would serve them. What had to be left out is told on stderr.
 pub fn as_rdb(dir: &Path) -> Result<File, Failure> {
-    let data = offline::load(Arc::new(RealDisk), dir)
-        .map_err(|error| Failure::Damage { name: dir.display().to_string(), what: error.to_string() })?;
+    let data = offline::load(Arc::new(RealDisk), dir).map_err(|error| failure(dir, &error))?;
     tell_cuts(dir, &data.report);
     let mut file = tempfile::tempfile().map_err(Failure::Output)?;
     write(data, &mut file)?;

@@ -9,11 +9,11 @@ use super::plan::Plan;
 use super::record::{RecordWriter, Tally};
 use super::target::Target;
 use super::{RdbFile, Sink};
-use crate::content::Checker;
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::names;
 use crate::output::Output;
+use crate::soundness::Checker;
 use crate::walk::walk_again;
 
 /// How records are copied.

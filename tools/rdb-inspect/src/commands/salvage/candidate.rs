@@ -11,9 +11,9 @@ use formats::rdb::kind::ValueKind;
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Decoder, Item, KeyRecord, ValueType, Version, opcode};
 
-use crate::content::Checker;
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::soundness::Checker;
 
 /// Keys that make a chain.
 const MIN_KEYS: u32 = 3;

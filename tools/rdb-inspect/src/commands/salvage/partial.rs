@@ -13,11 +13,11 @@ use formats::rdb::stream::StreamNode;
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Element, KeyRecord, Scratch, StreamId, Value, ValueType};
 
-use crate::content::hash;
 use crate::failure::Failure;
 use crate::rewrite::elements::{self, Kept, Stop};
 use crate::rewrite::record::attributes_len;
 use crate::rewrite::{RdbFile, Sink};
+use crate::soundness::hash;
 
 /// Most elements of a collection of which parts are kept: their hashes take 32 MiB.
 const MAX_ELEMENTS: usize = 2 << 20;

@@ -8,12 +8,12 @@ use formats::rdb::{Decoder, Item, KeyRecord, RdbError, Value, ValueType, Version
 
 use super::candidate::{MAX_DB, Search, is_zeros};
 use crate::bits::Bits;
-use crate::content::Checker;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::names;
 use crate::rewrite::items::FUNCTIONS_SINCE;
 use crate::rewrite::record::attributes_len;
+use crate::soundness::Checker;
 
 /// Most places at which a file may be damaged; behind them the rest is lost.
 const MAX_PIECES: usize = 1 << 20;

@@ -6,7 +6,6 @@ use formats::rdb::{Item, KeyRecord, RdbError, ValueType};
 
 use self::report::{Broken, Report};
 use crate::cli::Files;
-use crate::content::Checker;
 use crate::duplicates::{Take, each_duplicate};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
@@ -14,6 +13,7 @@ use crate::key_table::{DEFAULT_BUDGET, Place};
 use crate::names;
 use crate::output::Output;
 use crate::select::parse_bytes;
+use crate::soundness::Checker;
 use crate::walk::{Findings, walk, walk_again};
 
 /// Check files: framing, the content of every value, checksum

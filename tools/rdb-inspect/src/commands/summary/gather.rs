@@ -1,0 +1,372 @@
+//! Adds up what a file holds, in one pass.
+//!
+//! Invariant: what is kept has a limit: [`MOST_DATABASES`], [`MOST_NAMES`], the top lists, the prefixes.
+
+use formats::rdb::string::StringBuffer;
+use formats::rdb::{Item, KeyRecord, RdbError, RdbString, Scratch, ValueKind, ValueType};
+
+use super::prefixes::Prefixes;
+
+/// Databases that are told apart; keys of further ones are counted with the last.
+const MOST_DATABASES: usize = 4096;
+/// Names of modules, of libraries, and of facts about the file that are kept.
+const MOST_NAMES: usize = 64;
+/// Bytes of a name that are kept.
+const NAME_BYTES: usize = 256;
+
+/// Upper ends of the classes of remaining life in milliseconds; beside them: never, expired, later.
+pub const EXPIRY_LIMITS: [(i64, &str); 5] = [
+    (60_000, "< 1m"),
+    (3_600_000, "< 1h"),
+    (86_400_000, "< 1d"),
+    (7 * 86_400_000, "< 7d"),
+    (30 * 86_400_000, "< 30d"),
+];
+/// Upper ends of the classes of idle time in seconds; beside them: longer.
+pub const IDLE_LIMITS: [(u64, &str); 5] =
+    [(60, "< 1m"), (3600, "< 1h"), (86_400, "< 1d"), (7 * 86_400, "< 7d"), (30 * 86_400, "< 30d")];
+/// Upper ends of the classes of frequencies.
+pub const FREQUENCY_LIMITS: [(u8, &str); 5] =
+    [(0, "0"), (4, "1-4"), (9, "5-9"), (49, "10-49"), (255, "50-255")];
+
+/// Forms of a string, which has one type byte for all.
+const STRING_FORMS: [&str; 3] = ["raw", "int", "lzf"];
+const FORMS: usize = ValueKind::ALL.len() + STRING_FORMS.len();
+
+/// Keys with something in common.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Group {
+    pub keys: u64,
+    pub bytes: u64,
+    pub elements: u64,
+    /// Bytes of the largest.
+    pub largest: u64,
+}
+
+impl Group {
+    #[inline]
+    fn add(&mut self, bytes: u64, elements: u64) {
+        self.keys += 1;
+        self.bytes += bytes;
+        self.elements += elements;
+        self.largest = self.largest.max(bytes);
+    }
+
+    fn merge(&mut self, other: &Group) {
+        self.keys += other.keys;
+        self.bytes += other.bytes;
+        self.elements += other.elements;
+        self.largest = self.largest.max(other.largest);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Database {
+    pub number: u64,
+    pub keys: u64,
+    pub expiring: u64,
+    pub bytes: u64,
+}
+
+/// A large key.
+#[derive(Debug)]
+pub struct Large {
+    pub db: u64,
+    /// Its start, if it is long.
+    pub key: Vec<u8>,
+    pub value_type: ValueType,
+    pub encoding: &'static str,
+    pub bytes: u64,
+    /// `None` where the value is damaged.
+    pub elements: Option<u64>,
+}
+
+/// All that is counted.
+pub struct Gathered {
+    pub aux: Vec<(Vec<u8>, Vec<u8>)>,
+    pub databases: Vec<Database>,
+    forms: [Group; FORMS],
+    /// Sizes: keys whose record has up to 2^i bytes, and more than half of that.
+    pub sizes: [Group; 65],
+    /// None, expired, the classes, later.
+    pub expiry: [u64; EXPIRY_LIMITS.len() + 3],
+    pub idle: [u64; IDLE_LIMITS.len() + 1],
+    pub frequency: [u64; FREQUENCY_LIMITS.len()],
+    pub prefixes: Prefixes,
+    /// Largest first.
+    pub largest: Vec<Large>,
+    largest_wanted: usize,
+    /// Names of libraries.
+    pub functions: Vec<Vec<u8>>,
+    pub function_count: u64,
+    /// Names of modules with the number of their values.
+    pub modules: Vec<(String, u64)>,
+    pub slots: u64,
+    /// Values whose elements cannot be counted, and the first error.
+    pub damaged: u64,
+    pub first_damage: Option<RdbError>,
+    now_ms: i64,
+    scratch: Scratch,
+}
+
+impl Gathered {
+    pub fn new(separator: &[u8], largest_wanted: usize, now_ms: i64) -> Gathered {
+        Gathered {
+            aux: Vec::new(),
+            databases: Vec::new(),
+            forms: [Group::default(); FORMS],
+            sizes: [Group::default(); 65],
+            expiry: Default::default(),
+            idle: Default::default(),
+            frequency: Default::default(),
+            prefixes: Prefixes::new(separator),
+            largest: Vec::new(),
+            largest_wanted,
+            functions: Vec::new(),
+            function_count: 0,
+            modules: Vec::new(),
+            slots: 0,
+            damaged: 0,
+            first_damage: None,
+            now_ms,
+            scratch: Scratch::default(),
+        }
+    }
+
+    #[inline]
+    pub fn item(&mut self, item: Item<'_>) {
+        match item {
+            Item::Key(record) => self.key(&record),
+            other => self.other(other),
+        }
+    }
+
+    #[inline]
+    fn key(&mut self, record: &KeyRecord<'_>) {
+        let bytes = record.bytes.len() as u64;
+        let (form, elements) = match record.value.kind {
+            ValueKind::String => (string_form(record.value.bytes), Some(1)),
+            kind => (kind as usize, self.count(record)),
+        };
+        self.forms[form].add(bytes, elements.unwrap_or(0));
+        self.sizes[(64 - (bytes - 1).leading_zeros()) as usize].add(bytes, 0);
+        self.expiry[expiry_class(record.expires_at_ms, self.now_ms)] += 1;
+        self.usage(record);
+        let database = self.database(record.db);
+        database.keys += 1;
+        database.bytes += bytes;
+        database.expiring += u64::from(record.expires_at_ms.is_some());
+        self.prefixes.add(record.key, bytes);
+        if self.largest.len() < self.largest_wanted
+            || self.largest.last().is_some_and(|last| bytes > last.bytes)
+        {
+            self.keep_large(record, elements);
+        }
+    }
+
+    /// Elements; of damaged values none.
+    fn count(&mut self, record: &KeyRecord<'_>) -> Option<u64> {
+        if record.value.kind == ValueKind::Module {
+            let id = module_name(record);
+            match self.modules.iter().position(|(name, _)| *name == id) {
+                Some(at) => self.modules[at].1 += 1,
+                None if self.modules.len() < MOST_NAMES => self.modules.push((id, 1)),
+                None => {}
+            }
+        }
+        match record.value.count(&mut self.scratch) {
+            Ok(count) => Some(count),
+            Err(error) => {
+                self.damaged += 1;
+                self.first_damage.get_or_insert(error);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn usage(&mut self, record: &KeyRecord<'_>) {
+        if let Some(seconds) = record.idle_seconds {
+            let class = IDLE_LIMITS.iter().position(|(limit, _)| seconds < *limit);
+            self.idle[class.unwrap_or(IDLE_LIMITS.len())] += 1;
+        }
+        if let Some(frequency) = record.frequency {
+            let class = FREQUENCY_LIMITS.iter().position(|(limit, _)| frequency <= *limit);
+            self.frequency[class.unwrap_or(FREQUENCY_LIMITS.len() - 1)] += 1;
+        }
+    }
+
+    #[inline]
+    fn database(&mut self, number: u64) -> &mut Database {
+        // A file has its keys database by database.
+        let at = match self.databases.iter().rposition(|database| database.number == number) {
+            Some(at) => at,
+            None if self.databases.len() < MOST_DATABASES => {
+                self.databases.push(Database { number, keys: 0, expiring: 0, bytes: 0 });
+                self.databases.len() - 1
+            }
+            None => self.databases.len() - 1,
+        };
+        &mut self.databases[at]
+    }
+
+    #[cold]
+    fn keep_large(&mut self, record: &KeyRecord<'_>, elements: Option<u64>) {
+        let bytes = record.bytes.len() as u64;
+        let at = self.largest.partition_point(|large| large.bytes >= bytes);
+        let large = Large {
+            db: record.db,
+            key: start_of(record.key),
+            value_type: record.value.value_type(),
+            encoding: crate::content::encoding(&record.value),
+            bytes,
+            elements,
+        };
+        self.largest.insert(at, large);
+        self.largest.truncate(self.largest_wanted);
+    }
+
+    fn other(&mut self, item: Item<'_>) {
+        match item {
+            Item::Aux { name, value } if self.aux.len() < MOST_NAMES => {
+                self.aux.push((start_of(name), start_of(value)));
+            }
+            Item::Function { code } => {
+                self.function_count += 1;
+                if self.functions.len() < MOST_NAMES {
+                    self.functions.extend(library_name(&start_of(code)));
+                }
+            }
+            Item::FunctionPreGa { .. } => self.function_count += 1,
+            Item::ModuleAux { module, .. } => {
+                let name = module.name();
+                if self.modules.len() < MOST_NAMES && self.modules.iter().all(|(known, _)| *known != name) {
+                    self.modules.push((name, 0));
+                }
+            }
+            Item::SlotInfo { .. } => self.slots += 1,
+            _ => {}
+        }
+    }
+
+    /// Types that occur, largest first, each with its encodings.
+    pub fn types(&self) -> Vec<(ValueType, Group, Vec<(&'static str, Group)>)> {
+        let mut types = Vec::new();
+        for value_type in ValueType::ALL {
+            let mut encodings: Vec<_> = (0..FORMS)
+                .filter_map(|form| {
+                    let (of, name) = form_of(form);
+                    (of == value_type && self.forms[form].keys > 0).then_some((name, self.forms[form]))
+                })
+                .collect();
+            encodings.sort_by_key(|(_, group)| std::cmp::Reverse(group.bytes));
+            let mut total = Group::default();
+            encodings.iter().for_each(|(_, group)| total.merge(group));
+            if total.keys > 0 {
+                types.push((value_type, total, encodings));
+            }
+        }
+        types.sort_by_key(|(_, group, _)| std::cmp::Reverse(group.bytes));
+        types
+    }
+
+    /// All keys.
+    pub fn total(&self) -> Group {
+        let mut total = Group::default();
+        self.forms.iter().for_each(|group| total.merge(group));
+        total
+    }
+
+    pub fn expiring(&self) -> u64 {
+        self.expiry[1..].iter().sum()
+    }
+}
+
+/// Names of the classes of remaining life.
+pub fn expiry_names() -> impl Iterator<Item = &'static str> {
+    ["never", "expired"].into_iter().chain(EXPIRY_LIMITS.map(|(_, name)| name)).chain(["later"])
+}
+
+#[inline]
+fn expiry_class(at: Option<i64>, now_ms: i64) -> usize {
+    let Some(at) = at else { return 0 };
+    let left = at.saturating_sub(now_ms);
+    if left <= 0 {
+        return 1;
+    }
+    let class = EXPIRY_LIMITS.iter().position(|(limit, _)| left < *limit);
+    2 + class.unwrap_or(EXPIRY_LIMITS.len())
+}
+
+/// Which form a string has, by the first byte of its length.
+#[inline]
+fn string_form(value: &[u8]) -> usize {
+    let form = match value.first() {
+        Some(0xC3) => 2,
+        Some(0xC0..) => 1,
+        _ => 0,
+    };
+    ValueKind::ALL.len() + form
+}
+
+fn form_of(form: usize) -> (ValueType, &'static str) {
+    match ValueKind::ALL.get(form) {
+        Some(kind) => (kind.value_type(), kind.encoding()),
+        None => (ValueType::String, STRING_FORMS[form - ValueKind::ALL.len()]),
+    }
+}
+
+fn start_of(string: RdbString<'_>) -> Vec<u8> {
+    let mut start = Vec::new();
+    let mut buffer = StringBuffer::default();
+    if string.len() <= crate::content::PIECE_BYTES {
+        start.extend(string.bytes(&mut buffer).unwrap_or_default().iter().take(NAME_BYTES));
+        return start;
+    }
+    // Damage behind the start does no harm here.
+    let _ = string.for_each_chunk(|chunk| {
+        let missing = NAME_BYTES - start.len();
+        start.extend(chunk.iter().take(missing));
+    });
+    start
+}
+
+/// The name in `#!lua name=mylib`, with which the code of a library begins.
+fn library_name(code: &[u8]) -> Option<Vec<u8>> {
+    let line = code.split(|&byte| byte == b'\n').next()?;
+    let word = line.split(|&byte| byte == b' ').find_map(|word| word.strip_prefix(b"name="))?;
+    Some(word.to_vec())
+}
+
+fn module_name(record: &KeyRecord<'_>) -> String {
+    use formats::rdb::Element;
+    use formats::rdb::value::ModulePart;
+    let mut name = String::new();
+    // The first part is the name: nothing behind it is wanted.
+    let _ = record.value.for_each(&mut Scratch::default(), |part| {
+        if let Element::ModulePart(ModulePart::Id(id)) = part {
+            name = id.name();
+        }
+        Err(RdbError::new(0, "", formats::rdb::Problem::OpaqueModule))
+    });
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_name_themselves() {
+        assert_eq!(library_name(b"#!lua name=alib\nreturn 1"), Some(b"alib".to_vec()));
+        assert_eq!(library_name(b"return 1\n#!lua name=x"), None);
+    }
+
+    #[test]
+    fn lives_have_classes() {
+        let names: Vec<_> = expiry_names().collect();
+        let class = |at| names[expiry_class(at, 1000)];
+        assert_eq!([class(None), class(Some(1000)), class(Some(1001))], ["never", "expired", "< 1m"]);
+        assert_eq!([class(Some(61_000)), class(Some(i64::MAX))], ["< 1h", "later"]);
+    }
+}

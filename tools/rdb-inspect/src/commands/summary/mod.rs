@@ -1,0 +1,83 @@
+//! `summary`: what is in a file.
+
+use crate::cli::Files;
+use crate::failure::{Failure, Verdict};
+use crate::input::Input;
+use crate::output::Output;
+use crate::select::now_ms;
+use crate::style::Style;
+use crate::walk::walk;
+use gather::Gathered;
+
+mod gather;
+mod json;
+mod prefixes;
+mod table;
+
+/// Show what is in a file (the default)
+///
+/// Version and producer, databases, types and encodings, sizes, expiry, prefixes, the largest keys, and whether the
+/// checksum is right. Sizes are those of the records in the file, not of memory. Needs 2 MB beside the file.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    files: Files,
+    /// What ends the prefix of a key
+    #[arg(long, value_name = "TEXT", default_value = ":")]
+    separator: String,
+    /// How many prefixes to show
+    ///
+    /// Up to 4096 prefixes of up to 128 bytes are counted at a time. Where there are more, those with few bytes are
+    /// counted as "other" and the numbers of single prefixes may be somewhat too small, which is told.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    prefixes: usize,
+    /// How many of the largest keys to show, up to 1000
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    largest: usize,
+    /// Write a JSON object for each file, one a line
+    ///
+    /// Members: `file`, `file_bytes`, `format` ("redis" or "valkey"), `rdb_version`, `aux` {name: value}, `keys`,
+    /// `expiring`, `bytes` (of all keys in the file), `databases` [{db, keys, expiring, bytes}], `types` [{type, keys,
+    /// bytes, elements, largest, encodings: [{encoding, keys, bytes, elements, largest}]}], `sizes` [{up_to, keys, bytes}],
+    /// `expiry` {class: keys}, `idle` and `frequency` {class: keys} if the file has them, `prefixes` {exact, kept, top:
+    /// [{prefix, keys, bytes}], none, other}, `largest` [{db, key, type, encoding, bytes, elements}], `functions` {count,
+    /// names}, `modules` {name: values}, `slots`, `checksum` ("good", "wrong", "absent", "unknown"), `trailing_bytes`,
+    /// `damaged_values`, and `damage` {offset, what, key} or null.
+    #[arg(long)]
+    json: bool,
+}
+
+/// More large keys than this are not kept.
+const MOST_LARGEST: usize = 1000;
+
+pub fn run(args: &Args) -> Result<Verdict, Failure> {
+    let inputs = Input::open_all(&args.files.files)?;
+    let mut output = Output::to(None)?;
+    let mut total = table::Total::default();
+    let mut sound = true;
+    let style = Style::stdout();
+    for (i, input) in inputs.iter().enumerate() {
+        let largest = args.largest.min(MOST_LARGEST);
+        let mut gathered = Gathered::new(args.separator.as_bytes(), largest, now_ms());
+        let findings = walk(input, |item| {
+            gathered.item(item);
+            Ok(())
+        })?;
+        sound &= findings.is_sound() && gathered.damaged == 0;
+        total.add(input, &gathered);
+        if args.json {
+            json::write(output.buffer(), input, &gathered, &findings, args.prefixes);
+        } else {
+            if i > 0 {
+                output.buffer().push(b'\n');
+            }
+            table::write(output.buffer(), style, input, &gathered, &findings, args.prefixes);
+        }
+        output.flow()?;
+    }
+    if inputs.len() > 1 && !args.json {
+        total.write(output.buffer(), style);
+    }
+    output.finish()?;
+    Ok(Verdict::of(!sound))
+}

@@ -1,0 +1,171 @@
+//! Counts keys by their prefix.
+//!
+//! Invariants:
+//! 1. [`MOST_PREFIXES`] prefixes are kept, of [`LONGEST_PREFIX`] bytes at most.
+//! 2. The sums over all prefixes, those kept and "other", are exact. Where more prefixes than are kept came, the number of
+//!    a single one may be too small, because it was dropped and came again: then [`Prefixes::is_exact`] says so.
+
+use formats::rdb::string::StringBuffer;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::content::PIECE_BYTES;
+
+/// Prefixes that are kept.
+pub const MOST_PREFIXES: usize = 4096;
+/// Slots of the table: half of them stay free.
+const SLOTS: usize = 2 * MOST_PREFIXES;
+/// Longer prefixes are not counted by themselves.
+pub const LONGEST_PREFIX: usize = 128;
+
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Sum {
+    pub keys: u64,
+    pub bytes: u64,
+}
+
+impl Sum {
+    #[inline]
+    fn add(&mut self, bytes: u64) {
+        self.keys += 1;
+        self.bytes += bytes;
+    }
+}
+
+struct Slot {
+    hash: u64,
+    name: Box<[u8]>,
+    sum: Sum,
+}
+
+pub struct Prefixes {
+    separator: Box<[u8]>,
+    slots: Vec<Option<Slot>>,
+    count: usize,
+    /// Keys without a separator near their start.
+    pub none: Sum,
+    /// Keys whose prefix was dropped.
+    pub other: Sum,
+    pub is_exact: bool,
+    buffer: StringBuffer,
+}
+
+impl Prefixes {
+    /// A prefix ends with the first `separator`.
+    pub fn new(separator: &[u8]) -> Prefixes {
+        Prefixes {
+            separator: separator.into(),
+            slots: std::iter::repeat_with(|| None).take(SLOTS).collect(),
+            count: 0,
+            none: Sum::default(),
+            other: Sum::default(),
+            is_exact: true,
+            buffer: StringBuffer::default(),
+        }
+    }
+
+    /// Counts a key that takes `bytes` in the file. One whose name cannot be read has no prefix.
+    #[inline]
+    pub fn add(&mut self, key: formats::rdb::RdbString<'_>, bytes: u64) {
+        if key.len() > PIECE_BYTES {
+            return self.none.add(bytes);
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let name = key.bytes(&mut buffer).unwrap_or_default();
+        match prefix(name, &self.separator) {
+            Some(prefix) => self.add_prefix(prefix, bytes),
+            None => self.none.add(bytes),
+        }
+        self.buffer = buffer;
+    }
+
+    #[inline]
+    fn add_prefix(&mut self, prefix: &[u8], bytes: u64) {
+        let hash = xxh3_64(prefix);
+        let mut at = hash as usize % SLOTS;
+        loop {
+            match &mut self.slots[at] {
+                Some(slot) if slot.hash == hash && *slot.name == *prefix => return slot.sum.add(bytes),
+                Some(_) => at = (at + 1) % SLOTS,
+                None => break,
+            }
+        }
+        if self.count == MOST_PREFIXES {
+            self.drop_smaller_half();
+            return self.add_prefix(prefix, bytes);
+        }
+        self.slots[at] = Some(Slot { hash, name: prefix.into(), sum: Sum { keys: 1, bytes } });
+        self.count += 1;
+    }
+
+    fn drop_smaller_half(&mut self) {
+        self.is_exact = false;
+        let mut slots: Vec<Slot> = self.slots.iter_mut().filter_map(Option::take).collect();
+        slots.sort_unstable_by_key(|slot| std::cmp::Reverse((slot.sum.bytes, slot.sum.keys)));
+        for dropped in slots.drain(MOST_PREFIXES / 2..) {
+            self.other.keys += dropped.sum.keys;
+            self.other.bytes += dropped.sum.bytes;
+        }
+        self.count = slots.len();
+        for slot in slots {
+            let mut at = slot.hash as usize % SLOTS;
+            while self.slots[at].is_some() {
+                at = (at + 1) % SLOTS;
+            }
+            self.slots[at] = Some(slot);
+        }
+    }
+
+    /// Number of prefixes that are kept.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The prefixes with most bytes.
+    pub fn top(&self, count: usize) -> Vec<(&[u8], Sum)> {
+        let mut all: Vec<_> = self.slots.iter().flatten().map(|slot| (&*slot.name, slot.sum)).collect();
+        all.sort_unstable_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then(a.0.cmp(b.0)));
+        all.truncate(count);
+        all
+    }
+}
+
+/// The name up to the first separator, with it.
+#[inline]
+fn prefix<'n>(name: &'n [u8], separator: &[u8]) -> Option<&'n [u8]> {
+    let near = &name[..name.len().min(LONGEST_PREFIX)];
+    let at = match separator {
+        [byte] => near.iter().position(|other| other == byte)?,
+        [] => return None,
+        _ => near.windows(separator.len()).position(|window| window == separator)?,
+    };
+    Some(&near[..at + separator.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use formats::rdb::RdbString;
+
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_with_the_first_separator() {
+        assert_eq!(prefix(b"user:1:name", b":"), Some(&b"user:"[..]));
+        assert_eq!(prefix(b"user--1--name", b"--"), Some(&b"user--"[..]));
+        assert_eq!(prefix(b"user", b":"), None);
+        assert_eq!(prefix(b"user", b""), None);
+        assert_eq!(prefix(&[b'x'; 1000], b":"), None);
+    }
+
+    #[test]
+    fn sums_are_exact_when_prefixes_are_dropped() {
+        let mut prefixes = Prefixes::new(b":");
+        for i in 0..20_000u32 {
+            prefixes.add(RdbString::Raw(format!("rare{i}:x").as_bytes()), 10);
+            prefixes.add(RdbString::Raw(b"often:x"), 10);
+        }
+        assert!(!prefixes.is_exact && prefixes.len() <= MOST_PREFIXES);
+        assert_eq!(prefixes.top(1), [(&b"often:"[..], Sum { keys: 20_000, bytes: 200_000 })]);
+        let kept: u64 = prefixes.top(usize::MAX).iter().map(|(_, sum)| sum.keys).sum();
+        assert_eq!(kept + prefixes.other.keys, 40_000);
+    }
+}

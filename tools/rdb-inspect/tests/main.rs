@@ -4,6 +4,7 @@ mod exchange;
 mod export;
 mod harness;
 mod keys;
+mod log;
 mod memory;
 mod program;
 mod resp;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bigkeys, completions, convert, csv, diff, filter, get, json, keys, log, man, memory, merge, ndjson, prefixes, report, resp, salvage, split, summary, verify};
+use crate::commands::{
+    bigkeys, completions, convert, csv, diff, filter, get, json, keys, log, man, memory, merge, ndjson,
+    prefixes, report, resp, salvage, split, summary, verify,
+};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.

@@ -72,10 +72,14 @@ fn make_key(number: u64, random: &mut Random, pipe: &mut Pipeline) {
     let key = format!("key:{number}");
     let count = random.count();
     match random.below(7) {
-        0 | 1 => drop(pipe.cmd("SET").arg(&key).arg(random.bytes()).ignore()),
+        0 | 1 => {
+            pipe.cmd("SET").arg(&key).arg(random.bytes()).ignore();
+        }
         2 => {
             let command = pipe.cmd(if random.below(2) == 0 { "RPUSH" } else { "LPUSH" }).arg(&key);
-            (0..count).for_each(|_| drop(command.arg(random.bytes())));
+            for _ in 0..count {
+                command.arg(random.bytes());
+            }
             command.ignore();
         }
         3 => {
@@ -91,12 +95,16 @@ fn make_key(number: u64, random: &mut Random, pipe: &mut Pipeline) {
         }
         4 => {
             let command = pipe.cmd("ZADD").arg(&key);
-            (0..count).for_each(|_| drop(command.arg(random.score()).arg(random.bytes())));
+            for _ in 0..count {
+                command.arg(random.score()).arg(random.bytes());
+            }
             command.ignore();
         }
         5 => {
             let command = pipe.cmd("HSET").arg(&key);
-            (0..count).for_each(|_| drop(command.arg(random.bytes()).arg(random.bytes())));
+            for _ in 0..count {
+                command.arg(random.bytes()).arg(random.bytes());
+            }
             command.ignore();
         }
         _ => make_stream(&key, count.min(150), random, pipe),

@@ -58,7 +58,11 @@ fn bytes(string: RdbString<'_>) -> Bytes {
 
 fn key(record: &KeyRecord<'_>, encoder: &mut Encoder, scratch: &mut Scratch) {
     let mut value = Owned::default();
-    record.value.for_each(scratch, |element| Ok::<_, RdbError>(value.add(&element))).expect("it can be read");
+    let read = record.value.for_each(scratch, |element| {
+        value.add(&element);
+        Ok::<_, RdbError>(())
+    });
+    read.expect("it can be read");
     let name = bytes(record.key);
     let meta = KeyMeta {
         expires_at_ms: record.expires_at_ms,
@@ -110,12 +114,12 @@ fn set(encoder: &mut Encoder, name: &[u8], meta: KeyMeta, members: &[&[u8]]) {
     members.iter().for_each(|member| encoder.set_member(member).unwrap());
 }
 
-fn stream(encoder: &mut Encoder, name: &[u8], meta: KeyMeta, value: &Owned) {
-    let entries: Vec<(StreamId, Vec<(&[u8], &[u8])>)> = value
-        .entries
-        .iter()
-        .map(|(id, fields)| (*id, fields.iter().map(|(field, value)| (&field[..], &value[..])).collect()))
-        .collect();
+fn stream<'a>(encoder: &mut Encoder, name: &[u8], meta: KeyMeta, value: &'a Owned) {
+    type Fields<'a> = Vec<(&'a [u8], &'a [u8])>;
+    let borrowed =
+        |fields: &'a [(Bytes, Bytes)]| fields.iter().map(|(field, value)| (&field[..], &value[..])).collect();
+    let entries: Vec<(StreamId, Fields<'a>)> =
+        value.entries.iter().map(|(id, fields)| (*id, borrowed(fields))).collect();
     let each = || entries.iter().map(|(id, fields)| StreamEntry { id: *id, deleted: false, fields });
     let mut counter = StreamNodeCounter::default();
     each().for_each(|entry| counter.entry(&entry).unwrap());

@@ -38,7 +38,8 @@ fn a_count_that_cannot_be_there_is_refused_in_every_kind() {
         for count in [1 << 16, 1 << 32, 1 << 62, 1 << 63, u64::MAX - 1, u64::MAX] {
             let file = [&head(kind)[..], expiry, &length64(count), &[0; 1000]].concat();
             let error = read(&file).expect_err("not so many are there");
-            assert!(error.is_truncation(), "{kind:?} of {count}: {error}");
+            let is_refused = matches!(error.problem(), Problem::Truncated { need, .. } if *need >= count);
+            assert!(is_refused, "{kind:?} of {count}: {error}");
         }
     }
 }
@@ -102,6 +103,44 @@ fn the_best_compressed_string_is_read_in_bounded_memory() {
     let error =
         RdbString::Lzf { compressed: &compressed, length: length + 1, offset: 0 }.check().unwrap_err();
     assert!(matches!(error.problem(), Problem::Lzf(lzf::LzfError::TooShort { .. })), "{error}");
+}
+
+/// Such a length may be claimed by a string that breaks at once: no room is made for what never comes.
+#[test]
+fn a_compressed_string_that_breaks_early_costs_little_memory() {
+    let mut compressed = vec![0; 8 << 20];
+    compressed[0] = 0xE0;
+    let mut out = Vec::new();
+    let claimed = lzf::max_decompressed_len(compressed.len());
+    assert!(claimed > 700 << 20);
+    let error = lzf::decompress(&compressed, claimed, &mut out).unwrap_err();
+    assert!(matches!(error, lzf::LzfError::BadDistance { .. }), "{error}");
+    assert!(out.is_empty() && out.capacity() < 4 << 20, "room for {} bytes", out.capacity());
+}
+
+/// More than the first piece: steps of any length answer the same as chunks.
+#[test]
+fn long_strings_are_the_same_whole_and_in_pieces() {
+    let mut whole: Vec<u8> = Vec::new();
+    let mut number = 1_u64;
+    while whole.len() < 5 << 20 {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let run = (number >> 40) as usize % 700;
+        whole.extend(std::iter::repeat_n((number >> 33) as u8, run));
+        whole.extend(number.to_le_bytes());
+    }
+    for length in [(1 << 20) - 1, 1 << 20, (1 << 20) + 1, (1 << 20) + 264, 2 << 20, (2 << 20) + 100, 5 << 20]
+    {
+        let mut compressed = Vec::new();
+        assert!(lzf::compress(&whole[..length], &mut compressed));
+        let mut out = b"before".to_vec();
+        lzf::decompress(&compressed, length, &mut out).unwrap();
+        assert!(out.strip_prefix(b"before") == Some(&whole[..length]), "{length} bytes");
+        for wrong in [length - 1, length + 1] {
+            lzf::decompress(&compressed, wrong, &mut out).expect_err("the length is wrong");
+            assert_eq!(out.len(), length + 6);
+        }
+    }
 }
 
 /// The id of a stream's node has 16 bytes: another is refused without being unpacked.

@@ -81,20 +81,22 @@ fn run(options: &Options) -> Result<(), String> {
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     let file = dir.path().join("small.rdb");
     write_file(&file, |encoder, out| small_strings(options.keys, encoder, out))?;
+    let old_file = dir.path().join("old.rdb");
+    as_version_9(&file, &old_file).map_err(|error| error.to_string())?;
     println!("{} keys, {} MB; {} rounds\n", options.keys, megabytes(&file)?, options.rounds);
     let mut runs: Vec<Vec<Run>> = ROWS.iter().map(|_| Vec::new()).collect();
     for round in 0..options.rounds.max(1) {
         for (row, runs) in ROWS.iter().zip(&mut runs) {
-            let program = match row.name.split(' ').next() {
+            let (program, file) = match row.name.split(' ').next() {
                 Some("rdbtools") if round > 0 => continue,
                 Some("rdbtools") => match &options.rdbtools {
-                    Some(rdbtools) => rdbtools.clone(),
+                    Some(rdbtools) => (rdbtools.clone(), &old_file),
                     None => continue,
                 },
-                Some("rdb-inspect") => inspect.clone(),
-                _ => CHECK.into(),
+                Some("rdb-inspect") => (inspect.clone(), &file),
+                _ => (CHECK.into(), &file),
             };
-            runs.push(measure(&program, row.args, &file, &dir.path().join("out"))?);
+            runs.push(measure(&program, row.args, file, &dir.path().join("out"))?);
         }
     }
     print_rows(&runs);
@@ -191,6 +193,12 @@ fn write_file(
     encoder.finish().map_err(said)?;
     drain(&mut encoder, &mut out)?;
     out.flush().map_err(|error| error.to_string())
+}
+
+/// rdbtools reads no newer version; strings look the same in both, and it checks no checksum.
+fn as_version_9(file: &Path, copy: &Path) -> io::Result<()> {
+    std::fs::copy(file, copy)?;
+    std::fs::OpenOptions::new().write(true).open(copy)?.write_all(b"REDIS0009")
 }
 
 fn said(error: EncodeError) -> String {

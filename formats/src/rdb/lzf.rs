@@ -25,6 +25,8 @@ const MAX_LITERALS: usize = 32;
 const MIN_COPY: usize = 3;
 /// Bytes of a stream's chunk, a little more or less.
 const CHUNK_BYTES: usize = 64 << 10;
+/// Room that is made for a string at first.
+const FIRST_STEP_BYTES: usize = 1 << 20;
 
 /// Why bytes are not the compressed form of a string. Offsets are within the compressed bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,14 +53,25 @@ pub fn max_decompressed_len(compressed_len: usize) -> usize {
 pub fn decompress(compressed: &[u8], expected_len: usize, out: &mut Vec<u8>) -> Result<(), LzfError> {
     check_reachable(compressed, expected_len)?;
     let start = out.len();
-    out.resize(start + expected_len, 0);
     let mut reader = Instructions { input: compressed, at: 0, done: 0, declared: expected_len };
-    let end = reader.run(&mut out[start..], 0, expected_len);
-    let result = end.and_then(|_| reader.check_end());
+    let result = run_in_steps(&mut reader, start, out).and_then(|()| reader.check_end());
     if result.is_err() {
         out.truncate(start);
     }
     result
+}
+
+/// Makes room as it goes: bytes that are broken early cost no more than what came before.
+fn run_in_steps(reader: &mut Instructions<'_>, start: usize, out: &mut Vec<u8>) -> Result<(), LzfError> {
+    let (mut done, mut stop) = (0, FIRST_STEP_BYTES.min(reader.declared));
+    loop {
+        out.resize(start + stop.saturating_add(MAX_COPY).min(reader.declared), 0);
+        done = reader.run(&mut out[start..], done, stop)?;
+        if done < stop || stop == reader.declared {
+            return Ok(());
+        }
+        stop = stop.saturating_mul(2).min(reader.declared);
+    }
 }
 
 fn check_reachable(compressed: &[u8], declared: usize) -> Result<(), LzfError> {

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, csv, get, json, keys, log, man, ndjson, resp, summary, verify};
+use crate::commands::{
+    bigkeys, completions, convert, csv, diff, filter, get, json, keys, log, man, memory, merge, ndjson,
+    prefixes, report, resp, salvage, split, summary, verify,
+};
 use crate::failure::{Failure, Verdict};
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
@@ -34,15 +37,25 @@ changed, and no server may run on it meanwhile.";
 enum Command {
     Summary(summary::Args),
     Keys(keys::Args),
-    Log(log::Args),
     Get(get::Args),
     Json(json::Args),
     Ndjson(ndjson::Args),
     Csv(csv::Args),
     Resp(resp::Args),
+    Memory(memory::Args),
+    Bigkeys(bigkeys::Args),
+    Prefixes(prefixes::Args),
+    Report(report::Args),
+    Verify(verify::Args),
+    Salvage(salvage::Args),
+    Diff(diff::Args),
+    Filter(filter::Args),
+    Merge(merge::Args),
+    Split(split::Args),
+    Convert(convert::Args),
+    Log(log::Args),
     Completions(completions::Args),
     Man(man::Args),
-    Verify(verify::Args),
 }
 
 /// Does what the arguments say.
@@ -52,15 +65,25 @@ pub fn run() -> Result<Verdict, Failure> {
         None => summary::run(&cli.summary),
         Some(Command::Summary(args)) => summary::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
-        Some(Command::Log(args)) => log::run(&args),
         Some(Command::Get(args)) => get::run(&args),
         Some(Command::Json(args)) => json::run(&args),
         Some(Command::Ndjson(args)) => ndjson::run(&args),
         Some(Command::Csv(args)) => csv::run(&args),
         Some(Command::Resp(args)) => resp::run(&args),
+        Some(Command::Memory(args)) => memory::run(&args),
+        Some(Command::Bigkeys(args)) => bigkeys::run(&args),
+        Some(Command::Prefixes(args)) => prefixes::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Salvage(args)) => salvage::run(&args),
+        Some(Command::Diff(args)) => diff::run(&args),
+        Some(Command::Filter(args)) => filter::run(&args),
+        Some(Command::Merge(args)) => merge::run(&args),
+        Some(Command::Split(args)) => split::run(&args),
+        Some(Command::Convert(args)) => convert::run(&args),
+        Some(Command::Log(args)) => log::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
-        Some(Command::Verify(args)) => verify::run(&args),
     }
 }
 

@@ -7,11 +7,15 @@
 
 #![forbid(unsafe_code)]
 
+mod bits;
 mod cli;
 mod commands;
 mod complaints;
 mod content;
+mod csv_text;
+mod dates;
 mod duplicates;
+mod estimate;
 mod failure;
 mod input;
 mod interrupt;
@@ -20,12 +24,17 @@ mod key_table;
 mod memory;
 mod names;
 mod output;
+mod prefix_tree;
 mod progress;
+mod report;
+mod rewrite;
 mod seek;
 mod select;
 mod soundness;
 mod style;
+mod table;
 mod text;
+mod top;
 mod walk;
 
 use std::process::ExitCode;

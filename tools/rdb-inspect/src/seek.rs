@@ -44,7 +44,7 @@ pub fn seek<'a>(
                     return Ok(findings);
                 }
                 keys += 1;
-                if keys % KEYS_BETWEEN_CHECKS == 0 {
+                if u64::is_multiple_of(keys, KEYS_BETWEEN_CHECKS) {
                     interrupt::check()?;
                     progress.at(decoder.offset());
                 }

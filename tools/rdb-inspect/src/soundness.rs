@@ -5,14 +5,18 @@
 //! 2. Two elements are called equal if their 64-bit hashes are: in a collection of a million that is wrong once in
 //!    forty million collections.
 //!
-//! Source: what Redis 7.0 and 7.2 refuse in `rdb.c` when they load a file.
+//! Source: what Redis 7.0 to 8.0 refuse in `rdb.c` when they load a file.
 
 use formats::rdb::error::Problem;
+use formats::rdb::kind::ValueKind;
 use formats::rdb::{Element, RdbError, RdbString, Scratch, StreamId, Value};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 /// Hashes that are compared in one pass: 16 MiB.
 const HASHES_IN_ONE_PASS: u64 = 2 << 20;
+
+/// Latest time, milliseconds since 1970, at which Redis lets a field of a hash expire.
+const MAX_FIELD_EXPIRY_MS: u64 = (1 << 48) - 1;
 
 /// Checks values, with buffers that are used again.
 #[derive(Default)]
@@ -47,6 +51,7 @@ impl Checker {
         let mut elements = 0;
         let mut unique = false;
         let mut stream = StreamSums::default();
+        let mut expiries = Expiries::default();
         self.hashes.clear();
         let hashes = &mut self.hashes;
         let mut keep = |name: RdbString<'_>| -> Result<(), RdbError> {
@@ -66,7 +71,10 @@ impl Checker {
                     malformed("a score that is not a number")
                 }
                 Element::SortedSetMember { member, .. } => keep(member),
-                Element::HashField { field, value, .. } => keep(field).and_then(|()| value.check()),
+                Element::HashField { field, value: content, expires_at_ms } => {
+                    expiries.add(value.kind, expires_at_ms).or_else(malformed)?;
+                    keep(field).and_then(|()| content.check())
+                }
                 Element::ModulePart(formats::rdb::value::ModulePart::String(string)) => string.check(),
                 Element::ModulePart(_) => Ok(()),
                 element => {
@@ -109,6 +117,29 @@ impl Checker {
             }
         }
         Ok(false)
+    }
+}
+
+/// Times at which the fields of a hash expire.
+#[derive(Default)]
+struct Expiries {
+    /// Of the field before, if there is one.
+    last: Option<Option<u64>>,
+}
+
+impl Expiries {
+    fn add(&mut self, kind: ValueKind, at: Option<u64>) -> Result<(), &'static str> {
+        let is_packed = matches!(kind, ValueKind::HashListpackEx | ValueKind::HashListpackExPreGa);
+        if kind != ValueKind::ValkeyHashExpiring && at.is_some_and(|at| at > MAX_FIELD_EXPIRY_MS) {
+            return Err("a field expires too far in the future");
+        }
+        let last = self.last.replace(at);
+        match (last, at) {
+            (Some(last), Some(at)) if is_packed && last.is_none_or(|last| last > at) => {
+                Err("fields are not in the order in which they expire")
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -41,11 +41,6 @@ impl Rax {
         self.keys += 1;
     }
 
-    /// Number of keys.
-    pub fn len(&self) -> u64 {
-        self.keys
-    }
-
     /// Bytes of the tree's nodes. It can be used for another tree afterwards.
     pub fn finish(&mut self, class: impl Fn(u64) -> u64) -> u64 {
         if self.keys == 0 {

@@ -49,6 +49,11 @@ impl Serialize for Tally {
 pub struct SizeHistogram(Vec<Tally>);
 
 impl SizeHistogram {
+    /// All counts, to be scaled.
+    pub fn tallies_mut(&mut self) -> impl Iterator<Item = &mut Tally> {
+        self.0.iter_mut()
+    }
+
     pub fn add(&mut self, bytes: u64) {
         let bucket = bytes.checked_ilog2().unwrap_or(0) as usize;
         if bucket >= self.0.len() {
@@ -57,6 +62,7 @@ impl SizeHistogram {
         self.0[bucket].add(bytes);
     }
 
+    #[cfg(test)]
     pub fn buckets(&self) -> &[Tally] {
         &self.0
     }
@@ -75,6 +81,11 @@ pub struct ExpiryHistogram {
 }
 
 impl ExpiryHistogram {
+    /// All counts, to be scaled.
+    pub fn tallies_mut(&mut self) -> impl Iterator<Item = &mut Tally> {
+        self.bands.iter_mut().chain(&mut self.hours)
+    }
+
     /// `reference_ms`: Unix milliseconds taken as now.
     pub fn new(reference_ms: u64) -> Self {
         ExpiryHistogram { reference_ms, ..Self::default() }
@@ -103,10 +114,12 @@ impl ExpiryHistogram {
         self.hours[hour as usize].add(bytes);
     }
 
+    #[cfg(test)]
     pub fn bands(&self) -> &[Tally] {
         &self.bands
     }
 
+    #[cfg(test)]
     pub fn hours(&self) -> &[Tally] {
         &self.hours
     }
@@ -118,10 +131,16 @@ impl ExpiryHistogram {
 pub struct IdleHistogram([Tally; IDLE_BANDS_SECONDS.len() + 1]);
 
 impl IdleHistogram {
+    /// All counts, to be scaled.
+    pub fn tallies_mut(&mut self) -> impl Iterator<Item = &mut Tally> {
+        self.0.iter_mut()
+    }
+
     pub fn add(&mut self, idle_seconds: u64, bytes: u64) {
         self.0[IDLE_BANDS_SECONDS.partition_point(|&end| end <= idle_seconds)].add(bytes);
     }
 
+    #[cfg(test)]
     pub fn bands(&self) -> &[Tally] {
         &self.0
     }
@@ -133,10 +152,16 @@ impl IdleHistogram {
 pub struct FrequencyHistogram([Tally; FREQUENCY_BANDS.len()]);
 
 impl FrequencyHistogram {
+    /// All counts, to be scaled.
+    pub fn tallies_mut(&mut self) -> impl Iterator<Item = &mut Tally> {
+        self.0.iter_mut()
+    }
+
     pub fn add(&mut self, counter: u8, bytes: u64) {
         self.0[FREQUENCY_BANDS.partition_point(|&start| start <= counter) - 1].add(bytes);
     }
 
+    #[cfg(test)]
     pub fn bands(&self) -> &[Tally] {
         &self.0
     }

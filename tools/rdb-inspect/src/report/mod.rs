@@ -9,6 +9,7 @@
 //! 2. The page refers to nothing outside itself, and its content security policy forbids loading anything.
 //! 3. Rendering streams: beside the data itself it needs no memory that grows with it.
 
+pub mod collect;
 pub mod data;
 mod histogram;
 mod text;

@@ -124,7 +124,9 @@ impl RedisServer {
     pub fn run<T: redis::FromRedisValue>(&self, line: &str) -> T {
         let mut words = line.split(' ');
         let mut command = redis::cmd(words.next().expect("a command"));
-        words.for_each(|word| drop(command.arg(word)));
+        for word in words {
+            command.arg(word);
+        }
         command.query(&mut self.connect()).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 

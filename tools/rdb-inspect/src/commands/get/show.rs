@@ -21,11 +21,7 @@ pub struct Show<'s> {
 
 impl Show<'_> {
     /// Writes the value; answers with the damage in it.
-    pub fn value(
-        &mut self,
-        value: &Value<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<Option<RdbError>, Failure> {
+    pub fn value(&mut self, value: &Value<'_>, scratch: &mut Scratch) -> Result<Option<RdbError>, Failure> {
         if let Some(string) = value.string() {
             let damage = damage_of(self.string(string))?;
             if !self.raw {
@@ -134,11 +130,7 @@ impl Show<'_> {
     }
 
     /// Fields and values below the id of their entry.
-    fn fields(
-        &mut self,
-        fields: StreamFields<'_>,
-        width: usize,
-    ) -> Result<(), Stop> {
+    fn fields(&mut self, fields: StreamFields<'_>, width: usize) -> Result<(), Stop> {
         let indent = width + 2;
         let digits = (2 * fields.len()).max(1).to_string().len();
         for (i, string) in fields.flat_map(|(field, value)| [field, value]).enumerate() {
@@ -174,8 +166,7 @@ impl Show<'_> {
                 self.bytes(format!(": last id {}\n", group.last_id).as_bytes());
             }
             Element::StreamPending(pending) => {
-                let facts =
-                    format!("pending {}: delivered {} times\n", pending.id, pending.deliveries);
+                let facts = format!("pending {}: delivered {} times\n", pending.id, pending.deliveries);
                 self.bytes(b"  ");
                 self.bytes(facts.as_bytes());
             }

@@ -6,15 +6,15 @@ use formats::rdb::{Item, KeyRecord, RdbError, ValueType};
 
 use self::report::{Broken, Report};
 use crate::cli::Files;
-use crate::duplicates::each_duplicate;
+use crate::duplicates::{Take, each_duplicate};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
-use crate::key_table::DEFAULT_BUDGET;
+use crate::key_table::{DEFAULT_BUDGET, Place};
 use crate::names;
 use crate::output::Output;
 use crate::select::parse_bytes;
 use crate::soundness::Checker;
-use crate::walk::{Findings, walk};
+use crate::walk::{Findings, walk, walk_again};
 
 /// Check files: framing, the content of every value, checksum
 ///
@@ -138,8 +138,8 @@ impl Pass {
     }
 }
 
-fn find_duplicates(
-    input: &Input,
+fn find_duplicates<'a>(
+    input: &'a Input,
     findings: &Findings,
     args: &Args,
     report: &mut Report,
@@ -147,7 +147,14 @@ fn find_duplicates(
     let Some(version) = findings.version else { return Ok(()) };
     let mut count = 0;
     let named = &mut report.duplicates;
-    each_duplicate(input, version, report.keys, args.memory, |record, first| {
+    let scan = |take: Take<'_, 'a>| {
+        walk_again(input, |item| match item {
+            Item::Key(record) => take(record),
+            _ => Ok(()),
+        })
+    };
+    let again = |place: Place| place.record(input.bytes(), version);
+    each_duplicate(report.keys, args.memory, scan, again, |record, first| {
         count += 1;
         if named.len() < args.limit {
             named.push((record.db, names::kept(record.key), first.offset, record.offset));

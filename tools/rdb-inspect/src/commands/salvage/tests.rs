@@ -79,6 +79,10 @@ impl Bench {
     }
 }
 
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
 /// All types that a version has, in some hundred bytes.
 const SMALL: [&str; 6] = [
     "redis-7.0-lfu.rdb",
@@ -166,7 +170,7 @@ fn elements_of_broken_collections_are_kept_on_request() {
     assert_eq!((whole.keys_written, whole.is_sound()), (1, false));
     let (report, salvaged) = salvage(&input, &args(true), Vec::new()).expect("no failure");
     assert_eq!(report.keys_written, 2);
-    assert!(salvaged.windows(15).any(|window| window == b"\x02\x03set\x02\x03one\x05three"));
+    assert!(contains(&salvaged, b"\x02\x03set\x02\x03one\x05three"));
 }
 
 #[test]
@@ -175,8 +179,8 @@ fn a_key_that_comes_twice_is_written_once() {
     let file = b"REDIS0010\xFE\x00\x00\x01k\x01a\x00\x01l\x01b\x00\x01k\x01c\xFF\0\0\0\0\0\0\0\0";
     let (report, salvaged) = bench.salvage(file, "twice");
     assert_eq!(report.keys_written, 2);
-    assert!(salvaged.windows(5).any(|window| window == b"\x00\x01k\x01a"));
-    assert!(!salvaged.windows(5).any(|window| window == b"\x00\x01k\x01c"));
+    assert!(contains(&salvaged, b"\x00\x01k\x01a"));
+    assert!(!contains(&salvaged, b"\x00\x01k\x01c"));
 }
 
 #[test]
@@ -186,5 +190,6 @@ fn a_search_takes_time_in_proportion() {
     let mut file = b"REDIS0010\xFE\x00\x00\x01k\x01a".to_vec();
     file.extend(std::iter::repeat_n(*b"\x02\x01\x80\x00\x10\x00\x00\x00", 100_000).flatten());
     // A search whose work grew with the square would read 80 GB here.
-    assert_eq!(bench.damaged(&file, "hostile"), 1);
+    // What is kept is the key, and of the first set a part.
+    assert_eq!(bench.damaged(&file, "hostile"), 2);
 }

@@ -1,5 +1,6 @@
 //! `rdb-inspect` as a program: arguments in, output and exit code out; files come from real servers.
 
+mod diff;
 mod exchange;
 mod export;
 mod harness;
@@ -8,4 +9,6 @@ mod log;
 mod memory;
 mod program;
 mod resp;
+mod rewrite;
 mod summary;
+mod verify;

@@ -87,7 +87,7 @@ impl Chooser<'_> {
             record.db = db;
         }
         if args.remove_ttl {
-            record.expires_at_ms = record.expires_at_ms.filter(|_| false);
+            record.expires_at_ms = None;
         }
         Ok(Some(record))
     }

@@ -51,7 +51,7 @@ impl RecordWriter {
         record: &KeyRecord<'_>,
         attributes: &[u8],
     ) -> Result<(), Failure> {
-        if !self.remove_expiry || record.expires_at_ms.is_none() {
+        if !self.remove_expiry {
             return file.raw(attributes);
         }
         if let Some(idle) = record.idle_seconds {

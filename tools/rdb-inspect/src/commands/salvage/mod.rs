@@ -4,6 +4,8 @@ mod candidate;
 mod partial;
 mod report;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,10 +22,10 @@ use crate::input::Input;
 use crate::key_table::{DEFAULT_BUDGET, Place};
 use crate::names;
 use crate::output::Output;
-use crate::rewrite::RdbFile;
 use crate::rewrite::items::ItemWriter;
 use crate::rewrite::record::RecordWriter;
 use crate::rewrite::target::{parse_version, refuse_input};
+use crate::rewrite::{RdbFile, Sink};
 use crate::select::parse_bytes;
 
 /// Write all keys that can be read of a damaged file into a sound one
@@ -66,13 +68,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     refuse_input(&args.output, std::slice::from_ref(&args.file))?;
     let input = Input::open(&args.file)?;
-    let (version, is_guess) = version_of(input.bytes(), args.assume_version);
-    let scan = Scanner::new(input.bytes(), version, is_guess, args.limit).scan(HEADER_BYTES)?;
-    let repeated = repeated_keys(input.bytes(), version, &scan, args)?;
-    let mut report = Report::new(&input, version, is_guess);
-    write(&input, &scan, &repeated, args, &mut report)?;
-    report.take(scan, repeated.count(), args.limit);
-    let nothing_lost = report.is_sound();
+    let (report, output) = salvage(&input, args, Output::to(Some(&args.output))?)?;
+    output.finish()?;
     if args.output.as_os_str() == "-" {
         let mut text = Vec::new();
         report.write(args.json, &mut text);
@@ -82,7 +79,18 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         report.write(args.json, output.buffer());
         output.finish()?;
     }
-    Ok(Verdict::of(!nothing_lost))
+    Ok(Verdict::of(!report.is_sound()))
+}
+
+/// Writes what can be read to `sink`.
+fn salvage<S: Sink>(input: &Input, args: &Args, sink: S) -> Result<(Report, S), Failure> {
+    let (version, is_guess) = version_of(input.bytes(), args.assume_version);
+    let scan = Scanner::new(input.bytes(), version, is_guess, args.limit).scan(HEADER_BYTES)?;
+    let repeated = repeated_keys(input.bytes(), version, &scan, args)?;
+    let mut report = Report::new(input, version, is_guess);
+    let sink = write(input, &scan, &repeated, args, &mut report, sink)?;
+    report.take(scan, repeated.count(), args.limit);
+    Ok((report, sink))
 }
 
 /// The version that the file names, or else the likeliest; whether it is a guess.
@@ -137,19 +145,20 @@ fn repeated_keys<'a>(file: &'a [u8], version: Version, scan: &Scan, args: &Args)
     Ok(repeated)
 }
 
-fn write(
+fn write<S: Sink>(
     input: &Input,
     scan: &Scan,
     repeated: &Bits,
     args: &Args,
     report: &mut Report,
-) -> Result<(), Failure> {
+    sink: S,
+) -> Result<S, Failure> {
     let version = version_to_write(report.version_read, scan);
-    let mut file = RdbFile::new(version, Output::to(Some(&args.output))?, BTreeMap::new());
+    let mut file = RdbFile::new(version, sink, BTreeMap::new());
     let mut items = ItemWriter::new(true);
     let mut records = RecordWriter::new(true, false);
     let read = report.version_read;
-    let mut part = |file: &mut RdbFile<Output>, record: Option<KeyRecord<'_>>| {
+    let mut part = |file: &mut RdbFile<S>, record: Option<KeyRecord<'_>>| {
         let Some(record) = record.filter(|_| args.partial) else { return Ok(()) };
         let elements = partial::write(file, &record)?;
         report.kept_part(record.db, &names::kept(record.key), elements, args.limit);
@@ -164,5 +173,5 @@ fn write(
     })?;
     report.version_written = version;
     report.keys_written = file.keys();
-    file.finish()?.finish()
+    file.finish()
 }

@@ -164,3 +164,11 @@ fn find_duplicates<'a>(
     report.duplicate_keys = Some(count);
     Ok(())
 }
+
+/// Whether a file is sound and has no key twice.
+#[cfg(test)]
+pub fn is_sound(input: &Input) -> Result<bool, Failure> {
+    let files = Files { files: Vec::new() };
+    let args = Args { files, duplicates: true, memory: DEFAULT_BUDGET, limit: 1, json: false, quiet: false };
+    Ok(verify(input, &args)?.is_sound())
+}

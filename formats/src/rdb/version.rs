@@ -58,6 +58,15 @@ impl Version {
         Ok(Version { dialect, number })
     }
 
+    /// The bytes of magic and version.
+    pub fn header(self) -> Vec<u8> {
+        match self.dialect {
+            Dialect::Redis => format!("REDIS{:04}", self.number),
+            Dialect::Valkey => format!("VALKEY{:03}", self.number),
+        }
+        .into_bytes()
+    }
+
     /// Whether a CRC-64 follows the end.
     pub fn has_checksum(self) -> bool {
         self.number >= 5
@@ -82,6 +91,10 @@ mod tests {
     fn both_magics_are_known() {
         assert_eq!(Version::parse(b"REDIS0011"), Ok(Version::redis(11)));
         assert_eq!(Version::parse(b"VALKEY080"), Ok(Version::valkey(80)));
+        assert_eq!(
+            (Version::redis(7).header(), Version::valkey(80).header()),
+            (b"REDIS0007".into(), b"VALKEY080".into())
+        );
     }
 
     #[test]

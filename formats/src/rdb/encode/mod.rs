@@ -33,7 +33,7 @@
 mod collection;
 mod packed;
 mod stream;
-mod string;
+pub mod string;
 
 #[cfg(test)]
 mod round_trip_tests;
@@ -160,10 +160,9 @@ pub struct Encoder {
 impl Encoder {
     /// Starts a file. With `compress`, strings of more than 20 bytes are compressed where that saves something.
     pub fn new(version: EncodeVersion, compress: bool) -> Self {
-        let number = version.version().number;
         Encoder {
             version,
-            pending: format!("REDIS{number:04}").into_bytes(),
+            pending: version.version().header(),
             drained: 0,
             crc: Crc64::new(),
             strings: StringWriter::new(compress),

@@ -22,9 +22,9 @@ const MIN_SAVING: usize = 4;
 /// Most bytes of room that are kept for the next string.
 const KEPT_BYTES: usize = 1 << 20;
 
-/// Appends a length.
+/// Appends a length in its shortest form.
 #[inline]
-pub(super) fn put_len(out: &mut Vec<u8>, len: u64) {
+pub fn put_len(out: &mut Vec<u8>, len: u64) {
     if len < 1 << 6 {
         out.push(len as u8);
     } else if len < 1 << 14 {
@@ -69,9 +69,7 @@ impl StringWriter {
         if !compressor.compress(string, &mut self.compressed, string.len() - MIN_SAVING) {
             return false;
         }
-        out.push(opcode::STRING_LZF);
-        put_len(out, self.compressed.len() as u64);
-        put_len(out, string.len() as u64);
+        put_compressed_head(out, self.compressed.len() as u64, string.len() as u64);
         out.extend_from_slice(&self.compressed);
         if self.compressed.capacity() > KEPT_BYTES {
             self.compressed = Vec::new();
@@ -82,9 +80,24 @@ impl StringWriter {
 
 #[inline]
 fn put_integer(out: &mut Vec<u8>, string: &[u8]) -> bool {
-    let Some(number) = canonical_integer(string).and_then(|number| i32::try_from(number).ok()) else {
-        return false;
-    };
+    match canonical_integer(string).and_then(|number| i32::try_from(number).ok()) {
+        Some(number) => {
+            put_i32(out, number);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Appends the start of a compressed string: `compressed` bytes follow, which unpack to `length`.
+pub fn put_compressed_head(out: &mut Vec<u8>, compressed: u64, length: u64) {
+    out.push(opcode::STRING_LZF);
+    put_len(out, compressed);
+    put_len(out, length);
+}
+
+/// Appends a string that prints an integer.
+pub fn put_i32(out: &mut Vec<u8>, number: i32) {
     if let Ok(number) = i8::try_from(number) {
         out.extend_from_slice(&[opcode::STRING_INT8, number as u8]);
     } else if let Ok(number) = i16::try_from(number) {
@@ -94,5 +107,4 @@ fn put_integer(out: &mut Vec<u8>, string: &[u8]) -> bool {
         out.push(opcode::STRING_INT32);
         out.extend_from_slice(&number.to_le_bytes());
     }
-    true
 }

@@ -19,7 +19,8 @@ pub mod target;
 use std::collections::BTreeMap;
 
 use formats::checksum::Crc64;
-use formats::rdb::{Dialect, RdbString, Version, opcode};
+use formats::rdb::encode::string::{put_compressed_head, put_i32, put_len};
+use formats::rdb::{RdbString, Version, opcode};
 
 use self::plan::Counts;
 use crate::failure::Failure;
@@ -59,11 +60,7 @@ pub struct RdbFile<S> {
 impl<S: Sink> RdbFile<S> {
     /// Starts a file. `hints`: how many keys each database will have, where that is known.
     pub fn new(version: Version, sink: S, hints: BTreeMap<u64, Counts>) -> RdbFile<S> {
-        let pending = match version.dialect {
-            Dialect::Redis => format!("REDIS{:04}", version.number),
-            Dialect::Valkey => format!("VALKEY{:03}", version.number),
-        };
-        let pending = pending.into_bytes();
+        let pending = version.header();
         RdbFile { version, sink, pending, crc: Crc64::new(), db: None, hints, keys: 0, drained: 0 }
     }
 
@@ -112,20 +109,9 @@ impl<S: Sink> RdbFile<S> {
         self.pending.push(byte);
     }
 
-    /// Appends a length in its shortest form.
+    /// Appends a length.
     pub fn length(&mut self, length: u64) {
-        let out = &mut self.pending;
-        if length < 1 << 6 {
-            out.push(length as u8);
-        } else if length < 1 << 14 {
-            out.extend_from_slice(&(length as u16 | 0x4000).to_be_bytes());
-        } else if let Ok(length) = u32::try_from(length) {
-            out.push(opcode::LENGTH_32);
-            out.extend_from_slice(&length.to_be_bytes());
-        } else {
-            out.push(opcode::LENGTH_64);
-            out.extend_from_slice(&length.to_be_bytes());
-        }
+        put_len(&mut self.pending, length);
     }
 
     /// Appends bytes as they are.
@@ -150,9 +136,7 @@ impl<S: Sink> RdbFile<S> {
                 self.raw(bytes)
             }
             RdbString::Lzf { compressed, length, .. } => {
-                self.byte(opcode::STRING_LZF);
-                self.length(compressed.len() as u64);
-                self.length(length as u64);
+                put_compressed_head(&mut self.pending, compressed.len() as u64, length as u64);
                 self.raw(compressed)
             }
             RdbString::Int(number) => self.integer(number),
@@ -160,17 +144,11 @@ impl<S: Sink> RdbFile<S> {
     }
 
     fn integer(&mut self, number: i64) -> Result<(), Failure> {
-        if let Ok(number) = i8::try_from(number) {
-            self.raw(&[opcode::STRING_INT8, number as u8])
-        } else if let Ok(number) = i16::try_from(number) {
-            self.byte(opcode::STRING_INT16);
-            self.raw(&number.to_le_bytes())
-        } else if let Ok(number) = i32::try_from(number) {
-            self.byte(opcode::STRING_INT32);
-            self.raw(&number.to_le_bytes())
-        } else {
-            self.string(RdbString::Raw(number.to_string().as_bytes()))
+        match i32::try_from(number) {
+            Ok(number) => put_i32(&mut self.pending, number),
+            Err(_) => return self.string(RdbString::Raw(number.to_string().as_bytes())),
         }
+        self.flow()
     }
 
     #[inline]

@@ -64,7 +64,7 @@ impl Partitions {
     /// Taken from the low bits: the table uses the high ones.
     #[inline]
     pub fn of(self, hash: u64) -> u64 {
-        (hash & 0xFFFF_FFFF) * self.count >> 32
+        ((hash & 0xFFFF_FFFF) * self.count) >> 32
     }
 
     pub fn table(self) -> KeyTable {
@@ -124,7 +124,7 @@ impl KeyTable {
     }
 
     fn index(&self, hash: u64) -> usize {
-        (u128::from(hash) * self.slots.len() as u128 >> 64) as usize
+        ((u128::from(hash) * self.slots.len() as u128) >> 64) as usize
     }
 
     pub fn insert(&mut self, hash: u64, place: Place) {

@@ -216,7 +216,7 @@ impl<'a> Scanner<'a> {
     fn key(&mut self, record: &KeyRecord<'_>) -> Result<(), Failure> {
         let checked = self.check(record);
         let scan = &mut self.scan;
-        if scan.keys % RECORDS_BETWEEN_CHECKS == 0 {
+        if scan.keys.is_multiple_of(RECORDS_BETWEEN_CHECKS) {
             interrupt::check()?;
         }
         let kind = record.value.kind;

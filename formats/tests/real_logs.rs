@@ -50,6 +50,7 @@ fn records_written_again_are_the_file() {
             preambles += usize::from(file.preamble_bytes > 0);
             let mut reader = AofReader::new(&file.bytes[file.preamble_bytes..], file.preamble_bytes as u64);
             let mut again = file.bytes[..file.preamble_bytes].to_vec();
+            let (mut is_open, mut complete) = (false, again.len());
             while let Some(record) =
                 reader.next_record().unwrap_or_else(|error| panic!("{}: {error}", file.path))
             {
@@ -58,6 +59,8 @@ fn records_written_again_are_the_file() {
                     AofItem::Command(args) => {
                         write(&mut again, args);
                         commands += 1;
+                        is_open |= args[0].eq_ignore_ascii_case(b"multi");
+                        is_open &= !args[0].eq_ignore_ascii_case(b"exec");
                         transactions += usize::from(args[0].eq_ignore_ascii_case(b"exec"));
                     }
                     AofItem::Timestamp(seconds) => {
@@ -67,6 +70,10 @@ fn records_written_again_are_the_file() {
                     }
                     AofItem::Annotation(text) => panic!("an annotation {text:?}"),
                 }
+                if !is_open {
+                    complete = again.len();
+                }
+                assert_eq!(reader.complete_until(), complete as u64, "{}", file.path);
             }
             assert!(again == file.bytes, "{} is written differently", file.path);
             assert_eq!(reader.complete_until(), file.bytes.len() as u64);

@@ -6,7 +6,8 @@ use formats::aof::{AofItem, AofReader, Manifest, aof_kind};
 pub fn decode(input: &[u8]) {
     let _ = aof_kind(input);
     commands(input);
-    if let Some((_, rest)) = input.split_first() {
+    if let Some((&first, rest)) = input.split_first() {
+        torn(rest, rest.len() * usize::from(first) / 256);
         let _ = Manifest::parse(rest);
     }
 }
@@ -20,9 +21,11 @@ fn commands(bytes: &[u8]) {
         match reader.next_record() {
             Ok(Some(record)) => {
                 assert_eq!(record.offset, last, "a gap between two records");
+                let end = record.offset + record.bytes;
                 if let AofItem::Command(args) = record.item {
                     assert!(!args.is_empty());
                 }
+                assert_eq!(reader.offset(), end, "a record that is not as long as it says");
             }
             Ok(None) => {
                 assert_eq!(open, None, "an open transaction at the end");
@@ -41,6 +44,17 @@ fn commands(bytes: &[u8]) {
     }
     cut(&bytes[..(reader.complete_until() - base) as usize]);
     assert!(matches!(reader.next_record(), Ok(None)), "a reader goes on after an error");
+}
+
+/// A file that ends early holds no record that the whole does not hold, and is complete no further.
+fn torn(bytes: &[u8], end: usize) {
+    let mut whole = AofReader::new(bytes, 0);
+    let mut part = AofReader::new(&bytes[..end], 0);
+    while let Ok(Some(found)) = part.next_record() {
+        let expected = whole.next_record();
+        assert_eq!(expected, Ok(Some(found)), "a record of the part is none of the whole");
+        assert!(whole.complete_until() == part.complete_until() && part.offset() <= end as u64);
+    }
 }
 
 /// What is said to be complete can be read without an error.

@@ -1,6 +1,6 @@
 //! RDB files, from the magic on.
 
-use formats::rdb::{Decoder, Element, Item, KeyRecord, RdbError, Scratch, ValueType};
+use formats::rdb::{Decoder, Element, Item, KeyRecord, Node, RdbError, Scratch, ValueType};
 
 /// Walks through the file and reads all that is in it.
 pub fn decode(file: &[u8]) {
@@ -40,9 +40,24 @@ fn key(file: &[u8], record: &KeyRecord<'_>, decoder: &Decoder<'_>, scratch: &mut
         visit(element, &mut unpacked)
     });
     let checked = record.value.check(scratch);
+    parts(record, result.is_ok());
     let count = record.value.count(scratch);
     if result.is_ok() && checked.is_ok() && record.value.value_type() != ValueType::Stream {
         assert_eq!(count.unwrap(), elements, "{:?}", record.value.kind);
+    }
+}
+
+/// The nodes of a value, and what stands behind those of a stream, are read alone as they are read with all else.
+fn parts(record: &KeyRecord<'_>, whole: bool) {
+    let mut nodes = 0;
+    let walked = record.value.for_each_node(|node| {
+        let (Node::Packed(blob) | Node::Plain(blob) | Node::Stream { listpack: blob, .. }) = node;
+        nodes += blob.len();
+    });
+    let behind = record.value.for_each_stream_part(|_| Ok::<_, RdbError>(()));
+    if whole {
+        walked.expect("nodes of a value that was read");
+        behind.expect("what stands behind the nodes of a value that was read");
     }
 }
 

@@ -31,6 +31,8 @@ impl Default for AofLimits {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AofRecord<'r, 'a> {
     pub offset: u64,
+    /// Bytes that it takes in the file.
+    pub bytes: u64,
     pub item: AofItem<'r, 'a>,
 }
 
@@ -106,7 +108,7 @@ impl<'a> AofReader<'a> {
             Parsed::Timestamp(seconds) => AofItem::Timestamp(seconds),
             Parsed::Annotation(text) => AofItem::Annotation(text),
         };
-        Ok(Some(AofRecord { offset: self.base + start as u64, item }))
+        Ok(Some(AofRecord { offset: self.base + start as u64, bytes: (end - start) as u64, item }))
     }
 
     fn file_offset(&self, at: usize) -> u64 {

@@ -38,7 +38,7 @@ fn read(bytes: &[u8], base: u64) -> (Vec<(u64, Owned)>, u64, Option<AofError>) {
     let error = loop {
         match reader.next_record() {
             Ok(None) => break None,
-            Ok(Some(AofRecord { offset, item })) => {
+            Ok(Some(AofRecord { offset, item, .. })) => {
                 let item = match item {
                     AofItem::Command(args) => Owned::Command(args.iter().map(|arg| arg.to_vec()).collect()),
                     AofItem::Timestamp(seconds) => Owned::Timestamp(seconds),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    bigkeys, completions, convert, csv, diff, filter, get, json, keys, man, memory, merge, ndjson, prefixes,
-    report, resp, salvage, split, summary, verify,
+    bigkeys, completions, convert, csv, diff, filter, get, json, keys, log, man, memory, merge, ndjson,
+    prefixes, report, resp, salvage, split, summary, verify,
 };
 use crate::failure::{Failure, Verdict};
 
@@ -36,25 +36,26 @@ changed, and no server may run on it meanwhile.";
 #[derive(Subcommand)]
 enum Command {
     Summary(summary::Args),
-    Bigkeys(bigkeys::Args),
     Keys(keys::Args),
-    Memory(memory::Args),
-    Prefixes(prefixes::Args),
-    Report(report::Args),
     Get(get::Args),
     Json(json::Args),
     Ndjson(ndjson::Args),
     Csv(csv::Args),
     Resp(resp::Args),
-    Completions(completions::Args),
-    Convert(convert::Args),
+    Memory(memory::Args),
+    Bigkeys(bigkeys::Args),
+    Prefixes(prefixes::Args),
+    Report(report::Args),
+    Verify(verify::Args),
+    Salvage(salvage::Args),
     Diff(diff::Args),
     Filter(filter::Args),
-    Man(man::Args),
     Merge(merge::Args),
-    Salvage(salvage::Args),
     Split(split::Args),
-    Verify(verify::Args),
+    Convert(convert::Args),
+    Log(log::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Does what the arguments say.
@@ -63,25 +64,26 @@ pub fn run() -> Result<Verdict, Failure> {
     match cli.command {
         None => summary::run(&cli.summary),
         Some(Command::Summary(args)) => summary::run(&args),
-        Some(Command::Bigkeys(args)) => bigkeys::run(&args),
-        Some(Command::Memory(args)) => memory::run(&args),
-        Some(Command::Prefixes(args)) => prefixes::run(&args),
-        Some(Command::Report(args)) => report::run(&args),
         Some(Command::Keys(args)) => keys::run(&args),
         Some(Command::Get(args)) => get::run(&args),
         Some(Command::Json(args)) => json::run(&args),
         Some(Command::Ndjson(args)) => ndjson::run(&args),
         Some(Command::Csv(args)) => csv::run(&args),
         Some(Command::Resp(args)) => resp::run(&args),
-        Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
-        Some(Command::Convert(args)) => convert::run(&args),
+        Some(Command::Memory(args)) => memory::run(&args),
+        Some(Command::Bigkeys(args)) => bigkeys::run(&args),
+        Some(Command::Prefixes(args)) => prefixes::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Salvage(args)) => salvage::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Filter(args)) => filter::run(&args),
-        Some(Command::Man(args)) => man::run(&args, Cli::command()),
         Some(Command::Merge(args)) => merge::run(&args),
-        Some(Command::Salvage(args)) => salvage::run(&args),
         Some(Command::Split(args)) => split::run(&args),
-        Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Convert(args)) => convert::run(&args),
+        Some(Command::Log(args)) => log::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
+        Some(Command::Man(args)) => man::run(&args, Cli::command()),
     }
 }
 

@@ -58,6 +58,12 @@ impl<'n> Complaints<'n> {
         if findings.trailing_bytes > 0 {
             eprintln!("rdb-inspect: {name}: {} bytes behind the end", findings.trailing_bytes);
         }
+        if findings.command_bytes > 0 {
+            let bytes = findings.command_bytes;
+            eprintln!(
+                "rdb-inspect: {name}: {bytes} bytes of commands follow, which are not looked at: see `log`"
+            );
+        }
         self.count == 0 && findings.is_sound()
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use everfast::persist::disk::ReadOnlyMap;
+use formats::aof::{AofKind, aof_kind};
 
 use crate::failure::Failure;
 use crate::interrupt;
@@ -51,6 +52,44 @@ impl Input {
 
     pub fn len(&self) -> u64 {
         self.map.len() as u64
+    }
+
+    /// Fails if the file is one of another kind, for which there is another command.
+    pub fn refuse_other_kinds(&self) -> Result<(), Failure> {
+        let what = match kind(self.bytes()) {
+            Kind::Rdb | Kind::Unknown => return Ok(()),
+            Kind::Commands => "no RDB file but an append-only file: see `rdb-inspect log`",
+            Kind::Segment => {
+                "no RDB file but a segment of an Everfast log: see `rdb-inspect log`, or name its directory"
+            }
+            Kind::Manifest => "the MANIFEST of a data directory: name the directory instead",
+        };
+        let error = io::Error::new(io::ErrorKind::InvalidData, what);
+        Err(Failure::file(Path::new(&self.name), error))
+    }
+}
+
+/// What the first bytes of a file say that it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Rdb,
+    /// Commands of an append-only file, without an RDB file before them.
+    Commands,
+    /// A segment of Everfast.
+    Segment,
+    /// The MANIFEST of Everfast.
+    Manifest,
+    Unknown,
+}
+
+/// Tells the kind of a file.
+pub fn kind(bytes: &[u8]) -> Kind {
+    match aof_kind(bytes) {
+        AofKind::RdbPreamble => Kind::Rdb,
+        AofKind::Commands => Kind::Commands,
+        _ if bytes.starts_with(b"EVERFSEG") => Kind::Segment,
+        _ if bytes.starts_with(b"everfast-manifest ") => Kind::Manifest,
+        _ => Kind::Unknown,
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Invariant: a file appears under its name when [`Output::finish`] succeeds, and not before.
 
+use std::fs::Permissions;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -15,6 +17,7 @@ use crate::failure::Failure;
 const CHUNK_BYTES: usize = 256 << 10;
 /// Chunks on their way.
 const CHUNKS: usize = 8;
+const NEW_FILE_MODE: u32 = 0o666;
 
 /// Collects bytes and hands them to the thread that writes.
 pub struct Output {
@@ -40,7 +43,10 @@ impl Output {
 
     fn to_file(path: &Path) -> Result<Output, Failure> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = NamedTempFile::with_prefix_in(".rdb-inspect-", folder)
+        let file = tempfile::Builder::new()
+            .prefix(".rdb-inspect-")
+            .permissions(Permissions::from_mode(NEW_FILE_MODE)) // as of any new file: less what the umask takes
+            .tempfile_in(folder)
             .map_err(|error| Failure::file(path, error))?;
         Ok(Output::start(Target::File { file, path: path.to_path_buf() }))
     }

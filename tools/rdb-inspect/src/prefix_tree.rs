@@ -329,7 +329,8 @@ impl PrefixTree {
                 other.add(sum);
             }
         }
-        if other.keys > 0 {
+        // Alone it would say what the node itself says.
+        if other.keys > 0 && !branch.children.is_empty() {
             branch.children.push(Branch { sum: other, is_other: true, ..Branch::default() });
         }
         branch
@@ -384,6 +385,14 @@ mod tests {
     }
 
     #[test]
+    fn numbers_come_together_only_where_that_is_wanted() {
+        let mut tree = PrefixTree::new(separators(1, false), 1000);
+        add(&mut tree, "1:a", 2);
+        add(&mut tree, "22:b", 1);
+        assert_eq!(text(&tree.branch(&ALL)), "=2/3[1:=1/2 22:=1/1]");
+    }
+
+    #[test]
     fn a_radix_tree_parts_keys_where_they_differ() {
         let mut tree = PrefixTree::new(Rule::Radix, 1000);
         for (key, bytes) in [("order-1", 1), ("order-2", 2), ("ordinal", 4), ("order", 8), ("x", 16)] {
@@ -425,9 +434,10 @@ mod tests {
             let mut tree = PrefixTree::new(rule, 0);
             tree.add(&[b':'; 100_000], ValueType::Hash, u64::MAX);
             tree.add(&[b'x'; 100_000], ValueType::Hash, u64::MAX);
+            tree.add(&[&[b'y'; 100_000][..], b":"].concat(), ValueType::Hash, u64::MAX);
             tree.add(b"", ValueType::Hash, 1);
             (0..=255u8).for_each(|byte| tree.add(&[byte, byte, b':'], ValueType::Set, 1));
-            assert_eq!(tree.branch(&ALL).sum.keys, 259);
+            assert_eq!(tree.branch(&ALL).sum.keys, 260);
             assert!(tree.nodes.iter().all(|node| node.name.len() <= MAX_NAME));
         }
     }

@@ -24,11 +24,13 @@ pub fn seek<'a>(
         damage: None,
         checksum: Checksum::Unknown,
         trailing_bytes: 0,
+        command_bytes: 0,
         overlong: Default::default(),
     };
     let mut decoder = match Decoder::new(input.bytes()) {
         Ok(decoder) => decoder,
         Err(error) => {
+            input.refuse_other_kinds()?;
             findings.damage = Some(Damage { error, key: None });
             return Ok(findings);
         }
@@ -42,7 +44,7 @@ pub fn seek<'a>(
                     return Ok(findings);
                 }
                 keys += 1;
-                if keys % KEYS_BETWEEN_CHECKS == 0 {
+                if u64::is_multiple_of(keys, KEYS_BETWEEN_CHECKS) {
                     interrupt::check()?;
                     progress.at(decoder.offset());
                 }

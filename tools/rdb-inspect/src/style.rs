@@ -19,6 +19,7 @@ impl Style {
     }
 
     /// Leaves all text alone.
+    #[cfg(test)]
     pub fn plain() -> Style {
         Style { on: false }
     }

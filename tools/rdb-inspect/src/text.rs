@@ -26,7 +26,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -80,7 +80,14 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
 /// Appends bytes as redis-cli shows them, without the quotes around: `a\n\x00\xff\"`.
 pub fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    for &byte in bytes {
+    let mut rest = bytes;
+    loop {
+        let plain =
+            rest.iter().position(|&byte| !matches!(byte, 0x20..0x7F) || byte == b'\\' || byte == b'"');
+        let Some(at) = plain else { return out.extend_from_slice(rest) };
+        out.extend_from_slice(&rest[..at]);
+        let byte = rest[at];
+        rest = &rest[at + 1..];
         match byte {
             b'\\' | b'"' => out.extend_from_slice(&[b'\\', byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -88,7 +95,6 @@ pub fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
             b'\t' => out.extend_from_slice(b"\\t"),
             0x07 => out.extend_from_slice(b"\\a"),
             0x08 => out.extend_from_slice(b"\\b"),
-            0x20..0x7F => out.push(byte),
             _ => {
                 let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
                 out.extend_from_slice(&[b'\\', b'x', digits[0], digits[1]]);

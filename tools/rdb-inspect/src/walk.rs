@@ -1,5 +1,6 @@
 //! One pass over a file: records on this thread, the checksum on another, with progress and interruption.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 
 use formats::checksum::Crc64;
@@ -24,8 +25,10 @@ pub struct Findings {
     /// Where the records end and why, if not at the end of the file.
     pub damage: Option<Damage>,
     pub checksum: Checksum,
-    /// Bytes behind the end and the checksum.
+    /// Bytes behind the end and the checksum that should not be there.
     pub trailing_bytes: u64,
+    /// Bytes of commands there: the file is an append-only file with an RDB file at its start.
+    pub command_bytes: u64,
     pub overlong: Overlong,
 }
 
@@ -83,9 +86,10 @@ pub fn walk<'a>(
     visit: impl FnMut(Item<'a>) -> Result<(), Failure>,
 ) -> Result<Findings, Failure> {
     let progress = Progress::new(input.len());
+    let unwanted = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let checksum = scope.spawn(|| checksum(input.bytes()));
-        records(input, &progress, visit, checksum)
+        let checksum = scope.spawn(|| checksum(input.bytes(), &unwanted));
+        records(input, &progress, visit, checksum, &unwanted)
     })
 }
 
@@ -104,17 +108,20 @@ fn records<'a>(
     progress: &Progress,
     mut visit: impl FnMut(Item<'a>) -> Result<(), Failure>,
     checksum: ScopedJoinHandle<'_, Option<u64>>,
+    unwanted: &AtomicBool,
 ) -> Result<Findings, Failure> {
     let mut findings = Findings {
         version: None,
         damage: None,
         checksum: Checksum::Unknown,
         trailing_bytes: 0,
+        command_bytes: 0,
         overlong: Overlong::default(),
     };
     let mut decoder = match Decoder::new(input.bytes()) {
         Ok(decoder) => decoder,
         Err(error) => {
+            input.refuse_other_kinds()?;
             findings.damage = Some(Damage { error, key: None });
             return Ok(findings);
         }
@@ -127,15 +134,25 @@ fn records<'a>(
             return Ok(findings);
         }
     };
-    findings.trailing_bytes = decoder.rest().len() as u64;
+    let behind = match decoder.rest() {
+        [b'*' | b'#', ..] => &mut findings.command_bytes,
+        _ => &mut findings.trailing_bytes,
+    };
+    *behind = decoder.rest().len() as u64;
     findings.overlong = decoder.overlong();
     findings.checksum = match expected {
-        None | Some(0) => Checksum::Absent,
+        None | Some(0) => {
+            unwanted.store(true, Ordering::Relaxed);
+            Checksum::Absent
+        }
         Some(expected) => {
             let found = match decoder.rest() {
                 [] => checksum.join().ok().flatten(),
                 // The other thread took what trails for data and the checksum.
-                rest => Some(crc64(&input.bytes()[..input.bytes().len() - rest.len() - 8])),
+                rest => {
+                    unwanted.store(true, Ordering::Relaxed);
+                    Some(crc64(&input.bytes()[..input.bytes().len() - rest.len() - 8]))
+                }
             };
             match found {
                 Some(found) if found == expected => Checksum::Good,
@@ -178,12 +195,15 @@ fn each<'a>(
     }
 }
 
-/// CRC-64 of all but the last eight bytes; `None` if the user asked to stop, or there are not so many.
-fn checksum(file: &[u8]) -> Option<u64> {
+/// CRC-64 of all but the last eight bytes; `None` if the user asked to stop, or it is unwanted, or there are not so many.
+fn checksum(file: &[u8], unwanted: &AtomicBool) -> Option<u64> {
     let covered = &file[..file.len().checked_sub(8)?];
     let mut crc = Crc64::new();
     for chunk in covered.chunks(CHECKSUM_CHUNK) {
         interrupt::check().ok()?;
+        if unwanted.load(Ordering::Relaxed) {
+            return None;
+        }
         crc.update(chunk);
     }
     Some(crc.value())

@@ -2,6 +2,13 @@
 
 mod diff;
 mod exchange;
+mod export;
 mod harness;
+mod keys;
+mod log;
+mod memory;
+mod program;
+mod resp;
 mod rewrite;
+mod summary;
 mod verify;

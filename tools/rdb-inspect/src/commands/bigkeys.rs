@@ -20,7 +20,7 @@ use crate::top::{self, Top};
 ///
 /// What redis-cli --bigkeys and --memkeys look for with samples from a running server is found here in all keys: for
 /// each type the keys that take the most memory in Redis 7.0, and those with the most items, members, fields or entries
-/// (strings: the longest records). The estimate is that of `rdb-inspect memory`. Needs memory for the keys that are shown.
+/// (strings: the longest values). The estimate is that of `rdb-inspect memory`. Needs memory for the keys that are shown.
 ///
 /// Examples:
 ///   rdb-inspect bigkeys dump.rdb
@@ -120,8 +120,11 @@ impl OfType {
     fn add(&mut self, key: &mut Estimated<'_, '_>) {
         self.totals.add(key.record, &key.footprint);
         let (memory, elements) = (key.footprint.redis_bytes, key.footprint.elements);
-        let elements = match key.record.value.value_type() {
-            ValueType::String | ValueType::Module => key.record.value.bytes.len() as u64,
+        let value = &key.record.value;
+        let elements = match value.value_type() {
+            // They have one element: the length tells more.
+            ValueType::String => value.string().map_or(0, |string| string.len() as u64),
+            ValueType::Module => value.bytes.len() as u64,
             _ => elements,
         };
         if self.by_memory.takes(memory) {

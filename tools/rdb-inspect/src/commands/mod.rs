@@ -9,6 +9,7 @@ pub mod filter;
 pub mod get;
 pub mod json;
 pub mod keys;
+pub mod log;
 pub mod man;
 pub mod memory;
 pub mod merge;

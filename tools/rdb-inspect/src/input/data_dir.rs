@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use everfast::persist::disk::RealDisk;
+use everfast::persist::file_names;
 use everfast::persist::{PersistError, RecoveryReport};
 use everfast::server::ServerError;
 use everfast::server::offline::{self, Offline};
@@ -20,11 +21,42 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// The keys of `dir`, as a server that starts on it would serve them. What had to be left out is told on stderr.
 pub fn as_rdb(dir: &Path) -> Result<File, Failure> {
+    if !dir.join(file_names::MANIFEST).exists() {
+        return Err(no_data_dir(dir));
+    }
     let data = offline::load(Arc::new(RealDisk), dir).map_err(|error| failure(dir, &error))?;
     tell_cuts(dir, &data.report);
     let mut file = tempfile::tempfile().map_err(Failure::Output)?;
     write(data, &mut file)?;
     Ok(file)
+}
+
+/// Says what to name instead, where the directory is one of Redis or Valkey.
+fn no_data_dir(dir: &Path) -> Failure {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) => return Failure::file(dir, error),
+    };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    let ends = |path: &Path, ending: &str| path.extension().is_some_and(|extension| extension == ending);
+    let rdb = paths.iter().find(|path| ends(path, "rdb")).map(|path| format!("name {}", path.display()));
+    let holds_manifest = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.filter_map(Result::ok).any(|entry| ends(&entry.path(), "manifest"))
+    };
+    let log = match paths.iter().any(|path| path.is_dir() && holds_manifest(path)) {
+        true => Some(dir),
+        false if holds_manifest(dir) => Some(dir),
+        false => paths.iter().find(|path| ends(path, "aof")).map(PathBuf::as_path),
+    };
+    let log = log.map(|path| format!("for the log use `rdb-inspect log {}`", path.display()));
+    let advice: Vec<String> = rdb.into_iter().chain(log).collect();
+    let what = match advice.is_empty() {
+        true => "no data directory of Everfast: it has no MANIFEST".to_owned(),
+        false => format!("a directory of Redis or Valkey: {}", advice.join("; ")),
+    };
+    Failure::file(dir, io::Error::new(io::ErrorKind::InvalidInput, what))
 }
 
 fn failure(dir: &Path, error: &ServerError) -> Failure {

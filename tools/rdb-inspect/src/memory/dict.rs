@@ -87,6 +87,7 @@ mod tests {
     fn room_that_was_made_is_used() {
         let mut table = Growing::with(0);
         table.reserve(100);
+        assert_eq!(table.bytes(Allocator::Bundled), buckets(100, Allocator::Bundled));
         (0..100).for_each(|_| table.add());
         assert_eq!(table.bytes(Allocator::Bundled), buckets(100, Allocator::Bundled));
     }

@@ -55,7 +55,7 @@ mod tests {
     /// What the server itself counts for so many keys, per key.
     fn counted(keys: u64, key_length: usize, value_length: usize, expires: bool) -> f64 {
         let hasher = KeyHasher::new(7);
-        let mut keyspace = Keyspace::new(hasher.clone());
+        let mut keyspace = Keyspace::new(hasher);
         let value = vec![b'v'; value_length];
         for i in 0..keys {
             let key = format!("{i:0key_length$}").into_bytes();

@@ -37,6 +37,7 @@ pub fn write(
         commands,
         name,
         key: record.key,
+        offset: record.value.offset,
         limits,
         waiting: Vec::new(),
         elements: 0,
@@ -58,6 +59,8 @@ struct Filling<'f, 'r> {
     commands: &'f mut Commands,
     name: &'static [u8],
     key: RdbString<'r>,
+    /// Where the value stands in the file.
+    offset: u64,
     limits: Limits,
     /// Arguments of the next command.
     waiting: Vec<u8>,
@@ -75,16 +78,16 @@ impl Filling<'_, '_> {
             Element::SortedSetMember { member, score: number } => {
                 if number.is_nan() {
                     let problem = Problem::Malformed("a score that is no number");
-                    self.damage.get_or_insert(RdbError::new(0, "score", problem));
+                    self.damage.get_or_insert(RdbError::new(self.offset, "score", problem));
                     return Ok(());
                 }
                 push_score(&mut score, number);
                 self.add(&[RdbString::Raw(&score), member])?;
             }
-            Element::HashField { field, value, expires_at_ms } => {
-                if expires_at_ms.is_none_or(|at| at > self.limits.expired_before_ms) {
-                    self.add(&[field, value])?;
-                }
+            Element::HashField { field, value, expires_at_ms }
+                if expires_at_ms.is_none_or(|at| at > self.limits.expired_before_ms) =>
+            {
+                self.add(&[field, value])?;
             }
             _ => {}
         }

@@ -33,6 +33,9 @@ pub const FREQUENCY_LIMITS: [(u8, &str); 5] =
 const STRING_FORMS: [&str; 3] = ["raw", "int", "lzf"];
 const FORMS: usize = ValueKind::ALL.len() + STRING_FORMS.len();
 
+/// The encodings of a type, largest first.
+pub type Encodings = Vec<(&'static str, Group)>;
+
 /// Keys with something in common.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Group {
@@ -250,10 +253,10 @@ impl Gathered {
     }
 
     /// Types that occur, largest first, each with its encodings.
-    pub fn types(&self) -> Vec<(ValueType, Group, Vec<(&'static str, Group)>)> {
+    pub fn types(&self) -> Vec<(ValueType, Group, Encodings)> {
         let mut types = Vec::new();
         for value_type in ValueType::ALL {
-            let mut encodings: Vec<_> = (0..FORMS)
+            let mut encodings: Encodings = (0..FORMS)
                 .filter_map(|form| {
                     let (of, name) = form_of(form);
                     (of == value_type && self.forms[form].keys > 0).then_some((name, self.forms[form]))

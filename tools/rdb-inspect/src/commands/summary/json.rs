@@ -44,6 +44,7 @@ pub fn write(out: &mut Vec<u8>, input: &Input, gathered: &Gathered, findings: &F
         "slots": gathered.slots,
         "checksum": checksum(findings.checksum),
         "trailing_bytes": findings.trailing_bytes,
+        "command_bytes": findings.command_bytes,
         "damaged_values": gathered.damaged,
         "damage": damage(gathered, findings),
     });

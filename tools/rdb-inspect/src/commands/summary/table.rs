@@ -98,6 +98,12 @@ impl Table<'_> {
         for line in self.other_facts() {
             lines.push(format!("  {}", self.style.dim(line)));
         }
+        if findings.command_bytes > 0 {
+            let bytes = text::bytes(findings.command_bytes);
+            let line =
+                format!("{bytes} of commands follow, which are not counted here: see `rdb-inspect log`");
+            lines.push(format!("  {}", self.style.yellow(line)));
+        }
         let keys = match self.total.keys {
             0 => "no keys".into(),
             keys => format!(

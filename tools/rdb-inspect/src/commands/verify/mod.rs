@@ -40,7 +40,7 @@ pub struct Args {
     /// One JSON object a file and line: file, version, bytes, verdict (sound, damaged), keys, expiring, databases,
     /// functions, elements, checksum (good, wrong, absent, unknown), damage (null, or offset, reading, problem, key,
     /// bytes_not_verified), broken_values, broken (offset, db, key, type, problem), empty_collections, overlong_lengths,
-    /// trailing_bytes, duplicate_keys (null if not looked for)
+    /// trailing_bytes, command_bytes (of an append-only file), duplicate_keys (null if not looked for)
     #[arg(long)]
     json: bool,
     /// Say nothing of sound files
@@ -76,8 +76,6 @@ fn verify(input: &Input, args: &Args) -> Result<Report, Failure> {
     if args.duplicates {
         find_duplicates(input, &findings, args, &mut report)?;
     }
-    let tail_at = (input.len() - findings.trailing_bytes) as usize;
-    report.has_commands = input.bytes()[tail_at..].starts_with(b"*");
     report.findings = Some(findings);
     Ok(report)
 }

@@ -15,8 +15,6 @@ const MAX_DATABASES: usize = 4096;
 pub(super) struct Report {
     name: String,
     bytes: u64,
-    /// What stands behind the end is commands.
-    pub(super) has_commands: bool,
     pub(super) keys: u64,
     pub(super) expiring: u64,
     pub(super) elements: u64,
@@ -53,7 +51,6 @@ impl Report {
         Report {
             name: input.name.clone(),
             bytes: input.len(),
-            has_commands: false,
             keys: 0,
             expiring: 0,
             elements: 0,
@@ -149,8 +146,14 @@ impl Report {
 
     fn remarks_text(&self, out: &mut Vec<u8>, findings: &Findings) -> std::io::Result<()> {
         if findings.trailing_bytes > 0 {
-            let kind = if self.has_commands { ": commands of an append-only file" } else { "" };
-            writeln!(out, "  {} bytes behind the end{kind}", findings.trailing_bytes)?;
+            writeln!(out, "  {} bytes behind the end", findings.trailing_bytes)?;
+        }
+        if findings.command_bytes > 0 {
+            let bytes = findings.command_bytes;
+            writeln!(
+                out,
+                "  {bytes} bytes of commands follow, which are not checked here: see `rdb-inspect log`"
+            )?;
         }
         if self.pre_ga_functions > 0 {
             writeln!(out, "  functions in a form that no release loads: {}", self.pre_ga_functions)?;
@@ -203,6 +206,7 @@ impl Report {
             "empty_collections": self.empty,
             "overlong_lengths": findings.overlong.count,
             "trailing_bytes": findings.trailing_bytes,
+            "command_bytes": findings.command_bytes,
             "duplicate_keys": self.duplicate_keys,
             "duplicates": duplicates,
         });

@@ -1,0 +1,146 @@
+//! Which commands are looked at: a range of places or times, and a pattern of keys.
+
+use formats::glob;
+
+use super::command::Command;
+
+/// An end of the range.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bound {
+    /// Offset in each file.
+    Offset(u64),
+    /// Milliseconds since 1970.
+    TimeMs(i64),
+}
+
+/// Filters; a command must pass all that are given.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Which commands")]
+pub struct Filter {
+    /// Commands from here on: an offset in the file, or a time
+    ///
+    /// 4096 is an offset in each file. 2026-11-20, 2026-11-20T07:47 and 2026-11-20T07:47:12 are times in UTC,
+    /// @1763624832 and @1763624832.250 are seconds since 1970. A log of Everfast tells the time of each frame, an
+    /// append-only file only if `aof-timestamp-enabled` was set: a command whose time is not known is left out where a
+    /// time is asked for.
+    #[arg(long, value_name = "PLACE", value_parser = parse_bound)]
+    pub from: Option<Bound>,
+    /// Commands before here: an offset in the file, or a time, as --from
+    #[arg(long, value_name = "PLACE", value_parser = parse_bound)]
+    pub until: Option<Bound>,
+    /// Commands whose first key matches this pattern, as of KEYS: `user:*`, `h?llo`, `[a-c]*`
+    ///
+    /// Commands without a key are left out.
+    #[arg(long = "match", value_name = "GLOB")]
+    pub glob: Option<String>,
+}
+
+impl Filter {
+    /// Whether the command is in the range.
+    #[inline]
+    pub fn in_range(&self, command: &Command<'_, '_>) -> bool {
+        self.from.is_none_or(|from| !is_before(command, from, true))
+            && self.until.is_none_or(|until| is_before(command, until, false))
+    }
+
+    /// Whether every command passes.
+    pub fn is_all(&self) -> bool {
+        self.from.is_none() && self.until.is_none() && self.glob.is_none()
+    }
+
+    /// Whether the key matches.
+    pub fn matches(&self, pattern: &str, key: Option<&[u8]>) -> bool {
+        key.is_some_and(|key| glob::glob_match(pattern.as_bytes(), key, false))
+    }
+}
+
+fn is_before(command: &Command<'_, '_>, bound: Bound, unknown: bool) -> bool {
+    match bound {
+        Bound::Offset(offset) => command.offset < offset,
+        Bound::TimeMs(limit) => command.time_ms.map_or(unknown, |time| time < limit),
+    }
+}
+
+fn parse_bound(text: &str) -> Result<Bound, String> {
+    let bound = match text.strip_prefix('@') {
+        Some(seconds) => parse_seconds(seconds).map(Bound::TimeMs),
+        None if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok().map(Bound::Offset),
+        None => parse_date(text).map(Bound::TimeMs),
+    };
+    bound.ok_or_else(|| "an offset such as 4096, or a time such as 2026-11-20T07:47:12 or @1763624832".into())
+}
+
+fn parse_seconds(text: &str) -> Option<i64> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let ms = match fraction.len() {
+        1..=3 => fraction.parse::<u16>().ok()? as i64 * 10_i64.pow(3 - fraction.len() as u32),
+        _ => return None,
+    };
+    seconds.parse::<u64>().ok()?.checked_mul(1000)?.checked_add_signed(ms)?.try_into().ok()
+}
+
+/// `2026-11-20`, with `T07:47`, `T07:47:12`, and `Z` if liked.
+fn parse_date(text: &str) -> Option<i64> {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (date, clock) = text.split_once(['T', ' ']).unwrap_or((text, "0:0"));
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<u16>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let mut clock = clock.splitn(3, ':').map(|part| part.parse::<u8>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next().unwrap_or(Some(0))?);
+    let good =
+        (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    let days = days_since_1970(i64::from(year), i64::from(month), i64::from(day));
+    let seconds = days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+    good.then_some(seconds * 1000)
+}
+
+/// Days of the Gregorian calendar, counted in years that begin in March, so that the odd day is the last one.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text;
+
+    #[test]
+    fn places_and_times_are_told_apart() {
+        assert_eq!(parse_bound("4096"), Ok(Bound::Offset(4096)));
+        assert_eq!(parse_bound("@1763624832"), Ok(Bound::TimeMs(1_763_624_832_000)));
+        assert_eq!(parse_bound("@1.25"), Ok(Bound::TimeMs(1250)));
+        assert_eq!(parse_bound("2000-02-29T23:59:59Z"), Ok(Bound::TimeMs(951_868_799_000)));
+        for wrong in ["", "-1", "2026-13-01", "2026-01", "2026-01-01T24:00", "@1.2345", "@x", "x"] {
+            assert!(parse_bound(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn dates_are_those_that_are_shown() {
+        for day in 0..40_000 {
+            let ms = day * 86_400_000 + 12_345_000;
+            let shown = text::date(ms);
+            assert_eq!(parse_date(shown.strip_suffix(" UTC").unwrap()), Some(ms), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_time_is_in_no_range_of_times() {
+        let filter = |from, until| Filter { from, until, glob: None };
+        let command =
+            |time_ms| Command { file: 0, offset: 5, bytes: 1, time_ms, db: 0, place: None, args: &[] };
+        let (early, late) = (Some(Bound::TimeMs(10)), Some(Bound::TimeMs(20)));
+        for (time, expected) in
+            [(Some(9), false), (Some(10), true), (Some(19), true), (Some(20), false), (None, false)]
+        {
+            assert_eq!(filter(early, late).in_range(&command(time)), expected, "{time:?}");
+        }
+        assert!(
+            !filter(early, None).in_range(&command(None)) && !filter(None, late).in_range(&command(None))
+        );
+        assert!(filter(Some(Bound::Offset(5)), Some(Bound::Offset(6))).in_range(&command(None)));
+        assert!(!filter(Some(Bound::Offset(6)), None).in_range(&command(None)));
+    }
+}

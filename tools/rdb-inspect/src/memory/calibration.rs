@@ -263,7 +263,8 @@ fn agrees_with_used_memory_type_by_type() {
         server.call(&[b"FLUSHALL", b"SYNC"]);
         server.reload();
         let empty = server.data_bytes();
-        for i in 0..900 {
+        // So many that buffers of the server, some tens of kilobytes, do not matter.
+        for i in 0..4000 {
             let key = format!("{}:{i}", value_type.name());
             create(&mut server, &mut random, value_type, key.as_bytes());
             if i % 3 == 0 {
@@ -283,6 +284,6 @@ fn agrees_with_used_memory_type_by_type() {
         }
         let error = estimate as f64 / used - 1.0;
         println!("{}: {estimate} for {used}, {:.2} %", value_type.name(), error * 100.0);
-        assert!(error.abs() < 0.03, "{}: {estimate} for {used}", value_type.name());
+        assert!(error.abs() < 0.02, "{}: {estimate} for {used}", value_type.name());
     }
 }

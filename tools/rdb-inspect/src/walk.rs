@@ -11,6 +11,7 @@ use formats::rdb::{Decoder, Item, RdbError, Version};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::interrupt;
+use crate::names;
 use crate::progress::Progress;
 
 /// Records between two looks at the clock and at the signals.
@@ -73,7 +74,7 @@ impl Findings {
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.key {
-            Some(key) => write!(f, "{} (key \"{}\")", self.error, key.escape_ascii()),
+            Some(key) => write!(f, "{} (key {})", self.error, names::shown(key)),
             None => write!(f, "{}", self.error),
         }
     }

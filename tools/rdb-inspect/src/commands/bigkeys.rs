@@ -6,10 +6,11 @@ use formats::rdb::ValueType;
 use serde::Serialize;
 
 use crate::cli::Files;
-use crate::estimate::{Estimated, Scale, Totals, cut, for_each};
+use crate::estimate::{Estimated, Scale, Totals, for_each};
 use crate::failure::{Failure, Verdict};
 use crate::json_text;
 use crate::memory::Allocator;
+use crate::names;
 use crate::output::Output;
 use crate::select::Select;
 use crate::table::{Align, Table};
@@ -153,7 +154,7 @@ impl BigKey {
         let (record, footprint) = (key.record, &key.footprint);
         BigKey {
             db: record.db,
-            key: json_text::text(cut(key.name, KEPT_NAME)),
+            key: json_text::text(names::cut(key.name, KEPT_NAME)),
             key_bytes: record.key.len() as u64,
             encoding: footprint.encoding,
             elements: footprint.elements,

@@ -102,7 +102,7 @@ fn refuse_duplicates<'a>(input: &'a Input, plan: &Plan, chooser: &mut Chooser<'_
     };
     let again = |place: Place| place.record(input.bytes(), plan.version);
     each_duplicate(plan.chosen, DEFAULT_BUDGET, scan, again, |record, _| {
-        let key = names::shown(&names::kept(record.key));
+        let key = names::of(record.key);
         Err(Failure::Usage(format!("{key} is in several databases: --to-db cannot keep both")))
     })
 }

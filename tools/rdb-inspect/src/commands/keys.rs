@@ -13,6 +13,7 @@ use crate::content::{PIECE_BYTES, Stop, damage_of, encoding, pieces};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::json_text::push_integer;
+use crate::names;
 use crate::output::Output;
 use crate::seek::seek;
 use crate::select::{Select, now_ms};
@@ -184,7 +185,7 @@ impl List<'_> {
             if as_it_is {
                 out.extend_from_slice(name)
             } else {
-                text::push_name(out, name)
+                names::push(out, name)
             }
             return Ok(());
         }
@@ -198,7 +199,7 @@ impl List<'_> {
             if as_it_is {
                 out.extend_from_slice(piece)
             } else {
-                text::push_escaped(out, piece)
+                names::push_escaped(out, piece)
             }
             output.flow()
         })?;

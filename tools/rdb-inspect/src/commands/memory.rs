@@ -6,10 +6,11 @@ use formats::rdb::ValueType;
 
 use crate::cli::Files;
 use crate::csv_text;
-use crate::estimate::{Estimated, Scale, Totals, cut, for_each};
+use crate::estimate::{Estimated, Scale, Totals, for_each};
 use crate::failure::{Failure, Verdict};
 use crate::json_text;
 use crate::memory::{Allocator, everfast_stores};
+use crate::names;
 use crate::output::Output;
 use crate::select::Select;
 use crate::table::{Align, Table};
@@ -119,7 +120,7 @@ fn largest(args: &Args, limit: usize, output: &mut Output) -> Result<Verdict, Fa
                 record.value.value_type().name().to_owned(),
                 footprint.encoding.to_owned(),
                 count(footprint.elements),
-                json_text::text(cut(name, SHOWN_NAME)),
+                json_text::text(names::cut(name, SHOWN_NAME)),
             ]
         });
         Ok(())

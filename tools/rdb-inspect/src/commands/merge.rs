@@ -141,7 +141,7 @@ impl<'a> Inputs<'a> {
             |place| self.again(place),
             |record, _| {
                 if args.on_duplicate == OnDuplicate::Error {
-                    let key = names::shown(&names::kept(record.key));
+                    let key = names::of(record.key);
                     return Err(Failure::Usage(format!("{key} of database {} is there twice", record.db)));
                 }
                 left_out.set(number.get());

@@ -2,6 +2,8 @@
 
 use super::gather::{Gathered, Sum};
 use super::report::{FileFacts, Finding, LogFacts, Report};
+use crate::dates;
+use crate::names;
 use crate::style::Style;
 use crate::text;
 
@@ -97,7 +99,7 @@ impl Table<'_> {
             "torn" => self.style.yellow("torn end"),
             _ => self.style.red("DAMAGED"),
         };
-        let name = self.style.bold(text::shortened(report.name.as_bytes(), 50));
+        let name = self.style.bold(names::shortened(report.name.as_bytes(), 50));
         let size = text::bytes(report.bytes());
         self.lines.push(format!("{name}  {}, {size}, {verdict}", report.kind.name()));
         let total = self.gathered.total;
@@ -112,7 +114,7 @@ impl Table<'_> {
         self.lines.push(format!("  {facts}"));
         if let Some((first, last)) = self.gathered.times_ms {
             let took = text::duration(last.abs_diff(first));
-            self.lines.push(format!("  written from {} to {} ({took})", text::date(first), text::date(last)));
+            self.lines.push(format!("  written from {} to {} ({took})", dates::utc(first), dates::utc(last)));
         }
         self.transactions();
         for remark in &report.remarks {
@@ -155,7 +157,7 @@ impl Table<'_> {
             "FILES", "BYTES", "WHOLE UP TO", "COMMANDS"
         ));
         for file in report.files.iter().take(SHOWN) {
-            let name = text::shortened(file.name.as_bytes(), NAME - 2);
+            let name = names::shortened(file.name.as_bytes(), NAME - 2);
             let (bytes, commands) = (text::bytes(file.bytes), text::count(file.commands));
             let pad = NAME - name.chars().count();
             self.lines.push(format!(
@@ -239,7 +241,7 @@ impl Table<'_> {
         let mut rest = Sum::default();
         for (i, kind) in kinds.iter().enumerate() {
             if i < SHOWN && !kind.name.is_empty() {
-                self.row(&text::shortened(&kind.name, NAME), kind.sum);
+                self.row(&names::shortened(&kind.name, NAME), kind.sum);
             } else {
                 rest.commands += kind.sum.commands;
                 rest.bytes += kind.sum.bytes;
@@ -274,7 +276,7 @@ impl Table<'_> {
         let mut rest = of(prefixes.other);
         for (i, (name, sum)) in prefixes.top(usize::MAX).into_iter().enumerate() {
             if i < count {
-                self.row(&text::shortened(name, NAME), of(sum));
+                self.row(&names::shortened(name, NAME), of(sum));
             } else {
                 rest.commands += sum.keys;
                 rest.bytes += sum.bytes;
@@ -297,9 +299,9 @@ impl Table<'_> {
             "LARGEST COMMANDS", "DB", "BYTES", "COMMAND"
         ));
         for large in &gathered.largest {
-            let name = large.key.as_deref().map_or("-".to_owned(), |key| text::shortened(key, NAME));
+            let name = large.key.as_deref().map_or("-".to_owned(), |key| names::shortened(key, NAME));
             let pad = NAME - name.chars().count().min(NAME);
-            let command = text::shortened(&large.name, 15);
+            let command = names::shortened(&large.name, 15);
             self.lines.push(format!(
                 "{name}{:pad$}  {:>4}{:>11}  {command:<16}{}",
                 "",

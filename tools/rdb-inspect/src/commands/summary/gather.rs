@@ -2,10 +2,10 @@
 //!
 //! Invariant: what is kept has a limit: [`MOST_DATABASES`], [`MOST_NAMES`], the top lists, the prefixes.
 
-use formats::rdb::string::StringBuffer;
 use formats::rdb::{Item, KeyRecord, RdbError, RdbString, Scratch, ValueKind, ValueType};
 
 use super::prefixes::Prefixes;
+use crate::names;
 
 /// Databases that are told apart; keys of further ones are counted with the last.
 const MOST_DATABASES: usize = 4096;
@@ -320,18 +320,7 @@ fn form_of(form: usize) -> (ValueType, &'static str) {
 }
 
 fn start_of(string: RdbString<'_>) -> Vec<u8> {
-    let mut start = Vec::new();
-    let mut buffer = StringBuffer::default();
-    if string.len() <= crate::content::PIECE_BYTES {
-        start.extend(string.bytes(&mut buffer).unwrap_or_default().iter().take(NAME_BYTES));
-        return start;
-    }
-    // Damage behind the start does no harm here.
-    let _ = string.for_each_chunk(|chunk| {
-        let missing = NAME_BYTES - start.len();
-        start.extend(chunk.iter().take(missing));
-    });
-    start
+    names::start_of(string, NAME_BYTES)
 }
 
 /// The name in `#!lua name=mylib`, with which the code of a library begins.

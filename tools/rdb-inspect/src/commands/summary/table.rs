@@ -3,7 +3,9 @@
 use std::io::Write;
 
 use super::gather::{FREQUENCY_LIMITS, Gathered, Group, IDLE_LIMITS, expiry_names};
+use crate::dates;
 use crate::input::Input;
+use crate::names;
 use crate::style::Style;
 use crate::text;
 use crate::walk::{Checksum, Findings};
@@ -88,7 +90,7 @@ impl Table<'_> {
             Checksum::Unknown => self.style.red("damaged"),
         };
         let version = findings.version.map_or("no RDB file".into(), |version| version.to_string());
-        let name = text::shortened(input.name.as_bytes(), 50);
+        let name = names::shortened(input.name.as_bytes(), 50);
         let size = text::bytes(input.len());
         lines.push(format!("{}  {version}, {size}, {checksum}", self.style.bold(name)));
         let producer = self.producer();
@@ -122,7 +124,7 @@ impl Table<'_> {
 
     fn aux(&self, name: &str) -> Option<String> {
         let (_, value) = self.gathered.aux.iter().find(|(other, _)| other == name.as_bytes())?;
-        Some(text::shortened(value, NAME))
+        Some(names::shortened(value, NAME))
     }
 
     /// Who wrote the file, and when.
@@ -134,7 +136,7 @@ impl Table<'_> {
         );
         facts.extend(self.aux("redis-bits").map(|bits| format!("{bits} bit")));
         let number = |name| self.aux(name).and_then(|value| value.parse::<u32>().ok());
-        facts.extend(number("ctime").map(|seconds| text::date(i64::from(seconds) * 1000)));
+        facts.extend(number("ctime").map(|seconds| dates::utc(i64::from(seconds) * 1000)));
         let memory = self.aux("used-mem").and_then(|value| value.parse().ok());
         facts.extend(memory.map(|bytes: u64| format!("{} in memory", text::bytes(bytes))));
         facts.join(", ")
@@ -148,7 +150,7 @@ impl Table<'_> {
             if PLACED.contains(&name.as_slice()) || lines.len() > 4 {
                 continue;
             }
-            let fact = format!("{} {}", text::shortened(name, NAME), text::shortened(value, NAME + 4));
+            let fact = format!("{} {}", names::shortened(name, NAME), names::shortened(value, NAME + 4));
             match lines.last_mut() {
                 Some(line) if line.len() + fact.len() < 84 => {
                     line.push_str(", ");
@@ -287,7 +289,7 @@ impl Table<'_> {
         let all = prefixes.top(usize::MAX);
         for (i, (name, sum)) in all.iter().enumerate() {
             if i < count {
-                let name = text::shortened(name, NAME);
+                let name = names::shortened(name, NAME);
                 lines.push(format!("{name}{}", row(&name, *sum)));
             } else {
                 rest.keys += sum.keys;
@@ -313,7 +315,7 @@ impl Table<'_> {
             ),
         );
         for large in &self.gathered.largest {
-            let name = text::shortened(&large.key, NAME);
+            let name = names::shortened(&large.key, NAME);
             let pad = NAME - name.chars().count().min(NAME);
             lines.push(format!(
                 "{name}{:pad$}  {:>4}{:>11}{:>14}  {} {}",
@@ -332,7 +334,7 @@ impl Table<'_> {
         let gathered = self.gathered;
         let mut facts = Vec::new();
         if gathered.function_count > 0 {
-            let names = gathered.functions.iter().take(SHOWN).map(|name| text::shortened(name, NAME));
+            let names = gathered.functions.iter().take(SHOWN).map(|name| names::shortened(name, NAME));
             let names = names.collect::<Vec<_>>().join(", ");
             facts.push(format!("Libraries of functions: {} ({names})", text::count(gathered.function_count)));
         }

@@ -1,11 +1,9 @@
 //! `csv`: keys as a table.
 
-use std::path::PathBuf;
-
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Item, KeyRecord, RdbError, Scratch};
 
-use crate::cli::Files;
+use crate::cli::{Destination, Files};
 use crate::commands::json::selected;
 use crate::complaints::Complaints;
 use crate::content::{damage_of, encoding};
@@ -35,9 +33,8 @@ pub struct Args {
     /// Leave the line of names out
     #[arg(long)]
     no_header: bool,
-    /// Write to this file, which appears when it is complete, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    destination: Destination,
     #[command(flatten)]
     select: Select,
 }
@@ -45,7 +42,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let inputs = Input::open_all(&args.files.files)?;
     let mut table = Table {
-        output: Output::to(args.output.as_deref())?,
+        output: args.destination.open()?,
         with_value: args.value,
         scratch: Scratch::default(),
         buffer: StringBuffer::default(),

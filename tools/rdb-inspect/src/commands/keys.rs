@@ -15,10 +15,9 @@ use crate::input::Input;
 use crate::json_text::push_integer;
 use crate::names;
 use crate::output::Output;
-use crate::seek::seek;
 use crate::select::{Select, now_ms};
 use crate::text;
-use crate::walk::walk;
+use crate::walk::{seek, walk};
 
 /// List the names of keys
 ///
@@ -38,7 +37,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["long", "null", "raw", "limit"])]
     count: bool,
     /// Stop after so many keys; the rest of the file is not looked at
-    #[arg(short = 'n', long, value_name = "NUMBER")]
+    #[arg(short = 'n', long, value_name = "COUNT")]
     limit: Option<u64>,
     /// End names with a NUL byte instead of a newline, and escape nothing: for xargs -0
     #[arg(short = '0', long)]

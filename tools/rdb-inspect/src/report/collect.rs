@@ -250,7 +250,7 @@ impl ReportData {
     fn scale_up(&mut self, scale: Scale) {
         let up = |figure: &mut u64| *figure = scale.up(*figure);
         let tally = |tally: &mut Tally| {
-            up(&mut tally.keys);
+            up(&mut tally.count);
             up(&mut tally.bytes);
         };
         up(&mut self.memory.redis7_bytes);

@@ -16,7 +16,7 @@ use crate::input::Input;
 use crate::json_text;
 use crate::names;
 use crate::output::Output;
-use crate::seek::seek;
+use crate::walk::seek;
 use show::Show;
 
 mod show;

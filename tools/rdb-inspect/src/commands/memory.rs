@@ -4,13 +4,12 @@ use formats::rdb::ValueType;
 
 use crate::cli::{Destination, Files};
 use crate::csv_text;
-use crate::estimate::{Estimated, Scale, Totals, for_each};
+use crate::estimate::{Estimate, Estimated, Scale, Totals};
 use crate::failure::{Failure, Verdict};
 use crate::json_text;
-use crate::memory::{Allocator, everfast_stores};
+use crate::memory::everfast_stores;
 use crate::names;
 use crate::output::Output;
-use crate::select::Select;
 use crate::table::{Align, Table};
 use crate::text::{bytes, count};
 use crate::top::{self, Top};
@@ -49,11 +48,8 @@ pub struct Args {
     /// Show only sums by type; scaled up to all keys, and marked with ~, where --sample is used
     #[arg(long)]
     total: bool,
-    /// With which jemalloc Redis was built
-    #[arg(long, value_enum, default_value_t)]
-    allocator: Allocator,
     #[command(flatten)]
-    select: Select,
+    estimate: Estimate,
 }
 
 /// Bytes of a key's name that a table shows.
@@ -73,7 +69,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 
 fn csv(args: &Args, output: &mut Output) -> Result<Verdict, Failure> {
     output.buffer().extend_from_slice(HEADER);
-    for_each(&args.files.files, &args.select, args.allocator, |key| {
+    args.estimate.for_each(&args.files.files, |key| {
         push_line(&key, output.buffer());
         output.flow()
     })
@@ -106,7 +102,7 @@ fn push_line(key: &Estimated<'_, '_>, out: &mut Vec<u8>) {
 
 fn largest(args: &Args, limit: usize, output: &mut Output) -> Result<Verdict, Failure> {
     let mut top = Top::new(limit);
-    let verdict = for_each(&args.files.files, &args.select, args.allocator, |key| {
+    let verdict = args.estimate.for_each(&args.files.files, |key| {
         let Estimated { record, name, footprint, .. } = key;
         top.offer(footprint.redis_bytes, || {
             [
@@ -134,11 +130,11 @@ fn largest(args: &Args, limit: usize, output: &mut Output) -> Result<Verdict, Fa
 
 fn total(args: &Args, output: &mut Output) -> Result<Verdict, Failure> {
     let mut by_type = [Totals::default(); ValueType::ALL.len()];
-    let verdict = for_each(&args.files.files, &args.select, args.allocator, |key| {
+    let verdict = args.estimate.for_each(&args.files.files, |key| {
         by_type[key.record.value.value_type() as usize].add(key.record, &key.footprint);
         Ok(())
     })?;
-    let scale = Scale::of(&args.select);
+    let scale = args.estimate.scale();
     use Align::{Left, Right};
     let mut table = Table::new(
         ["type", "keys", "elements", "in file", "redis", "everfast"],

@@ -101,7 +101,8 @@ impl Estimate {
         Ok(Verdict::of(!sound))
     }
 
-    /// The same for one file. `damage` is told of values and names that cannot be read, `note` is shown every record that is no key.
+    /// The same for one file. `damage` is told of values and names that cannot be read, `note` is shown every
+    /// record that is no key.
     pub fn for_each_of<'a>(
         &self,
         input: &'a Input,

@@ -237,6 +237,23 @@ fn a_hash_that_expired_field_by_field_is_left_out() {
 }
 
 #[test]
+fn numbers_keep_their_value_in_another_form() {
+    let folder = folder();
+    let out = folder.path().join("out.rdb");
+    let value = |out: &Path| inspect(["json".as_ref(), out.as_os_str()]).good().json()[0]["value"].clone();
+    let set = [b"\x14\x01s\x11\x11\0\0\0\x01\0\xF4", &(1i64 << 40).to_le_bytes()[..], b"\x09\xFF"].concat();
+    let packed = file(&[b"REDIS0012", &set[..], b"\xFF\0\0\0\0\0\0\0\0"].concat());
+    run(&["convert", "--rdb-version", "10"], &[("", packed.path.as_ref()), ("--output", &out)]).good();
+    assert_eq!(value(&out), serde_json::json!(["1099511627776"]));
+    // Scores were text once; the second member is broken.
+    let zset = [b"\x03\x01z\x03\x01a\xFF", BROKEN_LZF, b"\x011\x01c\xFE"].concat();
+    let old = file(&[b"REDIS0006", &zset[..], b"\xFF\0\0\0\0\0\0\0\0"].concat());
+    let salvaged = run(&["salvage", "--partial"], &[("", old.path.as_ref()), ("--output", &out)]);
+    assert_eq!(salvaged.code, 1, "{salvaged:?}");
+    assert_eq!(value(&out), serde_json::json!([["a", "-inf"], ["c", "inf"]]));
+}
+
+#[test]
 fn no_input_is_written_to_and_no_damaged_one_copied() {
     let folder = folder();
     let damaged = folder.path().join("damaged.rdb");

@@ -24,9 +24,9 @@ use crate::top::{self, Top};
 /// elements are items, members, fields or entries; 1 for a string. file_bytes is the length of the record in the file.
 /// redis_bytes is what used_memory grows by for the key in 64-bit Redis 7.0: key, value, table entries, expiry, each
 /// rounded up to the allocator's size class. Only the heights of nodes in sorted sets are averages; against real servers
-/// sums were off by less than 1 %. everfast_bytes is what
-/// Everfast needs on average; for types other than strings, which it does not store yet, it is as if the elements were
-/// packed into one string. expires_at_ms are milliseconds since 1970, empty if the key does not expire.
+/// sums were off by less than 1 %. everfast_bytes is what Everfast needs on average; for types other than strings, which it
+/// does not store yet, it is as if the elements were packed into one string. expires_at_ms are milliseconds since 1970,
+/// empty if the key does not expire.
 ///
 /// A key that is no UTF-8, or begins with `base64:`, is printed as `base64:` and the base64 of its bytes. Fields with
 /// commas, quotes or line breaks are quoted as in RFC 4180. Of a key longer than 1 MiB the first 1 MiB is printed.

@@ -38,7 +38,8 @@ pub struct Args {
     /// One JSON object a file and line: file, version, bytes, verdict (sound, damaged), keys, expiring, databases,
     /// functions, elements, checksum (good, wrong, absent, unknown), damage (null, or offset, reading, problem, key,
     /// bytes_not_verified), broken_values, broken (offset, db, key, type, problem), empty_collections, overlong_lengths,
-    /// trailing_bytes, command_bytes (of an append-only file), duplicate_keys (null if not looked for)
+    /// trailing_bytes, command_bytes (of an append-only file), duplicate_keys (null if not looked for), duplicates
+    /// (db, key, offsets)
     #[arg(long)]
     json: bool,
     /// Say nothing of sound files

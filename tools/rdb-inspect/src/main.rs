@@ -26,6 +26,7 @@ mod names;
 mod output;
 mod prefix_tree;
 mod progress;
+mod repeats;
 mod report;
 mod rewrite;
 mod seek;

@@ -1,5 +1,6 @@
 //! `rdb-inspect` as a program: arguments in, output and exit code out; files come from real servers.
 
+mod bombs;
 mod diff;
 mod exchange;
 mod export;
@@ -8,6 +9,7 @@ mod keys;
 mod log;
 mod memory;
 mod program;
+mod refusals;
 mod resp;
 mod rewrite;
 mod summary;

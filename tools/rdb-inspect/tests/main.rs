@@ -1,5 +1,6 @@
 //! `rdb-inspect` as a program: arguments in, output and exit code out; files come from real servers.
 
+mod bombs;
 mod data_dir;
 mod diff;
 mod exchange;
@@ -9,6 +10,7 @@ mod keys;
 mod log;
 mod memory;
 mod program;
+mod refusals;
 mod resp;
 mod rewrite;
 mod summary;

@@ -21,7 +21,8 @@ use crate::walk::{Findings, walk, walk_again};
 /// broken but its end is known, the check goes on behind it; where the end of a record cannot be found it stops, and
 /// `salvage` may find more. Exit code 0: sound, 1: damaged, 2: cannot be read.
 ///
-/// Two elements of one collection that are equal are found; two keys that are equal only with --duplicates.
+/// Two elements of one collection that are equal are found; two keys that are equal only with --duplicates. A server
+/// refuses to load a file that has either.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -13,12 +13,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+pub const INTERRUPTED_CODE: u8 = 130;
+
 /// A run that came to its end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// The later outweighs the earlier.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Verdict {
     Good,
     /// Damage, a difference, no such key: the output says what.
     Findings,
+    /// Some of the inputs could not be read: it was told which.
+    Incomplete,
 }
 
 impl Verdict {
@@ -33,6 +38,7 @@ impl From<Verdict> for ExitCode {
         match verdict {
             Verdict::Good => ExitCode::SUCCESS,
             Verdict::Findings => ExitCode::from(1),
+            Verdict::Incomplete => ExitCode::from(2),
         }
     }
 }
@@ -67,7 +73,7 @@ impl Failure {
         }
         ExitCode::from(match self {
             Failure::Damage { .. } => 1,
-            Failure::Interrupted => 130,
+            Failure::Interrupted => INTERRUPTED_CODE,
             _ => 2,
         })
     }

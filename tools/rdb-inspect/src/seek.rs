@@ -52,11 +52,7 @@ pub fn seek<'a>(
             Ok(Some(_)) => {}
             Ok(None) => return Ok(findings),
             Err(error) => {
-                let mut key = Vec::new();
-                let name = decoder.failed_key();
-                let named =
-                    name.is_some_and(|name| name.for_each_chunk(|part| key.extend_from_slice(part)).is_ok());
-                findings.damage = Some(Damage { error, key: named.then_some(key) });
+                findings.damage = Some(Damage::of_next(&decoder, error));
                 return Ok(findings);
             }
         }

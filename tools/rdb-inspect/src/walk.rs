@@ -11,7 +11,9 @@ use formats::rdb::{Decoder, Item, RdbError, Version};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::interrupt;
+use crate::names;
 use crate::progress::Progress;
+use crate::text;
 
 /// Records between two looks at the clock and at the signals.
 const RECORDS_BETWEEN_CHECKS: u32 = 1024;
@@ -36,8 +38,16 @@ pub struct Findings {
 #[derive(Debug)]
 pub struct Damage {
     pub error: RdbError,
-    /// The key in whose record it is, if that came to be read.
+    /// The key in whose record it is, if that came to be read; of a long one its start.
     pub key: Option<Vec<u8>>,
+}
+
+impl Damage {
+    /// The record that comes next cannot be read.
+    pub fn of_next(decoder: &Decoder<'_>, error: RdbError) -> Damage {
+        let key = decoder.failed_key().filter(|key| key.check().is_ok()).map(names::kept);
+        Damage { error, key }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,7 +83,7 @@ impl Findings {
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.key {
-            Some(key) => write!(f, "{} (key \"{}\")", self.error, key.escape_ascii()),
+            Some(key) => write!(f, "{} (key {})", self.error, text::quoted_start(key)),
             None => write!(f, "{}", self.error),
         }
     }
@@ -181,13 +191,7 @@ fn each<'a>(
                     visit(item)?;
                 }
                 Ok(None) => return Ok(Ok(checksum)),
-                Err(error) => {
-                    let mut key = Vec::new();
-                    let named = decoder
-                        .failed_key()
-                        .is_some_and(|name| name.for_each_chunk(|part| key.extend_from_slice(part)).is_ok());
-                    return Ok(Err(Damage { error, key: named.then_some(key) }));
-                }
+                Err(error) => return Ok(Err(Damage::of_next(decoder, error))),
             }
         }
         interrupt::check()?;

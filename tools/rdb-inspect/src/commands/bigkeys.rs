@@ -90,7 +90,7 @@ struct Report {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(args.output.as_deref())?;
+    let mut output = Output::to(args.output.as_deref(), &args.files.files)?;
     let mut by_type = ValueType::ALL.map(|_| OfType {
         totals: Totals::default(),
         by_memory: Top::new(args.top),

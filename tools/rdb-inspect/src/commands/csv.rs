@@ -1,5 +1,6 @@
 //! `csv`: keys as a table.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use formats::rdb::string::StringBuffer;
@@ -23,7 +24,8 @@ use crate::walk::walk;
 /// with several files `file` comes first.
 ///
 /// A text that is no UTF-8, or begins with `base64:`, is `base64:` and the base64 of its bytes. What cannot be read
-/// is empty, and is told on stderr.
+/// is empty, and is told on stderr. On a terminal control characters other than line breaks are shown as `\x1b`; in files and
+/// pipes all bytes are what they are.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -42,19 +44,18 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let inputs = Input::open_all(&args.files.files)?;
     let mut table = Table {
-        output: Output::to(args.output.as_deref())?,
+        output: Output::to(args.output.as_deref(), &args.files.files)?,
         with_value: args.value,
         scratch: Scratch::default(),
         buffer: StringBuffer::default(),
     };
-    let several = inputs.len() > 1;
+    table.output.escape_on_terminal();
+    let several = args.files.files.len() > 1;
     if !args.no_header {
         table.header(several);
     }
-    let mut sound = true;
-    for input in &inputs {
+    let verdict = Input::each(&args.files.files, |input| {
         let mut head = Vec::new();
         if several {
             push_cell(&mut head, input.name.as_bytes());
@@ -71,10 +72,10 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
             }
             table.output.flow()
         })?;
-        sound &= complaints.finish(&findings);
-    }
+        Ok(ControlFlow::Continue(Verdict::of(!complaints.finish(&findings))))
+    })?;
     table.output.finish()?;
-    Ok(Verdict::of(!sound))
+    Ok(verdict)
 }
 
 struct Table {

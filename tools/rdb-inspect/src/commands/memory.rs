@@ -63,11 +63,14 @@ const SHOWN_NAME: usize = 256;
 const HEADER: &[u8] = b"db,type,key,encoding,elements,file_bytes,redis_bytes,everfast_bytes,expires_at_ms\n";
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(args.output.as_deref())?;
+    let mut output = Output::to(args.output.as_deref(), &args.files.files)?;
     let verdict = match args.top {
         Some(limit) => largest(args, limit, &mut output)?,
         None if args.total => total(args, &mut output)?,
-        None => csv(args, &mut output)?,
+        None => {
+            output.escape_on_terminal();
+            csv(args, &mut output)?
+        }
     };
     output.finish()?;
     Ok(verdict)

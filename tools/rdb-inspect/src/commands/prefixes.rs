@@ -115,7 +115,7 @@ fn parse_percent(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(args.output.as_deref())?;
+    let mut output = Output::to(args.output.as_deref(), &args.files.files)?;
     let mut tree = PrefixTree::new(args.rule(), args.nodes as usize);
     let verdict = for_each(&args.files.files, &args.select, args.allocator, |key| {
         tree.add(key.name, key.record.value.value_type(), args.by.bytes(&key));
@@ -129,7 +129,10 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     };
     match (args.json, args.csv) {
         (true, _) => shown.write_json(&mut output)?,
-        (_, true) => shown.write_csv(output.buffer()),
+        (_, true) => {
+            output.escape_on_terminal();
+            shown.write_csv(output.buffer());
+        }
         _ => shown.write_table(output.buffer()),
     }
     output.finish()?;

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use crate::cli::Files;
 use crate::commands::prefixes::parse_separator;
 use crate::failure::{Failure, Verdict};
-use crate::input::Input;
 use crate::memory::Allocator;
 use crate::output::Output;
 use crate::report::collect::{Options, collect};
@@ -41,11 +40,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let inputs = Input::open_all(&args.files.files)?;
-    let mut output = Output::to(Some(&args.html))?;
+    let mut output = Output::to(Some(&args.html), &args.files.files)?;
     let options =
         Options { select: &args.select, allocator: args.allocator, separators: args.separator.clone() };
-    let (data, sound) = collect(&inputs, &options)?;
+    let (data, verdict) = collect(&args.files.files, &options)?;
     render(&data, &mut output).map_err(Failure::Output)?;
     output.flush().map_err(Failure::Output)?;
     output.finish()?;
@@ -54,5 +52,5 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
             eprintln!("rdb-inspect: {}", warning.text.as_str());
         }
     }
-    Ok(Verdict::of(!sound))
+    Ok(verdict)
 }

@@ -4,7 +4,8 @@
 //! 1. What is kept has a limit: the tree of prefixes, the biggest keys, databases, warnings; the rest are counters.
 //! 2. What had to be merged, left out or scaled up is told in a warning.
 
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Item, KeyRecord, RdbError, RdbString, ValueType};
@@ -15,7 +16,7 @@ use super::data::{
     Severity, Tally, Text, Warning,
 };
 use crate::estimate::{Estimated, Scale, for_each_of};
-use crate::failure::Failure;
+use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::memory::{Allocator, everfast_stores};
 use crate::prefix_tree::{Branch, PrefixTree, Rule, View};
@@ -38,14 +39,12 @@ pub struct Options<'o> {
     pub separators: Vec<u8>,
 }
 
-/// A report on `inputs`, and whether they are sound.
-pub fn collect(inputs: &[Input], options: &Options<'_>) -> Result<(ReportData, bool), Failure> {
+/// A report on `files`, and how they are.
+pub fn collect(files: &[PathBuf], options: &Options<'_>) -> Result<(ReportData, Verdict), Failure> {
     let mut collector = Collector::new(options);
-    let mut sound = true;
-    for input in inputs {
-        sound &= collector.file(input, options)?;
-    }
-    Ok((collector.finish(options), sound))
+    let verdict =
+        Input::each(files, |input| Ok(ControlFlow::Continue(Verdict::of(!collector.file(input, options)?))))?;
+    Ok((collector.finish(options), verdict))
 }
 
 struct Collector {

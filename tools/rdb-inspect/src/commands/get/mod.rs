@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         args,
         key: argument(&args.key)?,
         field: args.field.as_ref().map(argument).transpose()?,
-        output: Output::to(None)?,
+        output: Output::stdout(),
         buffer: StringBuffer::default(),
         scratch: Scratch::default(),
         found: false,

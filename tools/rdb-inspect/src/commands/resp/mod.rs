@@ -1,5 +1,6 @@
 //! `resp`: the commands that fill a server with the same keys.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use formats::rdb::{Item, KeyRecord, RdbError, RdbString, Scratch, ValueKind, ValueType, Version};
@@ -69,16 +70,14 @@ fn parse_pair(text: &str) -> Result<(u64, u64), String> {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let inputs = Input::open_all(&args.files.files)?;
-    let mut sound = true;
     let mut export = Export {
         args,
-        commands: Commands::new(Output::to(args.output.as_deref())?),
+        commands: Commands::new(Output::to(args.output.as_deref(), &args.files.files)?),
         scratch: Scratch::default(),
         db: None,
         now_ms: now_ms(),
     };
-    for input in &inputs {
+    let verdict = Input::each(&args.files.files, |input| {
         let mut complaints = Complaints::about(&input.name);
         let mut selector = args.select.selector();
         let version = Version::parse(input.bytes()).unwrap_or(Version::redis(1));
@@ -99,10 +98,10 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
             }
             export.commands.output.flow()
         })?;
-        sound &= complaints.finish(&findings);
-    }
+        Ok(ControlFlow::Continue(Verdict::of(!complaints.finish(&findings))))
+    })?;
     export.commands.output.finish()?;
-    Ok(Verdict::of(!sound))
+    Ok(verdict)
 }
 
 struct Export<'e> {

@@ -68,14 +68,15 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     refuse_input(&args.output, std::slice::from_ref(&args.file))?;
     let input = Input::open(&args.file)?;
-    let (report, output) = salvage(&input, args, Output::to(Some(&args.output))?)?;
+    let (report, output) =
+        salvage(&input, args, Output::to(Some(&args.output), std::slice::from_ref(&args.file))?)?;
     output.finish()?;
     if args.output.as_os_str() == "-" {
         let mut text = Vec::new();
         report.write(args.json, &mut text);
         eprint!("{}", String::from_utf8_lossy(&text));
     } else {
-        let mut output = Output::to(None)?;
+        let mut output = Output::stdout();
         report.write(args.json, output.buffer());
         output.finish()?;
     }

@@ -10,11 +10,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use formats::rdb::{Item, Version};
-use tempfile::TempDir;
 
 use crate::failure::Failure;
 use crate::rewrite::items::ItemWriter;
 use crate::rewrite::{RdbFile, Sink};
+use crate::unfinished::NewFolder;
 
 /// Most bytes that are held back of all files.
 const HELD_BACK_BYTES: usize = 32 << 20;
@@ -77,7 +77,7 @@ impl Sink for Appended {
 
 /// The files of a run.
 pub(super) struct Files {
-    folder: TempDir,
+    folder: NewFolder,
     output: PathBuf,
     version: Version,
     files: Vec<RdbFile<Appended>>,
@@ -89,10 +89,7 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn new(output: &Path, version: Version) -> Result<Files, Failure> {
         fs::create_dir_all(output).map_err(|error| Failure::file(output, error))?;
-        let folder = tempfile::Builder::new()
-            .prefix(".rdb-inspect-")
-            .tempdir_in(output)
-            .map_err(|error| Failure::file(output, error))?;
+        let folder = NewFolder::in_folder(output).map_err(|error| Failure::file(output, error))?;
         Ok(Files {
             folder,
             output: output.to_path_buf(),

@@ -1,5 +1,7 @@
 //! `summary`: what is in a file.
 
+use std::ops::ControlFlow;
+
 use crate::cli::Files;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
@@ -8,6 +10,7 @@ use crate::select::now_ms;
 use crate::style::Style;
 use crate::walk::walk;
 use gather::Gathered;
+use prefixes::MOST_PREFIXES;
 
 mod gather;
 mod json;
@@ -25,14 +28,14 @@ pub struct Args {
     /// What ends the prefix of a key
     #[arg(long, value_name = "TEXT", default_value = ":")]
     separator: String,
-    /// How many prefixes to show
+    /// How many prefixes to show, up to 4096
     ///
     /// Up to 4096 prefixes of up to 128 bytes are counted at a time. Where there are more, those with few bytes are
     /// counted as "other" and the numbers of single prefixes may be somewhat too small, which is told.
-    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = parse_prefixes)]
     prefixes: usize,
     /// How many of the largest keys to show, up to 1000
-    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = parse_largest)]
     largest: usize,
     /// Write a JSON object for each file, one a line
     ///
@@ -50,34 +53,47 @@ pub struct Args {
 /// More large keys than this are not kept.
 const MOST_LARGEST: usize = 1000;
 
+/// How many of the largest are to be shown, from the command line.
+pub fn parse_largest(text: &str) -> Result<usize, String> {
+    up_to(MOST_LARGEST, text)
+}
+
+/// How many prefixes are to be shown, from the command line.
+pub fn parse_prefixes(text: &str) -> Result<usize, String> {
+    up_to(MOST_PREFIXES, text)
+}
+
+fn up_to(most: usize, text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number <= most);
+    number.ok_or_else(|| format!("a number from 0 to {most}"))
+}
+
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let inputs = Input::open_all(&args.files.files)?;
-    let mut output = Output::to(None)?;
+    let mut output = Output::stdout();
     let mut total = table::Total::default();
-    let mut sound = true;
+    let mut is_first = true;
     let style = Style::stdout();
-    for (i, input) in inputs.iter().enumerate() {
-        let largest = args.largest.min(MOST_LARGEST);
-        let mut gathered = Gathered::new(args.separator.as_bytes(), largest, now_ms());
+    let verdict = Input::each(&args.files.files, |input| {
+        let mut gathered = Gathered::new(args.separator.as_bytes(), args.largest, now_ms());
         let findings = walk(input, |item| {
             gathered.item(item);
             Ok(())
         })?;
-        sound &= findings.is_sound() && gathered.damaged == 0;
         total.add(input, &gathered);
         if args.json {
             json::write(output.buffer(), input, &gathered, &findings, args.prefixes);
         } else {
-            if i > 0 {
+            if !std::mem::take(&mut is_first) {
                 output.buffer().push(b'\n');
             }
             table::write(output.buffer(), style, input, &gathered, &findings, args.prefixes);
         }
         output.flow()?;
-    }
-    if inputs.len() > 1 && !args.json {
+        Ok(ControlFlow::Continue(Verdict::of(!findings.is_sound() || gathered.damaged > 0)))
+    })?;
+    if args.files.files.len() > 1 && !args.json {
         total.write(output.buffer(), style);
     }
     output.finish()?;
-    Ok(Verdict::of(!sound))
+    Ok(verdict)
 }

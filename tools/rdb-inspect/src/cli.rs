@@ -10,6 +10,7 @@ use crate::commands::{
     prefixes, report, resp, salvage, split, summary, verify,
 };
 use crate::failure::{Failure, Verdict};
+use crate::output::Output;
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
 ///
@@ -105,4 +106,19 @@ pub struct Files {
     /// RDB files, `-` for standard input, or data directories
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// Where results go, for commands that put out much.
+#[derive(clap::Args, Debug)]
+pub struct OutputFile {
+    /// Write to this file, which appears when it is complete, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl OutputFile {
+    /// Opens it for a command that reads `inputs`.
+    pub fn open(&self, inputs: &[PathBuf]) -> Result<Output, Failure> {
+        Output::to(self.output.as_deref(), inputs)
+    }
 }

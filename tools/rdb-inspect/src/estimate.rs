@@ -135,16 +135,6 @@ pub fn for_each_of<'a>(
     })
 }
 
-/// At most `most` bytes of a name, without part of a character at the end.
-pub fn cut(name: &[u8], most: usize) -> &[u8] {
-    if name.len() <= most {
-        return name;
-    }
-    let is_start = |at: &usize| name[*at] & 0xC0 != 0x80;
-    let end = (most.saturating_sub(3)..=most).rev().find(is_start).unwrap_or(most);
-    &name[..end]
-}
-
 /// The first [`MAX_NAME`] bytes of a key, in bounded memory.
 #[inline]
 fn name_of<'s, 'a: 's>(
@@ -161,16 +151,4 @@ fn name_of<'s, 'a: 's>(
         long_name.extend_from_slice(&chunk[..chunk.len().min(room)]);
     })?;
     Ok(long_name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_cut_between_characters() {
-        assert_eq!(cut("aaä".as_bytes(), 3), b"aa");
-        assert_eq!(cut("aaä".as_bytes(), 4), "aaä".as_bytes());
-        assert_eq!(cut(&[0xBF; 9], 5), [0xBF; 5]);
-    }
 }

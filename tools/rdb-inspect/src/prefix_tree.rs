@@ -1,4 +1,4 @@
-//! Sums by prefix in a tree of limited size.
+//! Sums by prefix in a tree of limited size; by the first prefix alone: [`prefix_table`](crate::prefix_table).
 //!
 //! ```text
 //! root ─┬─ "user:" ─┬─ "*:" ──── "profile:"        a node covers all keys that begin with the path to it

@@ -1,19 +1,22 @@
-//! One pass over a file: records on this thread, the checksum on another, with progress and interruption.
+//! One pass over a file, with progress and interruption.
+//!
+//! [`walk`] reads all records, and takes the checksum on another thread; [`walk_again`] does without the checksum;
+//! [`seek`] ends where enough was seen.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 
 use formats::checksum::Crc64;
 use formats::rdb::error::Problem;
 use formats::rdb::input::Overlong;
-use formats::rdb::{Decoder, Item, RdbError, Version};
+use formats::rdb::{Decoder, Item, KeyRecord, RdbError, Version};
 
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::interrupt;
 use crate::names;
 use crate::progress::Progress;
-use crate::text;
 
 /// Records between two looks at the clock and at the signals.
 const RECORDS_BETWEEN_CHECKS: u32 = 1024;
@@ -21,7 +24,7 @@ const RECORDS_BETWEEN_CHECKS: u32 = 1024;
 const CHECKSUM_CHUNK: usize = 1 << 20;
 
 /// What a pass found out beside the records.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Findings {
     pub version: Option<Version>,
     /// Where the records end and why, if not at the end of the file.
@@ -40,17 +43,11 @@ pub struct Damage {
     pub error: RdbError,
     /// The key in whose record it is, if that came to be read; of a long one its start.
     pub key: Option<Vec<u8>>,
+    /// Bytes of the whole name.
+    pub key_bytes: usize,
 }
 
-impl Damage {
-    /// The record that comes next cannot be read.
-    pub fn of_next(decoder: &Decoder<'_>, error: RdbError) -> Damage {
-        let key = decoder.failed_key().filter(|key| key.check().is_ok()).map(names::kept);
-        Damage { error, key }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Checksum {
     /// The file is older than checksums, or has none because it was told so.
     Absent,
@@ -60,6 +57,7 @@ pub enum Checksum {
         found: u64,
     },
     /// The end was not reached.
+    #[default]
     Unknown,
 }
 
@@ -83,7 +81,7 @@ impl Findings {
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.key {
-            Some(key) => write!(f, "{} (key {})", self.error, text::quoted_start(key)),
+            Some(key) => write!(f, "{} (key {})", self.error, names::in_a_sentence(key, self.key_bytes)),
             None => write!(f, "{}", self.error),
         }
     }
@@ -110,7 +108,25 @@ pub fn walk_again<'a>(
 ) -> Result<(), Failure> {
     let progress = Progress::new(input.len());
     let Ok(mut decoder) = Decoder::new(input.bytes()) else { return Ok(()) };
-    each(&mut decoder, &progress, &mut visit).map(drop)
+    each(&mut decoder, &progress, |item| visit(item).map(ControlFlow::Continue)).map(drop)
+}
+
+/// Visits keys until `visit` breaks. What is wrong before that is told; what is behind it is not known.
+pub fn seek<'a>(
+    input: &'a Input,
+    mut visit: impl FnMut(KeyRecord<'a>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<Findings, Failure> {
+    let progress = Progress::new(input.len());
+    let mut findings = Findings::default();
+    let Some(mut decoder) = begin(input, &mut findings)? else { return Ok(findings) };
+    let end = each(&mut decoder, &progress, |item| match item {
+        Item::Key(record) => visit(record),
+        _ => Ok(ControlFlow::Continue(())),
+    })?;
+    if let End::Damaged(damage) = end {
+        findings.damage = Some(damage);
+    }
+    Ok(findings)
 }
 
 fn records<'a>(
@@ -120,29 +136,15 @@ fn records<'a>(
     checksum: ScopedJoinHandle<'_, Option<u64>>,
     unwanted: &AtomicBool,
 ) -> Result<Findings, Failure> {
-    let mut findings = Findings {
-        version: None,
-        damage: None,
-        checksum: Checksum::Unknown,
-        trailing_bytes: 0,
-        command_bytes: 0,
-        overlong: Overlong::default(),
-    };
-    let mut decoder = match Decoder::new(input.bytes()) {
-        Ok(decoder) => decoder,
-        Err(error) => {
-            input.refuse_other_kinds()?;
-            findings.damage = Some(Damage { error, key: None });
-            return Ok(findings);
-        }
-    };
-    findings.version = Some(decoder.version());
-    let expected = match each(&mut decoder, progress, &mut visit)? {
-        Ok(expected) => expected,
-        Err(damage) => {
+    let mut findings = Findings::default();
+    let Some(mut decoder) = begin(input, &mut findings)? else { return Ok(findings) };
+    let expected = match each(&mut decoder, progress, |item| visit(item).map(ControlFlow::Continue))? {
+        End::Reached(expected) => expected,
+        End::Damaged(damage) => {
             findings.damage = Some(damage);
             return Ok(findings);
         }
+        End::Enough => return Ok(findings),
     };
     let behind = match decoder.rest() {
         [b'*' | b'#', ..] => &mut findings.command_bytes,
@@ -174,12 +176,35 @@ fn records<'a>(
     Ok(findings)
 }
 
-/// The outer error ends the program, the inner one says what is wrong with the file.
+/// Reads the version. Without one there is nothing to be read; a file of another kind is a failure.
+fn begin<'a>(input: &'a Input, findings: &mut Findings) -> Result<Option<Decoder<'a>>, Failure> {
+    match Decoder::new(input.bytes()) {
+        Ok(decoder) => {
+            findings.version = Some(decoder.version());
+            Ok(Some(decoder))
+        }
+        Err(error) => {
+            input.refuse_other_kinds()?;
+            findings.damage = Some(Damage { error, key: None, key_bytes: 0 });
+            Ok(None)
+        }
+    }
+}
+
+/// Where a pass ended.
+enum End {
+    /// At the end of the records, with the checksum that stands there.
+    Reached(Option<u64>),
+    /// Where enough was seen.
+    Enough,
+    Damaged(Damage),
+}
+
 fn each<'a>(
     decoder: &mut Decoder<'a>,
     progress: &Progress,
-    visit: &mut impl FnMut(Item<'a>) -> Result<(), Failure>,
-) -> Result<Result<Option<u64>, Damage>, Failure> {
+    mut visit: impl FnMut(Item<'a>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<End, Failure> {
     let mut checksum = None;
     loop {
         for _ in 0..RECORDS_BETWEEN_CHECKS {
@@ -188,10 +213,16 @@ fn each<'a>(
                     if let Item::End { checksum: expected } = item {
                         checksum = expected;
                     }
-                    visit(item)?;
+                    if visit(item)?.is_break() {
+                        return Ok(End::Enough);
+                    }
                 }
-                Ok(None) => return Ok(Ok(checksum)),
-                Err(error) => return Ok(Err(Damage::of_next(decoder, error))),
+                Ok(None) => return Ok(End::Reached(checksum)),
+                Err(error) => {
+                    let key = decoder.failed_key();
+                    let key_bytes = key.map_or(0, |key| key.len());
+                    return Ok(End::Damaged(Damage { error, key: key.map(names::kept), key_bytes }));
+                }
             }
         }
         interrupt::check()?;

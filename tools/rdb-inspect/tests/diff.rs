@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::harness::{RedisServer, Run, inspect, testdata};
+use crate::program::numbered;
 
 fn diff(words: &[&str], a: &Path, b: &Path) -> Run {
     let mut args: Vec<PathBuf> = [&["diff"], words].concat().iter().map(PathBuf::from).collect();
@@ -98,6 +99,21 @@ fn little_memory_changes_nothing_but_the_order() {
     let lines = sorted(&["--json"]);
     assert!(lines.len() > 10, "{lines:?}");
     assert_eq!(sorted(&["--json", "--memory", "16"]), lines);
+    let (a, b) = (numbered(0..5000, b"x"), numbered(1000..6000, b"x"));
+    for memory in ["16", "64m"] {
+        let run = diff(&["--memory", memory], a.path.as_ref(), b.path.as_ref());
+        let lines: Vec<&str> = run.text().lines().collect();
+        assert_eq!(
+            lines.last(),
+            Some(&"1000 keys added, 1000 removed, 0 changed, 4000 the same"),
+            "{memory}"
+        );
+        assert!(lines.len() == 2001 && lines.contains(&"+ \"key:5999\" (string)"), "{memory}");
+        // Within a pass what was added comes before what was removed.
+        let groups =
+            lines.windows(2).filter(|two| two[0].starts_with('-') && two[1].starts_with('+')).count();
+        assert_eq!(groups, if memory == "16" { 4 } else { 0 });
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ const READERS: [&[&str]; 14] = [
     &["memory"],
     &["bigkeys"],
     &["prefixes"],
-    &["report", "--html", "-"],
+    &["report", "-o", "-"],
     &["verify"],
     &["filter", "-o", "-"],
     &["convert", "--rdb-version", "11", "-o", "-"],

@@ -1,5 +1,6 @@
 //! `rdb-inspect` as a program: arguments in, output and exit code out; files come from real servers.
 
+mod data_dir;
 mod diff;
 mod exchange;
 mod export;

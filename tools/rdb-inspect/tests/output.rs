@@ -18,7 +18,7 @@ const WRITERS: [(&[&str], &str); 11] = [
     (&["memory"], "-o"),
     (&["bigkeys"], "-o"),
     (&["prefixes"], "-o"),
-    (&["report"], "--html"),
+    (&["report"], "-o"),
     (&["filter"], "-o"),
     (&["convert", "--rdb-version", "11"], "-o"),
     (&["salvage"], "-o"),
@@ -235,13 +235,13 @@ fn the_folder_of_manual_pages_is_made() {
 fn limits_that_are_too_large_are_refused() {
     let input = rdb(&[&key(b"k", b"v")]);
     for command in ["summary", "log"] {
-        for arguments in [["--largest", "1001"], ["--prefixes", "4097"]] {
+        for arguments in [["--top", "10001"], ["--prefixes", "4097"]] {
             assert_eq!(
                 inspect([command, arguments[0], arguments[1], &input.path]).code,
                 2,
                 "{command} {arguments:?}"
             );
         }
-        inspect([command, "--largest", "1000", "--prefixes", "4096", &input.path]).good();
+        inspect([command, "--top", "10000", "--prefixes", "4096", &input.path]).good();
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::harness::{RedisServer, Run, inspect, testdata};
+use crate::program::numbered;
 
 /// A file of version 10 with all types, functions, four databases.
 const SOURCE: &str = "redis-7.0.rdb";
@@ -150,7 +151,6 @@ fn of_a_key_in_two_files_one_is_kept() {
     };
     let (first, last) = (file("first.rdb", "MSET k first only1 1"), file("last.rdb", "MSET k last only2 2"));
     for which in ["first", "last"] {
-        // Sixteen bytes of memory: every key is a pass of its own, nearly.
         let merged = folder.path().join("merged.rdb");
         let words = ["merge", "--on-duplicate", which, "--memory", "16"];
         run(&words, &[("", &first), ("", &last), ("--output", &merged)]).good();
@@ -162,6 +162,31 @@ fn of_a_key_in_two_files_one_is_kept() {
         run(&["merge", "--on-duplicate", "error"], &[("", &first), ("", &last), ("--output", &last)]);
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("is an input"), "{refused:?}");
+}
+
+#[test]
+fn keys_in_two_files_are_found_in_several_passes() {
+    let folder = folder();
+    let (first, last) = (numbered(0..3000, b"first"), numbered(2000..5000, b"last"));
+    for (which, expected) in [("first", 3000), ("last", 2000)] {
+        for memory in ["16", "64m"] {
+            let merged = folder.path().join("merged.rdb");
+            let words = ["merge", "--on-duplicate", which, "--memory", memory];
+            let files = [("", first.path.as_ref()), ("", last.path.as_ref()), ("--output", merged.as_path())];
+            let run = run(&words, &files).good();
+            assert!(run.stderr.contains("1000 keys left out"), "{run:?}");
+            let records = inspect(["json".as_ref(), merged.as_os_str()]).json();
+            let records = records.as_array().expect("records");
+            let of_first = records.iter().filter(|record| record["value"] == "first").count();
+            assert_eq!((records.len(), of_first), (5000, expected), "{which} {memory}");
+        }
+    }
+    let words = ["merge", "--on-duplicate", "error"];
+    let out = folder.path().join("out.rdb");
+    let refused =
+        run(&words, &[("", first.path.as_ref()), ("", last.path.as_ref()), ("--output", out.as_path())]);
+    assert_eq!((refused.code, out.exists()), (2, false));
+    assert!(refused.stderr.contains("of database 0 is there twice"), "{refused:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::harness::{Run, inspect, testdata};
+use crate::program::{key, rdb};
 
 fn verify(words: &[&str], bytes: &[u8]) -> Run {
     let folder = tempfile::tempdir().expect("a folder");
@@ -66,6 +67,14 @@ fn keys_that_come_twice_are_found_on_request() {
     // The number 5 and the text "5" are one key; "k" is in two databases.
     assert_eq!((run.code, &report["duplicate_keys"]), (1, &1.into()));
     assert_eq!(report["duplicates"][0]["key"], "5");
+    let many: Vec<u8> =
+        (0..6000).flat_map(|number| key(format!("key:{}", number % 5000).as_bytes(), b"")).collect();
+    for memory in ["16", "64m"] {
+        let words = ["verify", "--duplicates", "--limit", "3", "--json", "--memory", memory];
+        let report = inspect(words.iter().copied().chain([rdb(&[&many]).path.as_str()])).json();
+        assert_eq!(report["duplicate_keys"], 1000, "{memory}");
+        assert_eq!(report["duplicates"].as_array().expect("some").len(), 3);
+    }
 }
 
 #[test]

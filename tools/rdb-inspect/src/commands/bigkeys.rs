@@ -1,16 +1,14 @@
 //! `bigkeys`: the largest keys of each type.
 
-use std::path::PathBuf;
-
 use formats::rdb::ValueType;
 use serde::Serialize;
 
-use crate::cli::Files;
-use crate::estimate::{Estimated, Scale, Totals, cut, for_each};
+use crate::cli::{Files, OutputFile};
+use crate::estimate::{Estimated, Scale, Totals, for_each};
 use crate::failure::{Failure, Verdict};
 use crate::json_text;
 use crate::memory::Allocator;
-use crate::output::Output;
+use crate::names;
 use crate::select::Select;
 use crate::table::{Align, Table};
 use crate::text::{bytes, count};
@@ -36,9 +34,8 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Write to this file; it appears when it is complete
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    destination: OutputFile,
     /// With which jemalloc Redis was built
     #[arg(long, value_enum, default_value_t)]
     allocator: Allocator,
@@ -90,7 +87,7 @@ struct Report {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(args.output.as_deref(), &args.files.files)?;
+    let mut output = args.destination.open(&args.files.files)?;
     let mut by_type = ValueType::ALL.map(|_| OfType {
         totals: Totals::default(),
         by_memory: Top::new(args.top),
@@ -153,7 +150,7 @@ impl BigKey {
         let (record, footprint) = (key.record, &key.footprint);
         BigKey {
             db: record.db,
-            key: json_text::text(cut(key.name, KEPT_NAME)),
+            key: json_text::text(names::cut(key.name, KEPT_NAME)),
             key_bytes: record.key.len() as u64,
             encoding: footprint.encoding,
             elements: footprint.elements,

@@ -1,15 +1,14 @@
 //! `memory`: what every key takes in memory, as CSV or summed up.
 
-use std::path::PathBuf;
-
 use formats::rdb::ValueType;
 
-use crate::cli::Files;
+use crate::cli::{Files, OutputFile};
 use crate::csv_text;
-use crate::estimate::{Estimated, Scale, Totals, cut, for_each};
+use crate::estimate::{Estimated, Scale, Totals, for_each};
 use crate::failure::{Failure, Verdict};
 use crate::json_text;
 use crate::memory::{Allocator, everfast_stores};
+use crate::names;
 use crate::output::Output;
 use crate::select::Select;
 use crate::table::{Align, Table};
@@ -42,9 +41,8 @@ use crate::top::{self, Top};
 pub struct Args {
     #[command(flatten)]
     files: Files,
-    /// Write to this file; it appears when it is complete
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    destination: OutputFile,
     /// Show the so many largest keys as a table, in place of CSV of all
     #[arg(long, value_name = "COUNT", conflicts_with = "total", value_parser = top::parse_limit)]
     top: Option<usize>,
@@ -63,7 +61,7 @@ const SHOWN_NAME: usize = 256;
 const HEADER: &[u8] = b"db,type,key,encoding,elements,file_bytes,redis_bytes,everfast_bytes,expires_at_ms\n";
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(args.output.as_deref(), &args.files.files)?;
+    let mut output = args.destination.open(&args.files.files)?;
     let verdict = match args.top {
         Some(limit) => largest(args, limit, &mut output)?,
         None if args.total => total(args, &mut output)?,
@@ -122,7 +120,7 @@ fn largest(args: &Args, limit: usize, output: &mut Output) -> Result<Verdict, Fa
                 record.value.value_type().name().to_owned(),
                 footprint.encoding.to_owned(),
                 count(footprint.elements),
-                json_text::text(cut(name, SHOWN_NAME)),
+                json_text::text(names::cut(name, SHOWN_NAME)),
             ]
         });
         Ok(())

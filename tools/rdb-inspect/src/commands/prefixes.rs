@@ -1,11 +1,9 @@
 //! `prefixes`: memory by the beginnings of keys.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::cli::Files;
+use crate::cli::{Files, OutputFile};
 use crate::csv_text;
 use crate::estimate::{Estimated, Scale, for_each};
 use crate::failure::{Failure, Verdict};
@@ -69,9 +67,8 @@ pub struct Args {
     /// below a prefix may be its (other)
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Write to this file; it appears when it is complete
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    destination: OutputFile,
     /// With which jemalloc Redis was built
     #[arg(long, value_enum, default_value_t)]
     allocator: Allocator,
@@ -115,7 +112,7 @@ fn parse_percent(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(args.output.as_deref(), &args.files.files)?;
+    let mut output = args.destination.open(&args.files.files)?;
     let mut tree = PrefixTree::new(args.rule(), args.nodes as usize);
     let verdict = for_each(&args.files.files, &args.select, args.allocator, |key| {
         tree.add(key.name, key.record.value.value_type(), args.by.bytes(&key));

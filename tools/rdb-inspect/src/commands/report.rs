@@ -20,15 +20,15 @@ use crate::select::Select;
 /// when the file was made. Needs up to 60 MB of memory.
 ///
 /// Example:
-///   rdb-inspect report dump.rdb --html report.html
+///   rdb-inspect report dump.rdb --output report.html
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     files: Files,
     /// Write the page to this file, which appears when it is complete; `-` for standard output
-    #[arg(long, value_name = "FILE")]
-    html: PathBuf,
+    #[arg(short, long, alias = "html", value_name = "FILE")]
+    output: PathBuf,
     /// An ASCII character behind which keys are parted; may be repeated
     #[arg(long, value_name = "CHARACTER", default_value = ":", value_parser = parse_separator)]
     separator: Vec<u8>,
@@ -40,7 +40,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(Some(&args.html), &args.files.files)?;
+    let mut output = Output::to(Some(&args.output), &args.files.files)?;
     let options =
         Options { select: &args.select, allocator: args.allocator, separators: args.separator.clone() };
     let (data, verdict) = collect(&args.files.files, &options)?;

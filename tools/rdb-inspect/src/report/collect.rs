@@ -7,8 +7,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use formats::rdb::string::StringBuffer;
-use formats::rdb::{Item, KeyRecord, RdbError, RdbString, ValueType};
+use formats::rdb::{Item, KeyRecord, RdbError, ValueType};
 
 use super::data::{
     BigKey, Checksum, DatabaseRow, EncodingRow, ExpiryHistogram, FileSummary, KeyType, MAX_AUX_FIELDS,
@@ -19,6 +18,7 @@ use crate::estimate::{Estimated, Scale, for_each_of};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::memory::{Allocator, everfast_stores};
+use crate::names;
 use crate::prefix_tree::{Branch, PrefixTree, Rule, View};
 use crate::select::{Select, now_ms};
 use crate::text;
@@ -67,7 +67,7 @@ impl Head {
     fn note(&mut self, item: &Item<'_>) {
         match item {
             Item::Aux { name, value } if self.aux.len() < MAX_AUX_FIELDS => {
-                self.aux.push((start_of(name), start_of(value)));
+                self.aux.push((names::start_of(*name, AUX_BYTES), names::start_of(*value, AUX_BYTES)));
             }
             Item::End { checksum } => self.checksum = *checksum,
             _ => {}
@@ -89,16 +89,6 @@ impl Head {
             .into_iter()
             .find_map(|(name, field)| Some(Producer { name, version: Text::from_bytes(self.get(field)?) }))
     }
-}
-
-fn start_of(string: &RdbString<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    // What cannot be unpacked shows what came before.
-    let _damage = string.for_each_chunk(|chunk| {
-        let room = AUX_BYTES - bytes.len();
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-    });
-    bytes
 }
 
 impl Collector {
@@ -259,7 +249,7 @@ impl ReportData {
     fn scale_up(&mut self, scale: Scale) {
         let up = |figure: &mut u64| *figure = scale.up(*figure);
         let tally = |tally: &mut Tally| {
-            up(&mut tally.keys);
+            up(&mut tally.count);
             up(&mut tally.bytes);
         };
         up(&mut self.memory.redis7_bytes);
@@ -347,10 +337,7 @@ fn big_key(key: &mut Estimated<'_, '_>) -> BigKey {
 }
 
 fn damage(record: &KeyRecord<'_>, error: &RdbError, file: u32) -> Warning {
-    let mut buffer = StringBuffer::default();
-    let name =
-        if record.key.len() <= AUX_BYTES { record.key.bytes(&mut buffer).unwrap_or_default() } else { b"" };
-    let text = format!("{error} (db {}, key {})", record.db, text::quoted_start(name));
+    let text = format!("{error} (db {}, key {})", record.db, names::of(record.key));
     Warning {
         severity: Severity::Error,
         text: Text::from_bytes(text.as_bytes()),

@@ -1,16 +1,14 @@
 //! `json`, `ndjson`: all keys as records.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use formats::rdb::{Item, KeyRecord};
 
-use crate::cli::Files;
+use crate::cli::{Files, OutputFile};
 use crate::complaints::Complaints;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::json_text;
-use crate::output::Output;
 use crate::select::Select;
 use crate::walk::walk;
 use record::Writer;
@@ -47,9 +45,8 @@ pub struct Export {
     /// Leave `value` out: only facts about the keys
     #[arg(long)]
     no_value: bool,
-    /// Write to this file, which appears when it is complete, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    destination: OutputFile,
     #[command(flatten)]
     select: Select,
 }
@@ -70,7 +67,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 impl Export {
     /// Writes all selected records of all files.
     pub fn run(&self, frame: &Frame) -> Result<Verdict, Failure> {
-        let mut output = Output::to(self.output.as_deref(), &self.files.files)?;
+        let mut output = self.destination.open(&self.files.files)?;
         output.buffer().extend_from_slice(frame.open);
         let mut first = true;
         let several = self.files.files.len() > 1;

@@ -16,11 +16,12 @@ mod table;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use crate::commands::summary::{parse_largest, parse_prefixes};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::output::Output;
+use crate::prefix_table::parse_prefixes;
 use crate::style::Style;
+use crate::top;
 use filter::Filter;
 use gather::Gathered;
 use lines::Lines;
@@ -82,19 +83,19 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", requires = "commands", default_value_t = SHOWN_BYTES)]
     cut: usize,
     /// Stop after so many commands; the rest is not looked at
-    #[arg(short = 'n', long, value_name = "NUMBER", requires = "commands")]
+    #[arg(short = 'n', long, value_name = "COUNT", requires = "commands")]
     limit: Option<u64>,
     /// What ends the prefix of a key
     #[arg(long, value_name = "TEXT", default_value = ":")]
     separator: String,
     /// How many prefixes to show; up to 4096 are counted at a time, as by `summary`
-    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = parse_prefixes)]
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = parse_prefixes)]
     prefixes: usize,
-    /// How many of the largest commands to show, up to 1000
-    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = parse_largest)]
-    largest: usize,
+    /// How many of the largest commands to show, up to 10,000
+    #[arg(long, alias = "largest", value_name = "COUNT", default_value_t = 10, value_parser = top::parse_limit)]
+    top: usize,
     /// Most arguments of a command in an append-only file: more are taken for damage
-    #[arg(long, value_name = "NUMBER", default_value_t = MAX_ARGS)]
+    #[arg(long, value_name = "COUNT", default_value_t = MAX_ARGS)]
     max_args: u64,
     /// Write a JSON object for each FILE, one a line
     ///
@@ -127,7 +128,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         if let Some(lines) = &mut lines {
             lines.name_files(source.has_several_files() || args.files.len() > 1);
         }
-        let gathered = Gathered::new(args.separator.as_bytes(), args.largest);
+        let gathered = Gathered::new(args.separator.as_bytes(), args.top);
         let mut sink = Sink::new(&args.filter, gathered, lines.as_mut());
         let report = source.read(args.max_args, &mut sink)?;
         let verdict = Verdict::of(report.is_damaged());

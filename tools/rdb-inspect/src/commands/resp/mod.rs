@@ -1,17 +1,15 @@
 //! `resp`: the commands that fill a server with the same keys.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use formats::rdb::{Item, KeyRecord, RdbError, RdbString, Scratch, ValueKind, ValueType, Version};
 
-use crate::cli::Files;
+use crate::cli::{Files, OutputFile};
 use crate::commands::json::selected;
 use crate::complaints::Complaints;
 use crate::content::damage_of;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
-use crate::output::Output;
 use crate::select::{Select, now_ms};
 use crate::walk::walk;
 use commands::Commands;
@@ -37,7 +35,7 @@ pub struct Args {
     #[command(flatten)]
     files: Files,
     /// Elements that one command adds
-    #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
     /// Delete each key before it is filled
     #[arg(long)]
@@ -57,9 +55,8 @@ pub struct Args {
     /// Leave libraries of functions out
     #[arg(long)]
     no_functions: bool,
-    /// Write to this file, which appears when it is complete, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    destination: OutputFile,
     #[command(flatten)]
     select: Select,
 }
@@ -72,7 +69,7 @@ fn parse_pair(text: &str) -> Result<(u64, u64), String> {
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let mut export = Export {
         args,
-        commands: Commands::new(Output::to(args.output.as_deref(), &args.files.files)?),
+        commands: Commands::new(args.destination.open(&args.files.files)?),
         scratch: Scratch::default(),
         db: None,
         now_ms: now_ms(),

@@ -6,15 +6,15 @@ use crate::cli::Files;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::output::Output;
+use crate::prefix_table::parse_prefixes;
 use crate::select::now_ms;
 use crate::style::Style;
+use crate::top;
 use crate::walk::walk;
 use gather::Gathered;
-use prefixes::MOST_PREFIXES;
 
 mod gather;
 mod json;
-pub mod prefixes;
 mod table;
 
 /// Show what is in a file (the default)
@@ -32,11 +32,11 @@ pub struct Args {
     ///
     /// Up to 4096 prefixes of up to 128 bytes are counted at a time. Where there are more, those with few bytes are
     /// counted as "other" and the numbers of single prefixes may be somewhat too small, which is told.
-    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = parse_prefixes)]
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = parse_prefixes)]
     prefixes: usize,
-    /// How many of the largest keys to show, up to 1000
-    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = parse_largest)]
-    largest: usize,
+    /// How many of the largest keys to show, up to 10,000
+    #[arg(long, alias = "largest", value_name = "COUNT", default_value_t = 10, value_parser = top::parse_limit)]
+    top: usize,
     /// Write a JSON object for each file, one a line
     ///
     /// Members: `file`, `file_bytes`, `format` ("redis" or "valkey"), `rdb_version`, `aux` {name: value}, `keys`,
@@ -50,31 +50,13 @@ pub struct Args {
     json: bool,
 }
 
-/// More large keys than this are not kept.
-const MOST_LARGEST: usize = 1000;
-
-/// How many of the largest are to be shown, from the command line.
-pub fn parse_largest(text: &str) -> Result<usize, String> {
-    up_to(MOST_LARGEST, text)
-}
-
-/// How many prefixes are to be shown, from the command line.
-pub fn parse_prefixes(text: &str) -> Result<usize, String> {
-    up_to(MOST_PREFIXES, text)
-}
-
-fn up_to(most: usize, text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| *number <= most);
-    number.ok_or_else(|| format!("a number from 0 to {most}"))
-}
-
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let mut output = Output::stdout();
     let mut total = table::Total::default();
     let mut is_first = true;
     let style = Style::stdout();
     let verdict = Input::each(&args.files.files, |input| {
-        let mut gathered = Gathered::new(args.separator.as_bytes(), args.largest, now_ms());
+        let mut gathered = Gathered::new(args.separator.as_bytes(), args.top, now_ms());
         let findings = walk(input, |item| {
             gathered.item(item);
             Ok(())

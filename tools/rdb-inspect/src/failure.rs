@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | done, and the input is sound |
 //! | 1 | done, and there is something to say: damage, a difference, no such key |
-//! | 2 | not done: wrong arguments, or a file that cannot be read or written |
+//! | 2 | not done, or not with all inputs: wrong arguments, or a file that cannot be read or written |
 //! | 130 | interrupted |
 //!
 //! A reader of our output that goes away (`| head`) is no failure.
@@ -12,6 +12,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Writes a line to standard error. Where that cannot be written there is nobody to tell, and the run goes on.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+pub(crate) use say;
 
 pub const INTERRUPTED_CODE: u8 = 130;
 
@@ -69,7 +78,7 @@ impl Failure {
         match self {
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Failure::Interrupted => {}
-            failure => eprintln!("rdb-inspect: {failure}"),
+            failure => say!("rdb-inspect: {failure}"),
         }
         ExitCode::from(match self {
             Failure::Damage { .. } => 1,

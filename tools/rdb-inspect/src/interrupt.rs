@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::failure::{Failure, INTERRUPTED_CODE};
-use crate::unfinished;
+use crate::{progress, unfinished};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -29,6 +29,7 @@ pub fn listen() {
 fn end() {
     // Held until the end: nothing new is begun, nothing half removed gets its name, and `main` does not return.
     let _held = unfinished::remove_all(|| INTERRUPTED.store(true, Ordering::Relaxed));
+    progress::clear();
     signal_hook::low_level::exit(INTERRUPTED_CODE.into());
 }
 

@@ -245,3 +245,23 @@ fn limits_that_are_too_large_are_refused() {
         inspect([command, "--top", "10000", "--prefixes", "4096", &input.path]).good();
     }
 }
+
+#[test]
+fn standard_error_that_cannot_be_written_stops_nothing() {
+    let (folder, _) = folder();
+    let out = folder.path().join("out");
+    let damaged = rdb(&[&key(b"k", b"v"), b"\x63"]);
+    for (words, code) in
+        [(["csv", &damaged.path], 1), (["csv", "/no/such/file"], 2), (["get", &damaged.path], 1)]
+    {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut program = program();
+        match words[0] {
+            "get" => program.args(words).arg("no such key"),
+            _ => program.args(words).arg("-o").arg(&out),
+        };
+        let run = program.stderr(full).output().unwrap();
+        assert_eq!(run.status.code(), Some(code), "{words:?}: {run:?}");
+    }
+    assert_eq!(names(folder.path()), ["in.rdb", "out"]);
+}

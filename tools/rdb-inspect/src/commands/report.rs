@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::cli::Files;
 use crate::commands::prefixes::parse_separator;
-use crate::failure::{Failure, Verdict};
+use crate::failure::{Failure, Verdict, say};
 use crate::memory::Allocator;
 use crate::output::Output;
 use crate::report::collect::{Options, collect};
@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     output.finish()?;
     for warning in &data.warnings {
         if warning.severity == crate::report::data::Severity::Error {
-            eprintln!("rdb-inspect: {}", warning.text.as_str());
+            say!("rdb-inspect: {}", warning.text.as_str());
         }
     }
     Ok(verdict)

@@ -16,7 +16,7 @@ mod table;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use crate::failure::{Failure, Verdict};
+use crate::failure::{Failure, Verdict, say};
 use crate::input::Input;
 use crate::output::Output;
 use crate::prefix_table::parse_prefixes;
@@ -168,6 +168,6 @@ fn write(args: &Args, output: &mut Output, is_further: bool, report: &Report, ga
 /// Tells on stderr what is wrong.
 fn tell(report: &Report) {
     for finding in &report.findings {
-        eprintln!("rdb-inspect: {}: {}", report.name, table::finding_text(finding));
+        say!("rdb-inspect: {}: {}", report.name, table::finding_text(finding));
     }
 }

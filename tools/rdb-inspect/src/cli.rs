@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -26,7 +27,10 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done and the input is sound; 1 damage, a difference, or no such key; 2 wrong arguments, or a file that \
-cannot be read or written; 130 interrupted.
+cannot be read or written, even if it is one of several; 130 interrupted.
+
+What is written is never an input, and nothing is written into a data directory. A file appears when it is complete, with \
+the permissions of the one that it replaces; a device or a named pipe is written as it is.
 
 A file must not be changed in place while it is read (Redis and Valkey replace theirs, which does no harm). Standard \
 input that is not a file is kept in a temporary file under TMPDIR.
@@ -65,7 +69,15 @@ enum Command {
 
 /// Does what the arguments say.
 pub fn run() -> Result<Verdict, Failure> {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => error.exit(),
+        // Help or the version: what was asked for.
+        Err(error) => {
+            error.print().and_then(|()| io::stdout().flush()).map_err(Failure::Output)?;
+            return Ok(Verdict::Good);
+        }
+    };
     match cli.command {
         None => summary::run(&cli.summary),
         Some(Command::Summary(args)) => summary::run(&args),
@@ -102,14 +114,15 @@ pub struct Files {
 
 /// Where results go, for commands that put out much.
 #[derive(clap::Args, Debug)]
-pub struct Destination {
+pub struct OutputFile {
     /// Write to this file, which appears when it is complete, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-impl Destination {
-    pub fn open(&self) -> Result<Output, Failure> {
-        Output::to(self.output.as_deref())
+impl OutputFile {
+    /// Opens it for a command that reads `inputs`.
+    pub fn open(&self, inputs: &[PathBuf]) -> Result<Output, Failure> {
+        Output::to(self.output.as_deref(), inputs)
     }
 }

@@ -2,6 +2,7 @@
 
 use formats::rdb::{RdbError, RdbString};
 
+use crate::failure::say;
 use crate::names;
 use crate::walk::{Checksum, Findings};
 
@@ -37,7 +38,7 @@ impl<'n> Complaints<'n> {
     fn tell(&mut self, what: impl FnOnce() -> String) {
         self.count += 1;
         if self.count <= TOLD {
-            eprintln!("rdb-inspect: {}: {}", self.name, what());
+            say!("rdb-inspect: {}: {}", self.name, what());
         }
     }
 
@@ -45,22 +46,20 @@ impl<'n> Complaints<'n> {
     pub fn finish(self, findings: &Findings) -> bool {
         let name = self.name;
         if self.count > TOLD {
-            eprintln!("rdb-inspect: {name}: {} more of the kind", self.count - TOLD);
+            say!("rdb-inspect: {name}: {} more of the kind", self.count - TOLD);
         }
         if let Some(damage) = &findings.damage {
-            eprintln!("rdb-inspect: {name}: {damage}; nothing behind it was read");
+            say!("rdb-inspect: {name}: {damage}; nothing behind it was read");
         }
         if let Checksum::Wrong { expected, found } = findings.checksum {
-            eprintln!("rdb-inspect: {name}: checksum {found:016x}, the file says {expected:016x}");
+            say!("rdb-inspect: {name}: checksum {found:016x}, the file says {expected:016x}");
         }
         if findings.trailing_bytes > 0 {
-            eprintln!("rdb-inspect: {name}: {} bytes behind the end", findings.trailing_bytes);
+            say!("rdb-inspect: {name}: {} bytes behind the end", findings.trailing_bytes);
         }
         if findings.command_bytes > 0 {
             let bytes = findings.command_bytes;
-            eprintln!(
-                "rdb-inspect: {name}: {bytes} bytes of commands follow, which are not looked at: see `log`"
-            );
+            say!("rdb-inspect: {name}: {bytes} bytes of commands follow, which are not looked at: see `log`");
         }
         self.count == 0 && findings.is_sound()
     }

@@ -3,6 +3,7 @@
 //!
 //! Invariant: a value that cannot be read counts with its bytes in the file, and is told.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use formats::rdb::string::StringBuffer;
@@ -90,15 +91,13 @@ impl Estimate {
         files: &[PathBuf],
         mut visit: impl FnMut(Estimated<'_, '_>) -> Result<(), Failure>,
     ) -> Result<Verdict, Failure> {
-        let mut sound = true;
-        for input in Input::open_all(files)? {
+        Input::each(files, |input| {
             let mut complaints = Complaints::about(&input.name);
             let damage =
                 |record: &KeyRecord<'_>, error: &RdbError| complaints.key(record.db, record.key, error);
-            let findings = self.for_each_of(&input, &mut visit, damage, |_| ())?;
-            sound &= complaints.finish(&findings);
-        }
-        Ok(Verdict::of(!sound))
+            let findings = self.for_each_of(input, &mut visit, damage, |_| ())?;
+            Ok(ControlFlow::Continue(Verdict::of(!complaints.finish(&findings))))
+        })
     }
 
     /// The same for one file. `damage` is told of values and names that cannot be read, `note` is shown every

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | done, and the input is sound |
 //! | 1 | done, and there is something to say: damage, a difference, no such key |
-//! | 2 | not done: wrong arguments, or a file that cannot be read or written |
+//! | 2 | not done, or not with all inputs: wrong arguments, or a file that cannot be read or written |
 //! | 130 | interrupted |
 //!
 //! A reader of our output that goes away (`| head`) is no failure.
@@ -13,12 +13,26 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// Writes a line to standard error. Where that cannot be written there is nobody to tell, and the run goes on.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+pub(crate) use say;
+
+pub const INTERRUPTED_CODE: u8 = 130;
+
 /// A run that came to its end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// The later outweighs the earlier.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Verdict {
     Good,
     /// Damage, a difference, no such key: the output says what.
     Findings,
+    /// Some of the inputs could not be read: it was told which.
+    Incomplete,
 }
 
 impl Verdict {
@@ -33,6 +47,7 @@ impl From<Verdict> for ExitCode {
         match verdict {
             Verdict::Good => ExitCode::SUCCESS,
             Verdict::Findings => ExitCode::from(1),
+            Verdict::Incomplete => ExitCode::from(2),
         }
     }
 }
@@ -63,11 +78,11 @@ impl Failure {
         match self {
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Failure::Interrupted => {}
-            failure => eprintln!("rdb-inspect: {failure}"),
+            failure => say!("rdb-inspect: {failure}"),
         }
         ExitCode::from(match self {
             Failure::Damage { .. } => 1,
-            Failure::Interrupted => 130,
+            Failure::Interrupted => INTERRUPTED_CODE,
             _ => 2,
         })
     }

@@ -14,6 +14,7 @@ mod complaints;
 mod content;
 mod csv_text;
 mod dates;
+mod destination;
 mod duplicates;
 mod estimate;
 mod failure;
@@ -38,13 +39,17 @@ mod style;
 mod table;
 mod text;
 mod top;
+mod unfinished;
 mod walk;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     interrupt::listen();
-    match cli::run() {
+    let result = cli::run();
+    // Whoever removes what is unfinished ends the program, with another code.
+    drop(unfinished::hold());
+    match result {
         Ok(verdict) => verdict.into(),
         Err(failure) => failure.report(),
     }

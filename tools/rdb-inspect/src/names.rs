@@ -52,7 +52,7 @@ pub fn shown(name: &[u8]) -> String {
 }
 
 /// `start` is all of the name, or at least what is shown of it.
-fn in_a_sentence(start: &[u8], length: usize) -> String {
+pub fn in_a_sentence(start: &[u8], length: usize) -> String {
     let start = cut(start, SHOWN_BYTES);
     let mut out = vec![b'"'];
     match is_text(start) {

@@ -2,60 +2,61 @@
 //!
 //! Invariant: a file appears under its name when [`Output::finish`] succeeds, and not before.
 
-use std::fs::Permissions;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use tempfile::NamedTempFile;
-
+use crate::destination::{Destination, Opened};
 use crate::failure::Failure;
 
 /// Bytes that are handed over at once.
 const CHUNK_BYTES: usize = 256 << 10;
 /// Chunks on their way.
 const CHUNKS: usize = 8;
-const NEW_FILE_MODE: u32 = 0o666;
 
 /// Collects bytes and hands them to the thread that writes.
 pub struct Output {
     chunk: Vec<u8>,
     full: Option<SyncSender<Vec<u8>>>,
     empty: Receiver<Vec<u8>>,
-    writer: Option<JoinHandle<io::Result<Target>>>,
-}
-
-enum Target {
-    Stdout(io::Stdout),
-    File { file: NamedTempFile, path: PathBuf },
+    writer: Option<JoinHandle<io::Result<Opened>>>,
+    is_terminal: bool,
+    escapes: bool,
 }
 
 impl Output {
-    /// To `path`, or to standard output where there is none or it is `-`.
-    pub fn to(path: Option<&Path>) -> Result<Output, Failure> {
-        match path {
-            Some(path) if path.as_os_str() != "-" => Output::to_file(path),
-            _ => Ok(Output::start(Target::Stdout(io::stdout()))),
+    /// To `path`, or to standard output where there is none or it is `-`. Fails where that must not be written by a command that
+    /// reads `inputs`: see [`Destination`].
+    pub fn to(path: Option<&Path>, inputs: &[PathBuf]) -> Result<Output, Failure> {
+        let destination = Destination::of(path.unwrap_or(Path::new("-")), inputs)?;
+        Ok(Output::start(destination.open()?))
+    }
+
+    /// To standard output.
+    pub fn stdout() -> Output {
+        Output::start(Opened::Stdout(io::stdout()))
+    }
+
+    fn start(target: Opened) -> Output {
+        let (full, to_write) = sync_channel::<Vec<u8>>(CHUNKS);
+        let (written, empty) = sync_channel(CHUNKS);
+        let is_terminal = matches!(&target, Opened::Stdout(stdout) if stdout.is_terminal());
+        let writer = std::thread::spawn(move || write_all(target, &to_write, &written));
+        Output {
+            chunk: Vec::with_capacity(CHUNK_BYTES),
+            full: Some(full),
+            empty,
+            writer: Some(writer),
+            is_terminal,
+            escapes: false,
         }
     }
 
-    fn to_file(path: &Path) -> Result<Output, Failure> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new()
-            .prefix(".rdb-inspect-")
-            .permissions(Permissions::from_mode(NEW_FILE_MODE)) // as of any new file: less what the umask takes
-            .tempfile_in(folder)
-            .map_err(|error| Failure::file(path, error))?;
-        Ok(Output::start(Target::File { file, path: path.to_path_buf() }))
-    }
-
-    fn start(target: Target) -> Output {
-        let (full, to_write) = sync_channel::<Vec<u8>>(CHUNKS);
-        let (written, empty) = sync_channel(CHUNKS);
-        let writer = std::thread::spawn(move || write_all(target, &to_write, &written));
-        Output { chunk: Vec::with_capacity(CHUNK_BYTES), full: Some(full), empty, writer: Some(writer) }
+    /// On a terminal, shows control characters other than line breaks as `\x1b`; elsewhere bytes stay what they are. For
+    /// output of which the format itself lets strings be as they are, and which is only looked at on a terminal.
+    pub fn escape_on_terminal(&mut self) {
+        self.escapes = self.is_terminal;
     }
 
     /// The bytes that have not been handed over, to be appended to; call [`Output::flow`] after a record.
@@ -66,13 +67,21 @@ impl Output {
     /// Hands over what is there if it is much. Fails when the writer has failed.
     #[inline]
     pub fn flow(&mut self) -> Result<(), Failure> {
-        if self.chunk.len() < CHUNK_BYTES { Ok(()) } else { self.hand_over() }
+        if self.chunk.len() < CHUNK_BYTES { Ok(()) } else { self.hand_over(false) }
     }
 
-    fn hand_over(&mut self) -> Result<(), Failure> {
+    fn hand_over(&mut self, is_last: bool) -> Result<(), Failure> {
         let next =
             self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4));
-        let chunk = std::mem::replace(&mut self.chunk, next);
+        let mut chunk = std::mem::replace(&mut self.chunk, next);
+        if self.escapes {
+            // What may be the start of a character, or of a line break, waits for the rest.
+            if let Some(&start) = chunk.last().filter(|last| !is_last && [b'\r', C1_LEAD].contains(last)) {
+                chunk.pop();
+                self.chunk.push(start);
+            }
+            chunk = escaped(&chunk);
+        }
         match self.full.as_ref().map(|full| full.send(chunk)) {
             Some(Ok(())) => Ok(()),
             // The writer has gone: it says why.
@@ -80,7 +89,7 @@ impl Output {
         }
     }
 
-    fn join(&mut self) -> Result<Target, Failure> {
+    fn join(&mut self) -> Result<Opened, Failure> {
         self.full = None;
         match self.writer.take().map(JoinHandle::join) {
             Some(Ok(result)) => result.map_err(Failure::Output),
@@ -90,14 +99,15 @@ impl Output {
 
     /// Writes what is left, and gives a file its name.
     pub fn finish(mut self) -> Result<(), Failure> {
-        self.hand_over()?;
-        match self.join()? {
-            Target::Stdout(mut stdout) => stdout.flush().map_err(Failure::Output),
-            Target::File { file, path } => {
-                file.as_file().sync_all().map_err(|error| Failure::file(&path, error))?;
-                file.persist(&path).map(drop).map_err(|error| Failure::file(&path, error.error))
-            }
-        }
+        self.hand_over(true)?;
+        self.join()?.finish()
+    }
+}
+
+/// Waits for the writer: it has the file that must be removed.
+impl Drop for Output {
+    fn drop(&mut self) {
+        let _ = self.join();
     }
 }
 
@@ -113,20 +123,58 @@ impl Write for Output {
     }
 }
 
+/// First byte, in UTF-8, of the control characters from U+0080 to U+009F, which terminals obey, too.
+const C1_LEAD: u8 = 0xC2;
+
+fn escaped(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    loop {
+        rest = match rest {
+            [] => return out,
+            [C1_LEAD, c1 @ 0x80..=0x9F, rest @ ..] => {
+                out.extend_from_slice(format!("\\u{c1:04x}").as_bytes());
+                rest
+            }
+            [b'\r', b'\n', rest @ ..] => {
+                out.extend_from_slice(b"\r\n");
+                rest
+            }
+            [control @ (0x00..=0x09 | 0x0B..=0x1F | 0x7F), rest @ ..] => {
+                out.extend_from_slice(format!("\\x{control:02x}").as_bytes());
+                rest
+            }
+            [byte, rest @ ..] => {
+                out.push(*byte);
+                rest
+            }
+        };
+    }
+}
+
 fn write_all(
-    mut target: Target,
+    mut target: Opened,
     to_write: &Receiver<Vec<u8>>,
     written: &SyncSender<Vec<u8>>,
-) -> io::Result<Target> {
+) -> io::Result<Opened> {
     for mut chunk in to_write {
-        match &mut target {
-            Target::Stdout(stdout) => stdout.write_all(&chunk)?,
-            Target::File { file, .. } => file.write_all(&chunk)?,
-        }
+        target.write_all(&chunk)?;
         chunk.clear();
         if chunk.capacity() <= 2 * CHUNK_BYTES {
             let _ = written.try_send(chunk); // nobody may want it any more
         }
     }
     Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn a_terminal_is_given_no_commands() {
+        assert_eq!(escaped(b"a,\x1b[2J,b\r\n"), b"a,\\x1b[2J,b\r\n");
+        assert_eq!(escaped(b"over\rwritten\0\x7f"), b"over\\x0dwritten\\x00\\x7f");
+        assert_eq!(escaped("\u{9b}2J gr\u{fc}n \u{c2}".as_bytes()), "\\u009b2J gr\u{fc}n \u{c2}".as_bytes());
+    }
 }

@@ -22,6 +22,12 @@ const SLOTS: usize = 2 * MOST_PREFIXES;
 /// Longer prefixes are not counted by themselves.
 const LONGEST_PREFIX: usize = 128;
 
+/// How many prefixes are to be shown, from the command line.
+pub fn parse_prefixes(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number <= MOST_PREFIXES);
+    number.ok_or_else(|| format!("a number from 0 to {MOST_PREFIXES}"))
+}
+
 struct Slot {
     hash: u64,
     name: Box<[u8]>,

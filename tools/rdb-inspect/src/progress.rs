@@ -1,12 +1,27 @@
 //! A progress bar on stderr: only on a terminal, only for work that takes long.
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How long work may take without a bar.
 const QUIET: Duration = Duration::from_millis(700);
+
+/// Whether a bar stands on the terminal.
+static IS_SHOWN: AtomicBool = AtomicBool::new(false);
+
+/// Removes the bar, if there is one, when the program ends at once. Waits for nobody who writes to stderr.
+pub fn clear() {
+    if IS_SHOWN.load(Ordering::Relaxed)
+        && let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned()
+    {
+        let _ = File::from(stderr).write_all(b"\r\x1b[K");
+    }
+}
 
 /// Bytes done of bytes to do.
 pub struct Progress {
@@ -30,6 +45,7 @@ impl Progress {
     pub fn at(&self, bytes: u64) {
         let Some(bar) = &self.bar else { return };
         if bar.is_hidden() && self.started.elapsed() > QUIET {
+            IS_SHOWN.store(true, Ordering::Relaxed);
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         bar.set_position(bytes.min(self.total));
@@ -40,6 +56,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            IS_SHOWN.store(false, Ordering::Relaxed);
         }
     }
 }

@@ -41,8 +41,10 @@ pub struct Findings {
 #[derive(Debug)]
 pub struct Damage {
     pub error: RdbError,
-    /// The key in whose record it is, if that came to be read.
+    /// The key in whose record it is, if that came to be read; of a long one its start.
     pub key: Option<Vec<u8>>,
+    /// Bytes of the whole name.
+    pub key_bytes: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -88,7 +90,7 @@ impl Findings {
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.key {
-            Some(key) => write!(f, "{} (key {})", self.error, names::shown(key)),
+            Some(key) => write!(f, "{} (key {})", self.error, names::in_a_sentence(key, self.key_bytes)),
             None => write!(f, "{}", self.error),
         }
     }
@@ -192,7 +194,7 @@ fn begin<'a>(input: &'a Input, findings: &mut Findings) -> Result<Option<Decoder
         }
         Err(error) => {
             input.refuse_other_kinds()?;
-            findings.damage = Some(Damage { error, key: None });
+            findings.damage = Some(Damage { error, key: None, key_bytes: 0 });
             Ok(None)
         }
     }
@@ -226,8 +228,9 @@ fn each<'a>(
                 }
                 Ok(None) => return Ok(End::Reached(checksum)),
                 Err(error) => {
-                    let key = decoder.failed_key().map(names::kept);
-                    return Ok(End::Damaged(Damage { error, key }));
+                    let key = decoder.failed_key();
+                    let key_bytes = key.map_or(0, |key| key.len());
+                    return Ok(End::Damaged(Damage { error, key: key.map(names::kept), key_bytes }));
                 }
             }
         }

@@ -106,7 +106,7 @@ fn damage_is_told_with_what_was_there_before() {
     assert_eq!(cut.code, 1);
     assert!(cut.json()["keys"].as_u64().unwrap() > 50);
     assert!(cut.json()["damage"]["what"].as_str().unwrap().contains("the file ends"));
-    assert_eq!(run(&[&file(b"no RDB file at all").path]).code, 1);
+    assert_eq!(run(&[&file(b"no RDB file at all").path]).code, 2);
     assert_eq!(run(&["/no/such/file"]).code, 2);
     let set = [b"\x0b".as_slice(), &string(b"set"), &string(b"not an intset")].concat();
     let inside = run(&[&rdb(&[&set, &key(b"k", b"v")]).path]);

@@ -3,7 +3,7 @@
 use formats::rdb::ValueType;
 use serde::Serialize;
 
-use crate::cli::{Destination, Files};
+use crate::cli::{Files, OutputFile};
 use crate::estimate::{Estimate, Estimated, Scale, Totals};
 use crate::failure::{Failure, Verdict};
 use crate::json_text;
@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    destination: Destination,
+    destination: OutputFile,
     #[command(flatten)]
     estimate: Estimate,
 }
@@ -82,7 +82,7 @@ struct Report {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = args.destination.open()?;
+    let mut output = args.destination.open(&args.files.files)?;
     let mut by_type = ValueType::ALL.map(|_| OfType {
         totals: Totals::default(),
         by_memory: Top::new(args.top),

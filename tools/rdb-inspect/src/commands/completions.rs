@@ -12,7 +12,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, mut command: clap::Command) -> Result<Verdict, Failure> {
-    let mut output = Output::to(None)?;
+    let mut output = Output::stdout();
     clap_complete::generate(args.shell, &mut command, "rdb-inspect", output.buffer());
     output.finish()?;
     Ok(Verdict::Good)

@@ -1,9 +1,11 @@
 //! `csv`: keys as a table.
 
+use std::ops::ControlFlow;
+
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Item, KeyRecord, RdbError, Scratch};
 
-use crate::cli::{Destination, Files};
+use crate::cli::{Files, OutputFile};
 use crate::commands::json::selected;
 use crate::complaints::Complaints;
 use crate::content::{damage_of, encoding};
@@ -22,7 +24,8 @@ use crate::walk::walk;
 /// with several files `file` comes first.
 ///
 /// A text that is no UTF-8, or begins with `base64:`, is `base64:` and the base64 of its bytes. What cannot be read
-/// is empty, and is told on stderr.
+/// is empty, and is told on stderr. On a terminal control characters other than line breaks are shown as `\x1b`; in files and
+/// pipes all bytes are what they are.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -34,25 +37,24 @@ pub struct Args {
     #[arg(long)]
     no_header: bool,
     #[command(flatten)]
-    destination: Destination,
+    destination: OutputFile,
     #[command(flatten)]
     select: Select,
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let inputs = Input::open_all(&args.files.files)?;
     let mut table = Table {
-        output: args.destination.open()?,
+        output: args.destination.open(&args.files.files)?,
         with_value: args.value,
         scratch: Scratch::default(),
         buffer: StringBuffer::default(),
     };
-    let several = inputs.len() > 1;
+    table.output.escape_on_terminal();
+    let several = args.files.files.len() > 1;
     if !args.no_header {
         table.header(several);
     }
-    let mut sound = true;
-    for input in &inputs {
+    let verdict = Input::each(&args.files.files, |input| {
         let mut head = Vec::new();
         if several {
             csv_text::push(&mut head, input.name.as_bytes());
@@ -69,10 +71,10 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
             }
             table.output.flow()
         })?;
-        sound &= complaints.finish(&findings);
-    }
+        Ok(ControlFlow::Continue(Verdict::of(!complaints.finish(&findings))))
+    })?;
     table.output.finish()?;
-    Ok(Verdict::of(!sound))
+    Ok(verdict)
 }
 
 struct Table {

@@ -52,7 +52,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let mut list = List {
         args,
-        output: Output::to(None)?,
+        output: Output::stdout(),
         buffer: StringBuffer::default(),
         scratch: Scratch::default(),
         for_people: args.long && std::io::stdout().is_terminal(),
@@ -60,8 +60,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         count: 0,
     };
     list.header();
-    let mut sound = true;
-    for input in &Input::open_all(&args.files.files)? {
+    let verdict = Input::each(&args.files.files, |input| {
         let mut complaints = Complaints::about(&input.name);
         let mut selector = args.select.selector();
         let mut visit = |record: &KeyRecord<'_>| {
@@ -79,13 +78,11 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
                 _ => Ok(()),
             })?,
         };
-        sound &= complaints.finish(&findings);
-        if list.is_full() {
-            break;
-        }
-    }
+        let verdict = Verdict::of(!complaints.finish(&findings));
+        Ok(if list.is_full() { ControlFlow::Break(verdict) } else { ControlFlow::Continue(verdict) })
+    })?;
     list.finish()?;
-    Ok(Verdict::of(!sound))
+    Ok(verdict)
 }
 
 struct List<'l> {

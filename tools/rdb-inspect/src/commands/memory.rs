@@ -2,7 +2,7 @@
 
 use formats::rdb::ValueType;
 
-use crate::cli::{Destination, Files};
+use crate::cli::{Files, OutputFile};
 use crate::csv_text;
 use crate::estimate::{Estimate, Estimated, Scale, Totals};
 use crate::failure::{Failure, Verdict};
@@ -41,7 +41,7 @@ pub struct Args {
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
-    destination: Destination,
+    destination: OutputFile,
     /// Show the so many largest keys as a table, in place of CSV of all
     #[arg(long, value_name = "COUNT", conflicts_with = "total", value_parser = top::parse_limit)]
     top: Option<usize>,
@@ -57,11 +57,14 @@ const SHOWN_NAME: usize = 256;
 const HEADER: &[u8] = b"db,type,key,encoding,elements,file_bytes,redis_bytes,everfast_bytes,expires_at_ms\n";
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = args.destination.open()?;
+    let mut output = args.destination.open(&args.files.files)?;
     let verdict = match args.top {
         Some(limit) => largest(args, limit, &mut output)?,
         None if args.total => total(args, &mut output)?,
-        None => csv(args, &mut output)?,
+        None => {
+            output.escape_on_terminal();
+            csv(args, &mut output)?
+        }
     };
     output.finish()?;
     Ok(verdict)

@@ -151,7 +151,7 @@ impl<'a> Inputs<'a> {
 
     fn write(&self, args: &Args, version: Version, left_out: &Bits) -> Result<(), Failure> {
         let hints = if left_out.count() == 0 { self.hints() } else { BTreeMap::new() };
-        let mut file = RdbFile::new(version, Output::to(Some(&args.output))?, hints);
+        let mut file = RdbFile::new(version, Output::to(Some(&args.output), &args.files)?, hints);
         let must_check = self.plans.iter().any(|plan| plan.must_check);
         let options = CopyOptions { target: args.target, remove_ttl: false, keys_change: true };
         let mut copier = Copier::new(&options, must_check);

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::cli::{Destination, Files};
+use crate::cli::{Files, OutputFile};
 use crate::csv_text;
 use crate::estimate::{Estimate, Estimated, Scale};
 use crate::failure::{Failure, Verdict};
@@ -66,7 +66,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "json")]
     csv: bool,
     #[command(flatten)]
-    destination: Destination,
+    destination: OutputFile,
     #[command(flatten)]
     estimate: Estimate,
 }
@@ -107,7 +107,7 @@ fn parse_percent(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = args.destination.open()?;
+    let mut output = args.destination.open(&args.files.files)?;
     let mut tree = PrefixTree::new(args.rule(), args.nodes as usize);
     let verdict = args.estimate.for_each(&args.files.files, |key| {
         tree.add(key.name, key.record.value.value_type(), args.by.bytes(&key));
@@ -121,7 +121,10 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     };
     match (args.json, args.csv) {
         (true, _) => shown.write_json(&mut output)?,
-        (_, true) => shown.write_csv(output.buffer()),
+        (_, true) => {
+            output.escape_on_terminal();
+            shown.write_csv(output.buffer());
+        }
         _ => shown.write_table(output.buffer()),
     }
     output.finish()?;

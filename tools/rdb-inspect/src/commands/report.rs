@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use crate::cli::Files;
 use crate::commands::prefixes::parse_separator;
 use crate::estimate::Estimate;
-use crate::failure::{Failure, Verdict};
-use crate::input::Input;
+use crate::failure::{Failure, Verdict, say};
 use crate::output::Output;
 use crate::report::collect::{Options, collect};
 use crate::report::render;
@@ -37,17 +36,16 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let inputs = Input::open_all(&args.files.files)?;
-    let mut output = Output::to(Some(&args.output))?;
+    let mut output = Output::to(Some(&args.output), &args.files.files)?;
     let options = Options { estimate: &args.estimate, separators: args.separator.clone() };
-    let (data, sound) = collect(&inputs, &options)?;
+    let (data, verdict) = collect(&args.files.files, &options)?;
     render(&data, &mut output).map_err(Failure::Output)?;
     output.flush().map_err(Failure::Output)?;
     output.finish()?;
     for warning in &data.warnings {
         if warning.severity == crate::report::data::Severity::Error {
-            eprintln!("rdb-inspect: {}", warning.text.as_str());
+            say!("rdb-inspect: {}", warning.text.as_str());
         }
     }
-    Ok(Verdict::of(!sound))
+    Ok(verdict)
 }

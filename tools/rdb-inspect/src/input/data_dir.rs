@@ -13,7 +13,7 @@ use everfast::server::offline::{self, Offline};
 use everfast::store::{Entry, Frozen, ValueRef};
 use formats::rdb::encode::{EncodeError, EncodeVersion, Encoder, KeyMeta};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, say};
 use crate::interrupt;
 
 /// Bytes that are written at once.
@@ -75,11 +75,11 @@ fn failure(dir: &Path, error: &ServerError) -> Failure {
 fn tell_cuts(dir: &Path, report: &RecoveryReport) {
     let dir = dir.display();
     for tail in &report.tails {
-        eprintln!("rdb-inspect: {dir}: torn end left out: {tail:?}");
+        say!("rdb-inspect: {dir}: torn end left out: {tail:?}");
     }
     if !report.transactions_cut.is_empty() {
         let (cut, effects) = (report.transactions_cut.len(), report.effects_cut);
-        eprintln!("rdb-inspect: {dir}: {cut} incomplete transactions left out ({effects} effects)");
+        say!("rdb-inspect: {dir}: {cut} incomplete transactions left out ({effects} effects)");
     }
 }
 

@@ -4,7 +4,8 @@
 //! 1. What is kept has a limit: the tree of prefixes, the biggest keys, databases, warnings; the rest are counters.
 //! 2. What had to be merged, left out or scaled up is told in a warning.
 
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use formats::rdb::{Item, KeyRecord, RdbError, ValueType};
 
@@ -14,7 +15,7 @@ use super::data::{
     Severity, Tally, Text, Warning,
 };
 use crate::estimate::{Estimate, Estimated, Scale};
-use crate::failure::Failure;
+use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::memory::everfast_stores;
 use crate::names;
@@ -37,14 +38,12 @@ pub struct Options<'o> {
     pub separators: Vec<u8>,
 }
 
-/// A report on `inputs`, and whether they are sound.
-pub fn collect(inputs: &[Input], options: &Options<'_>) -> Result<(ReportData, bool), Failure> {
+/// A report on `files`, and how they are.
+pub fn collect(files: &[PathBuf], options: &Options<'_>) -> Result<(ReportData, Verdict), Failure> {
     let mut collector = Collector::new(options);
-    let mut sound = true;
-    for input in inputs {
-        sound &= collector.file(input, options)?;
-    }
-    Ok((collector.finish(options), sound))
+    let verdict =
+        Input::each(files, |input| Ok(ControlFlow::Continue(Verdict::of(!collector.file(input, options)?))))?;
+    Ok((collector.finish(options), verdict))
 }
 
 struct Collector {

@@ -34,7 +34,8 @@ pub fn copy<'a>(
     mut choose: impl FnMut(KeyRecord<'a>) -> Result<Option<KeyRecord<'a>>, Failure>,
 ) -> Result<(), Failure> {
     let version = options.target.version(plan.version);
-    let mut file = RdbFile::new(version, Output::to(Some(path))?, plan.databases);
+    let mut file =
+        RdbFile::new(version, Output::to(Some(path), std::slice::from_ref(&input.path))?, plan.databases);
     let mut copier = Copier::new(options, plan.must_check);
     walk_again(input, |item| match item {
         Item::Key(record) => match choose(record)? {

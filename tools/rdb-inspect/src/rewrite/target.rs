@@ -1,11 +1,11 @@
 //! Which version is written, and where to.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use formats::rdb::{Dialect, Version};
 
+use crate::destination::Destination;
 use crate::failure::Failure;
 use crate::input::Input;
 
@@ -73,15 +73,7 @@ impl FromTo {
     }
 }
 
-/// Fails if `output` is one of `inputs`: no input is written to.
+/// Fails where `output` must not be written by a command that reads `inputs`: to be asked before the work.
 pub fn refuse_input(output: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
-    let id = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-    let Some(output_id) = id(output) else { return Ok(()) };
-    match inputs.iter().find(|input| id(input) == Some(output_id)) {
-        Some(input) => {
-            let text = format!("{} is an input; write to another file", input.display());
-            Err(Failure::Usage(text))
-        }
-        None => Ok(()),
-    }
+    Destination::of(output, inputs).map(drop)
 }

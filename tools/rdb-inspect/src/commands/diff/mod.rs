@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         hasher: KeyHasher::new(),
         keys: KeyComparer::default(),
         values: ValueComparer::default(),
-        renderer: Renderer::new(args, Output::to(None)?),
+        renderer: Renderer::new(args, Output::stdout()),
         same: 0,
     };
     for pass in 0..partitions.count() {

@@ -11,7 +11,7 @@ use formats::rdb::{Element, KeyRecord, RdbError, RdbString, Scratch};
 use crate::commands::json::record::Writer;
 use crate::complaints::Complaints;
 use crate::content::{PIECE_BYTES, Stop, damage_of, pieces};
-use crate::failure::{Failure, Verdict};
+use crate::failure::{Failure, Verdict, say};
 use crate::input::Input;
 use crate::json_text;
 use crate::names;
@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         args,
         key: argument(&args.key)?,
         field: args.field.as_ref().map(argument).transpose()?,
-        output: Output::to(None)?,
+        output: Output::stdout(),
         buffer: StringBuffer::default(),
         scratch: Scratch::default(),
         found: false,
@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let sound = complaints.finish(&findings);
     if !found {
         let what = if args.field.is_some() { "no such key and field" } else { "no such key" };
-        eprintln!("rdb-inspect: {}: {what}", input.name);
+        say!("rdb-inspect: {}: {what}", input.name);
     }
     Ok(Verdict::of(!found || !sound))
 }

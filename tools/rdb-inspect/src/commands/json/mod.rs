@@ -1,8 +1,10 @@
 //! `json`, `ndjson`: all keys as records.
 
+use std::ops::ControlFlow;
+
 use formats::rdb::{Item, KeyRecord};
 
-use crate::cli::{Destination, Files};
+use crate::cli::{Files, OutputFile};
 use crate::complaints::Complaints;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
@@ -44,7 +46,7 @@ pub struct Export {
     #[arg(long)]
     no_value: bool,
     #[command(flatten)]
-    destination: Destination,
+    destination: OutputFile,
     #[command(flatten)]
     select: Select,
 }
@@ -65,13 +67,12 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 impl Export {
     /// Writes all selected records of all files.
     pub fn run(&self, frame: &Frame) -> Result<Verdict, Failure> {
-        let inputs = Input::open_all(&self.files.files)?;
-        let mut output = self.destination.open()?;
+        let mut output = self.destination.open(&self.files.files)?;
         output.buffer().extend_from_slice(frame.open);
-        let mut sound = true;
         let mut first = true;
-        for input in &inputs {
-            let head = if inputs.len() > 1 { file_head(&input.name) } else { b"{\"db\":".to_vec() };
+        let several = self.files.files.len() > 1;
+        let verdict = Input::each(&self.files.files, |input| {
+            let head = if several { file_head(&input.name) } else { b"{\"db\":".to_vec() };
             let mut complaints = Complaints::about(&input.name);
             let mut selector = self.select.selector();
             let mut writer = Writer::new(head, !self.no_value);
@@ -88,13 +89,13 @@ impl Export {
                 }
                 output.flow()
             })?;
-            sound &= complaints.finish(&findings);
-        }
+            Ok(ControlFlow::Continue(Verdict::of(!complaints.finish(&findings))))
+        })?;
         if !first || frame.open == ARRAY.open {
             output.buffer().extend_from_slice(frame.close);
         }
         output.finish()?;
-        Ok(Verdict::of(!sound))
+        Ok(verdict)
     }
 }
 

@@ -13,10 +13,13 @@ mod sink;
 mod source;
 mod table;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use crate::failure::{Failure, Verdict};
+use crate::failure::{Failure, Verdict, say};
+use crate::input::Input;
 use crate::output::Output;
+use crate::prefix_table::parse_prefixes;
 use crate::style::Style;
 use crate::top;
 use filter::Filter;
@@ -86,7 +89,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", default_value = ":")]
     separator: String,
     /// How many prefixes to show; up to 4096 are counted at a time, as by `summary`
-    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = parse_prefixes)]
     prefixes: usize,
     /// How many of the largest commands to show, up to 10,000
     #[arg(long, alias = "largest", value_name = "COUNT", default_value_t = 10, value_parser = top::parse_limit)]
@@ -116,48 +119,48 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         return Err(Failure::Usage("name a log: an append-only file, a segment, a directory, or `-`".into()));
     }
     let cut = (args.cut > 0).then_some(args.cut);
-    let mut output = Output::to(None)?;
-    let mut damaged = false;
+    let mut output = Output::stdout();
+    let mut is_first = true;
     let mut lines = match args.commands {
-        true => Some(Lines::new(Output::to(None)?, args.json, cut, args.limit)),
+        true => Some(Lines::new(Output::stdout(), args.json, cut, args.limit)),
         false => None,
     };
-    for (i, path) in args.files.iter().enumerate() {
-        let source = Source::of(path)?;
+    let verdict = Input::each_opened(&args.files, Source::of, |source| {
         if let Some(lines) = &mut lines {
             lines.name_files(source.has_several_files() || args.files.len() > 1);
         }
         let gathered = Gathered::new(args.separator.as_bytes(), args.top);
         let mut sink = Sink::new(&args.filter, gathered, lines.as_mut());
         let report = source.read(args.max_args, &mut sink)?;
-        damaged |= report.is_damaged();
+        let verdict = Verdict::of(report.is_damaged());
         let gathered = sink.gathered;
         match &lines {
             Some(lines) => {
                 tell(&report);
                 if lines.is_full() {
-                    break;
+                    return Ok(ControlFlow::Break(verdict));
                 }
             }
             None => {
-                write(args, &mut output, i, &report, &gathered);
+                write(args, &mut output, !std::mem::take(&mut is_first), &report, &gathered);
                 output.flow()?;
             }
         }
-    }
+        Ok(ControlFlow::Continue(verdict))
+    })?;
     if let Some(lines) = lines {
         lines.output.finish()?;
     }
     output.finish()?;
-    Ok(Verdict::of(damaged))
+    Ok(verdict)
 }
 
-fn write(args: &Args, output: &mut Output, index: usize, report: &Report, gathered: &Gathered) {
+fn write(args: &Args, output: &mut Output, is_further: bool, report: &Report, gathered: &Gathered) {
     let out = output.buffer();
     if args.json {
         return json::write(out, report, gathered, args.prefixes);
     }
-    if index > 0 {
+    if is_further {
         out.push(b'\n');
     }
     table::write(out, Style::stdout(), report, gathered, args.prefixes, !args.filter.is_all());
@@ -166,6 +169,6 @@ fn write(args: &Args, output: &mut Output, index: usize, report: &Report, gather
 /// Tells on stderr what is wrong.
 fn tell(report: &Report) {
     for finding in &report.findings {
-        eprintln!("rdb-inspect: {}: {}", report.name, table::finding_text(finding));
+        say!("rdb-inspect: {}: {}", report.name, table::finding_text(finding));
     }
 }

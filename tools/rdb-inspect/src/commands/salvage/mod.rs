@@ -59,14 +59,15 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let input = args.files.open()?;
-    let (report, output) = salvage(&input, args, Output::to(Some(&args.files.output))?)?;
+    let destination = Output::to(Some(&args.files.output), std::slice::from_ref(&args.files.file))?;
+    let (report, output) = salvage(&input, args, destination)?;
     output.finish()?;
     if args.files.output.as_os_str() == "-" {
         let mut text = Vec::new();
         report.write(args.json, &mut text);
         eprint!("{}", String::from_utf8_lossy(&text));
     } else {
-        let mut output = Output::to(None)?;
+        let mut output = Output::stdout();
         report.write(args.json, output.buffer());
         output.finish()?;
     }

@@ -12,11 +12,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use formats::rdb::{Item, Version};
-use tempfile::TempDir;
 
 use crate::failure::Failure;
 use crate::rewrite::items::ItemWriter;
 use crate::rewrite::{RdbFile, Sink};
+use crate::unfinished::NewFolder;
 
 /// Most memory for bytes that are held back of all files.
 const HELD_BACK_BYTES: usize = 32 << 20;
@@ -88,7 +88,7 @@ impl Drop for Made {
 
 /// The files of a run.
 pub(super) struct Files {
-    folder: TempDir,
+    folder: NewFolder,
     /// Behind `folder`, so that it is dropped later.
     made: Made,
     output: PathBuf,
@@ -105,10 +105,7 @@ impl Files {
             output.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
         let made = Made(missing.map(Path::to_path_buf).collect());
         fs::create_dir_all(output).map_err(|error| Failure::file(output, error))?;
-        let folder = tempfile::Builder::new()
-            .prefix(".rdb-inspect-")
-            .tempdir_in(output)
-            .map_err(|error| Failure::file(output, error))?;
+        let folder = NewFolder::in_folder(output).map_err(|error| Failure::file(output, error))?;
         Ok(Files {
             folder,
             made,

@@ -10,6 +10,7 @@ use formats::rdb::{Item, KeyRecord};
 
 use self::files::Files;
 use self::way::Way;
+use crate::destination::refuse_folder;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::rewrite::copy::{Copier, CopyOptions};
@@ -51,6 +52,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
+    if args.output_dir.exists() {
+        refuse_folder(&args.output_dir, std::slice::from_ref(&args.file))?;
+    }
     let input = Input::open(&args.file)?;
     let mut chooser = Chooser { selector: args.select.selector(), name: input.name.clone() };
     let plan = plan(&input, args.target.ignore_commands, |record| chooser.choose(record))?;

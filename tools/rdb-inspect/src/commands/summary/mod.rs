@@ -1,9 +1,12 @@
 //! `summary`: what is in a file.
 
+use std::ops::ControlFlow;
+
 use crate::cli::Files;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::output::Output;
+use crate::prefix_table::parse_prefixes;
 use crate::select::now_ms;
 use crate::style::Style;
 use crate::top;
@@ -25,11 +28,11 @@ pub struct Args {
     /// What ends the prefix of a key
     #[arg(long, value_name = "TEXT", default_value = ":")]
     separator: String,
-    /// How many prefixes to show
+    /// How many prefixes to show, up to 4096
     ///
     /// Up to 4096 prefixes of up to 128 bytes are counted at a time. Where there are more, those with few bytes are
     /// counted as "other" and the numbers of single prefixes may be somewhat too small, which is told.
-    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = parse_prefixes)]
     prefixes: usize,
     /// How many of the largest keys to show, up to 10,000
     #[arg(long, alias = "largest", value_name = "COUNT", default_value_t = 10, value_parser = top::parse_limit)]
@@ -49,32 +52,31 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let inputs = Input::open_all(&args.files.files)?;
-    let mut output = Output::to(None)?;
+    let mut output = Output::stdout();
     let mut total = table::Total::default();
-    let mut sound = true;
+    let mut is_first = true;
     let style = Style::stdout();
-    for (i, input) in inputs.iter().enumerate() {
+    let verdict = Input::each(&args.files.files, |input| {
         let mut gathered = Gathered::new(args.separator.as_bytes(), args.top, now_ms());
         let findings = walk(input, |item| {
             gathered.item(item);
             Ok(())
         })?;
-        sound &= findings.is_sound() && gathered.damaged == 0;
         total.add(input, &gathered);
         if args.json {
             json::write(output.buffer(), input, &gathered, &findings, args.prefixes);
         } else {
-            if i > 0 {
+            if !std::mem::take(&mut is_first) {
                 output.buffer().push(b'\n');
             }
             table::write(output.buffer(), style, input, &gathered, &findings, args.prefixes);
         }
         output.flow()?;
-    }
-    if inputs.len() > 1 && !args.json {
+        Ok(ControlFlow::Continue(Verdict::of(!findings.is_sound() || gathered.damaged > 0)))
+    })?;
+    if args.files.files.len() > 1 && !args.json {
         total.write(output.buffer(), style);
     }
     output.finish()?;
-    Ok(Verdict::of(!sound))
+    Ok(verdict)
 }

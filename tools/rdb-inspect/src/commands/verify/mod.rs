@@ -2,6 +2,8 @@
 
 mod report;
 
+use std::ops::ControlFlow;
+
 use formats::rdb::{Item, KeyRecord, RdbError, ValueType};
 
 use self::report::{Broken, Report};
@@ -49,20 +51,19 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(None)?;
-    let mut sound = true;
-    for input in Input::open_all(&args.files.files)? {
-        let report = verify(&input, args)?;
-        sound &= report.is_sound();
+    let mut output = Output::stdout();
+    let verdict = Input::each(&args.files.files, |input| {
+        let report = verify(input, args)?;
         match () {
             () if args.json => report.write_json(output.buffer()),
             () if args.quiet && report.is_sound() => {}
             () => report.write_text(output.buffer()),
         }
         output.flow()?;
-    }
+        Ok(ControlFlow::Continue(Verdict::of(!report.is_sound())))
+    })?;
     output.finish()?;
-    Ok(Verdict::of(!sound))
+    Ok(verdict)
 }
 
 fn verify(input: &Input, args: &Args) -> Result<Report, Failure> {
@@ -171,5 +172,9 @@ pub fn is_sound(input: &Input) -> Result<bool, Failure> {
     let files = Files { files: Vec::new() };
     let args =
         Args { files, duplicates: true, memory: TableMemory::default(), limit: 1, json: false, quiet: false };
-    Ok(verify(input, &args)?.is_sound())
+    match verify(input, &args) {
+        Ok(report) => Ok(report.is_sound()),
+        Err(Failure::File { .. }) => Ok(false), // no RDB file any more
+        Err(failure) => Err(failure),
+    }
 }

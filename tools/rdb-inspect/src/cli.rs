@@ -35,6 +35,10 @@ the permissions of the one that it replaces; a device or a named pipe is written
 A file must not be changed in place while it is read (Redis and Valkey replace theirs, which does no harm). Standard \
 input that is not a file is kept in a temporary file under TMPDIR.
 
+Memory stays below 100 MB whatever the input is, unless the help of a command says otherwise. A packed collection that \
+is compressed is unpacked whole: in files of servers that is some kilobytes, in one that was made to do harm it may be \
+up to a hundred times what it takes in the file.
+
 A data directory is recovered into memory first, which takes what a server with that data takes; nothing in it is \
 changed, and no server may run on it meanwhile.";
 

@@ -21,7 +21,7 @@ pub fn each_duplicate<'a>(
 ) -> Result<(), Failure> {
     let partitions = Partitions::new(keys, budget);
     let mut table = partitions.table();
-    let mut hasher = KeyHasher::new();
+    let hasher = KeyHasher::new();
     let mut comparer = KeyComparer::default();
     for pass in 0..partitions.count() {
         table.clear();

@@ -19,6 +19,16 @@ use crate::walk::{Findings, walk};
 /// Longer names are cut.
 pub const MAX_NAME: usize = 1 << 20;
 
+/// Which keys are estimated, and how.
+#[derive(clap::Args, Debug)]
+pub struct Estimate {
+    /// With which jemalloc Redis was built
+    #[arg(long, value_enum, default_value_t)]
+    pub allocator: Allocator,
+    #[command(flatten)]
+    pub select: Select,
+}
+
 /// A selected key with what it takes.
 pub struct Estimated<'e, 'a> {
     pub record: &'e KeyRecord<'a>,
@@ -55,10 +65,6 @@ impl Totals {
 pub struct Scale(f64);
 
 impl Scale {
-    pub fn of(select: &Select) -> Scale {
-        Scale(select.sample.map_or(1.0, |share| 1.0 / share))
-    }
-
     pub fn is_estimate(self) -> bool {
         self.0 > 1.0
     }
@@ -78,61 +84,68 @@ impl Scale {
     }
 }
 
-/// Shows `visit` all selected keys of `files`, and says on stderr what is wrong with the files.
-pub fn for_each(
-    files: &[PathBuf],
-    select: &Select,
-    allocator: Allocator,
-    mut visit: impl FnMut(Estimated<'_, '_>) -> Result<(), Failure>,
-) -> Result<Verdict, Failure> {
-    Input::each(files, |input| {
-        let mut complaints = Complaints::about(&input.name);
-        let damage = |record: &KeyRecord<'_>, error: &RdbError| complaints.key(record.db, record.key, error);
-        let findings = for_each_of(input, select, allocator, &mut visit, damage, |_| ())?;
-        Ok(ControlFlow::Continue(Verdict::of(!complaints.finish(&findings))))
-    })
-}
+impl Estimate {
+    /// Shows `visit` all selected keys of `files`, and says on stderr what is wrong with the files.
+    pub fn for_each(
+        &self,
+        files: &[PathBuf],
+        mut visit: impl FnMut(Estimated<'_, '_>) -> Result<(), Failure>,
+    ) -> Result<Verdict, Failure> {
+        Input::each(files, |input| {
+            let mut complaints = Complaints::about(&input.name);
+            let damage =
+                |record: &KeyRecord<'_>, error: &RdbError| complaints.key(record.db, record.key, error);
+            let findings = self.for_each_of(input, &mut visit, damage, |_| ())?;
+            Ok(ControlFlow::Continue(Verdict::of(!complaints.finish(&findings))))
+        })
+    }
 
-/// The same for one file. `damage` is told of values and names that cannot be read, `note` is shown every record that is no key.
-pub fn for_each_of<'a>(
-    input: &'a Input,
-    select: &Select,
-    allocator: Allocator,
-    mut visit: impl FnMut(Estimated<'_, 'a>) -> Result<(), Failure>,
-    mut damage: impl FnMut(&KeyRecord<'a>, &RdbError),
-    mut note: impl FnMut(&Item<'a>),
-) -> Result<Findings, Failure> {
-    let mut model = Model::new(allocator);
-    let mut selector = select.selector();
-    let mut buffer = StringBuffer::default();
-    let mut long_name = Vec::new();
-    walk(input, |item| {
-        let record = match item {
-            Item::Key(record) => record,
-            other => {
-                model.note(&other);
-                note(&other);
-                return Ok(());
-            }
-        };
-        let name = match selector.accepts(&record) {
-            Ok(false) => return Ok(()),
-            Ok(true) => name_of(&record.key, &mut buffer, &mut long_name),
-            Err(error) => Err(error),
-        };
-        let name = match name {
-            Ok(name) => name,
-            Err(error) => {
+    /// The same for one file. `damage` is told of values and names that cannot be read, `note` is shown every
+    /// record that is no key.
+    pub fn for_each_of<'a>(
+        &self,
+        input: &'a Input,
+        mut visit: impl FnMut(Estimated<'_, 'a>) -> Result<(), Failure>,
+        mut damage: impl FnMut(&KeyRecord<'a>, &RdbError),
+        mut note: impl FnMut(&Item<'a>),
+    ) -> Result<Findings, Failure> {
+        let mut model = Model::new(self.allocator);
+        let mut selector = self.select.selector();
+        let mut buffer = StringBuffer::default();
+        let mut long_name = Vec::new();
+        walk(input, |item| {
+            let record = match item {
+                Item::Key(record) => record,
+                other => {
+                    model.note(&other);
+                    note(&other);
+                    return Ok(());
+                }
+            };
+            let name = match selector.accepts(&record) {
+                Ok(false) => return Ok(()),
+                Ok(true) => name_of(&record.key, &mut buffer, &mut long_name),
+                Err(error) => Err(error),
+            };
+            let name = match name {
+                Ok(name) => name,
+                Err(error) => {
+                    damage(&record, &error);
+                    return Ok(());
+                }
+            };
+            let footprint = model.key(&record).unwrap_or_else(|error| {
                 damage(&record, &error);
-                return Ok(());
-            }
-        };
-        let footprint = model.key(&record).unwrap_or_else(|error| {
-            damage(&record, &error);
-            model.damaged(&record)
-        });
-        visit(Estimated { record: &record, name, footprint, model: &mut model })
-    })
+                model.damaged(&record)
+            });
+            visit(Estimated { record: &record, name, footprint, model: &mut model })
+        })
+    }
+
+    /// What figures are multiplied by.
+    pub fn scale(&self) -> Scale {
+        Scale(self.select.sample.map_or(1.0, |share| 1.0 / share))
+    }
 }
 
 /// The first [`MAX_NAME`] bytes of a key, in bounded memory.

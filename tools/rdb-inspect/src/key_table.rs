@@ -8,13 +8,16 @@
 //! 1. Equal hashes are only a hint: the caller compares keys.
 //! 2. The hash has a seed of its own in every run, so that no file can be made to collide.
 //! 3. Keys of one hash are in one partition: nothing need be compared across passes.
+//! 4. Long names are hashed and compared in pieces: a compressed one is never unpacked whole.
 
 use std::hash::{BuildHasher, RandomState};
 
 use clap::Args;
 use formats::rdb::string::StringBuffer;
-use formats::rdb::{Decoder, Item, KeyRecord, RdbError, Version};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use formats::rdb::{Decoder, Item, KeyRecord, RdbError, RdbString, Version};
+
+use crate::content::PIECE_BYTES;
+use crate::soundness::{digest, hash_with_seed};
 
 use crate::select::parse_bytes;
 
@@ -47,18 +50,16 @@ impl Default for TableMemory {
 /// Hashes keys with a seed of this run.
 pub struct KeyHasher {
     seed: u64,
-    buffer: StringBuffer,
 }
 
 impl KeyHasher {
     pub fn new() -> KeyHasher {
-        KeyHasher { seed: RandomState::new().hash_one(0), buffer: StringBuffer::default() }
+        KeyHasher { seed: RandomState::new().hash_one(0) }
     }
 
     #[inline]
-    pub fn hash(&mut self, record: &KeyRecord<'_>) -> Result<u64, RdbError> {
-        let seed = self.seed ^ record.db.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        Ok(xxh3_64_with_seed(record.key.bytes(&mut self.buffer)?, seed))
+    pub fn hash(&self, record: &KeyRecord<'_>) -> Result<u64, RdbError> {
+        hash_with_seed(record.key, self.seed ^ record.db.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 }
 
@@ -200,14 +201,31 @@ impl KeyTable {
 
 /// Compares the keys of records.
 #[derive(Default)]
-pub struct KeyComparer([StringBuffer; 2]);
+pub struct KeyComparer {
+    buffers: [StringBuffer; 2],
+    random: RandomState,
+}
 
 impl KeyComparer {
-    /// Whether database and key are the same.
+    /// Whether database and key are the same. Long names that are compressed are told apart by hashes of 128 bits.
     pub fn same(&mut self, place: Place, there: Option<KeyRecord<'_>>, record: &KeyRecord<'_>) -> bool {
-        let [a, b] = &mut self.0;
-        let keys = there.and_then(|there| Some((there.key.bytes(a).ok()?, record.key.bytes(b).ok()?)));
-        place.db == Place::of(record).db && keys.is_some_and(|(there, here)| there == here)
+        let Some(there) = there else { return false };
+        place.db == Place::of(record).db && self.same_name(there.key, record.key).unwrap_or(false)
+    }
+
+    fn same_name(&mut self, a: RdbString<'_>, b: RdbString<'_>) -> Result<bool, RdbError> {
+        if a.len() != b.len() {
+            return Ok(false);
+        }
+        if let (RdbString::Raw(a), RdbString::Raw(b)) = (a, b) {
+            return Ok(a == b);
+        }
+        if a.len() > PIECE_BYTES {
+            let seed = self.random.hash_one(0);
+            return Ok(digest(a, seed)? == digest(b, seed)?);
+        }
+        let [first, second] = &mut self.buffers;
+        Ok(a.bytes(first)? == b.bytes(second)?)
     }
 }
 

@@ -29,6 +29,7 @@ mod output;
 mod prefix_table;
 mod prefix_tree;
 mod progress;
+mod repeats;
 mod report;
 mod rewrite;
 mod select;

@@ -16,11 +16,11 @@ use crate::content::PIECE_BYTES;
 use crate::histogram::Tally;
 
 /// PrefixTable that are kept.
-pub const MOST_PREFIXES: usize = 4096;
+const MOST_PREFIXES: usize = 4096;
 /// Slots of the table: half of them stay free.
 const SLOTS: usize = 2 * MOST_PREFIXES;
 /// Longer prefixes are not counted by themselves.
-pub const LONGEST_PREFIX: usize = 128;
+const LONGEST_PREFIX: usize = 128;
 
 /// How many prefixes are to be shown, from the command line.
 pub fn parse_prefixes(text: &str) -> Result<usize, String> {

@@ -28,7 +28,7 @@ const MAX_NAME: usize = 256;
 /// Deepest node; a radix tree has as many levels as bytes at most.
 pub const MAX_DEPTH: usize = 64;
 /// Fewest nodes that make sense.
-pub const MIN_NODES: usize = 4 * MAX_DEPTH;
+const MIN_NODES: usize = 4 * MAX_DEPTH;
 const ROOT: u32 = 0;
 
 /// How keys are parted.

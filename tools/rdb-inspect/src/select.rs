@@ -5,15 +5,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use formats::glob;
 use formats::rdb::string::StringBuffer;
-use formats::rdb::{KeyRecord, RdbError, ValueType};
+use formats::rdb::{KeyRecord, RdbError, RdbString, ValueType};
 use regex::bytes::Regex;
-use xxhash_rust::xxh3::xxh3_64;
+
+use crate::soundness::hash_with_seed;
+
+/// Longest name that is unpacked to be looked at by a pattern.
+const MAX_UNPACKED_BYTES: usize = 16 << 20;
 
 /// Filters; a key must pass all that are given.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Which keys")]
 pub struct Select {
-    /// Keys that match this pattern, as of KEYS: `user:*`, `h?llo`, `[a-c]*`
+    /// Keys that match this pattern, as of KEYS: `user:*`, `h?llo`, `[a-c]*`. A compressed name of more than 16 MiB matches
+    /// no pattern
     #[arg(long = "match", value_name = "GLOB")]
     pub glob: Option<String>,
     /// Keys in which this regular expression is found
@@ -79,10 +84,19 @@ impl Selector<'_> {
     /// Whether the key passes all filters. A name that cannot be unpacked is an error.
     #[inline]
     pub fn accepts(&mut self, record: &KeyRecord<'_>) -> Result<bool, RdbError> {
-        Ok(self.accepts_facts(record) && (!self.looks_at_name || self.accepts_name(record)?))
+        Ok(self.accepts_facts(record) && self.accepts_identity(record)?)
     }
 
-    fn accepts_facts(&self, record: &KeyRecord<'_>) -> bool {
+    /// Whether database and name pass the filters that look at these.
+    #[inline]
+    pub fn accepts_identity(&mut self, record: &KeyRecord<'_>) -> Result<bool, RdbError> {
+        let databases = &self.select.databases;
+        let db = databases.is_empty() || databases.contains(&record.db);
+        Ok(db && (!self.looks_at_name || self.accepts_name(record)?))
+    }
+
+    /// Whether all that is not database and name passes the filters that look at it.
+    pub fn accepts_facts(&self, record: &KeyRecord<'_>) -> bool {
         let select = self.select;
         let expiry = match (self.expires_before_ms, record.expires_at_ms) {
             (Some(limit), Some(at)) => at <= limit,
@@ -91,15 +105,24 @@ impl Selector<'_> {
         };
         expiry
             && (select.types.is_empty() || select.types.contains(&record.value.value_type()))
-            && (select.databases.is_empty() || select.databases.contains(&record.db))
             && select.min_size.is_none_or(|least| record.bytes.len() as u64 >= least)
     }
 
     fn accepts_name(&mut self, record: &KeyRecord<'_>) -> Result<bool, RdbError> {
-        let name = record.key.bytes(&mut self.buffer)?;
         let select = self.select;
-        Ok(self.sample_below.is_none_or(|below| xxh3_64(name) <= below)
-            && select.glob.as_ref().is_none_or(|pattern| glob::glob_match(pattern.as_bytes(), name, false))
+        if let Some(below) = self.sample_below
+            && hash_with_seed(record.key, 0)? > below
+        {
+            return Ok(false);
+        }
+        if select.glob.is_none() && select.regex.is_none() {
+            return Ok(true);
+        }
+        if matches!(record.key, RdbString::Lzf { length, .. } if length > MAX_UNPACKED_BYTES) {
+            return Ok(false);
+        }
+        let name = record.key.bytes(&mut self.buffer)?;
+        Ok(select.glob.as_ref().is_none_or(|pattern| glob::glob_match(pattern.as_bytes(), name, false))
             && select.regex.as_ref().is_none_or(|regex| regex.is_match(name)))
     }
 }

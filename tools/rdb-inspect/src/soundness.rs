@@ -2,27 +2,41 @@
 //!
 //! Invariants:
 //! 1. Memory does not grow with the value: what must be compared is compared by sums, or in several passes.
-//! 2. Two elements are called equal if their 64-bit hashes are: in a collection of a million that is wrong once in
-//!    forty million collections.
+//! 2. Two elements are called equal if their hashes of 64 bits are and, in another pass, those of 128. Both have seeds of
+//!    this run, so that no file can be made to have them collide.
 //!
 //! Source: what Redis 7.0 to 8.0 refuse in `rdb.c` when they load a file.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
 use formats::rdb::error::Problem;
 use formats::rdb::kind::ValueKind;
 use formats::rdb::{Element, RdbError, RdbString, Scratch, StreamId, Value};
-use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed, xxh3_128};
 
-/// Hashes that are compared in one pass: 16 MiB.
-const HASHES_IN_ONE_PASS: u64 = 2 << 20;
-
-/// Latest time, milliseconds since 1970, at which Redis lets a field of a hash expire.
-const MAX_FIELD_EXPIRY_MS: u64 = (1 << 48) - 1;
+use crate::repeats::Repeats;
 
 /// Checks values, with buffers that are used again.
 #[derive(Default)]
 pub struct Checker {
     scratch: Scratch,
-    hashes: Vec<u64>,
+    repeats: Repeats,
+    seeds: Seeds,
+}
+
+/// Of the hashes of elements.
+#[derive(Clone, Copy)]
+struct Seeds {
+    hash: u64,
+    digest: u64,
+}
+
+impl Default for Seeds {
+    fn default() -> Seeds {
+        let random = RandomState::new();
+        Seeds { hash: random.hash_one(0), digest: random.hash_one(1) }
+    }
 }
 
 /// What a stream's groups say twice, summed up to be compared.
@@ -52,14 +66,11 @@ impl Checker {
         let mut unique = false;
         let mut stream = StreamSums::default();
         let mut expiries = Expiries::default();
-        self.hashes.clear();
-        let hashes = &mut self.hashes;
+        self.repeats.clear();
+        let (repeats, seed) = (&mut self.repeats, self.seeds.hash);
         let mut keep = |name: RdbString<'_>| -> Result<(), RdbError> {
             unique = true;
-            match (hashes.len() as u64) < HASHES_IN_ONE_PASS {
-                true => hashes.push(hash(name)?),
-                false => name.check()?,
-            }
+            repeats.add(hash_with_seed(name, seed)?);
             Ok(())
         };
         value.for_each(&mut self.scratch, |element| {
@@ -84,40 +95,47 @@ impl Checker {
             }
         })?;
         stream.end_group().or_else(malformed)?;
-        if unique && self.has_repeats(value, elements)? {
+        if unique && self.has_repeats(value)? {
             return Err(error("an element stands in it twice"));
         }
         Ok(elements)
     }
 
-    /// Whether two of the hashes are equal: of those that were kept if they are all, else of all in several passes.
-    fn has_repeats(&mut self, value: &Value<'_>, elements: u64) -> Result<bool, RdbError> {
-        let passes = elements.div_ceil(HASHES_IN_ONE_PASS);
-        if passes <= 1 {
-            return Ok(sort_and_find_repeat(&mut self.hashes));
-        }
-        for pass in 0..passes {
-            self.hashes.clear();
-            let hashes = &mut self.hashes;
-            value.for_each(&mut self.scratch, |element| {
-                let (Element::SetMember(name)
-                | Element::SortedSetMember { member: name, .. }
-                | Element::HashField { field: name, .. }) = element
-                else {
-                    return Ok(());
-                };
-                let hash = hash(name)?;
-                if hash % passes == pass {
-                    hashes.push(hash);
-                }
-                Ok::<_, RdbError>(())
-            })?;
-            if sort_and_find_repeat(hashes) {
-                return Ok(true);
+    /// Whether two elements are equal.
+    fn has_repeats(&mut self, value: &Value<'_>) -> Result<bool, RdbError> {
+        let Checker { scratch, repeats, seeds } = self;
+        let seed = seeds.hash;
+        let found = repeats.find(|visit| {
+            each_name(value, scratch, |name| {
+                visit(hash_with_seed(name, seed)?);
+                Ok(())
+            })
+        })?;
+        let Some(suspect) = found else { return Ok(false) };
+        let mut digests = HashSet::new();
+        let mut repeated = false;
+        each_name(value, scratch, |name| {
+            if hash_with_seed(name, seed)? == suspect {
+                repeated |= !digests.insert(digest(name, seeds.digest)?);
             }
-        }
-        Ok(false)
+            Ok(())
+        })?;
+        Ok(repeated)
     }
+}
+
+/// Visits the elements that must differ: members, fields.
+fn each_name(
+    value: &Value<'_>,
+    scratch: &mut Scratch,
+    mut visit: impl FnMut(RdbString<'_>) -> Result<(), RdbError>,
+) -> Result<(), RdbError> {
+    value.for_each(scratch, |element| match element {
+        Element::SetMember(name)
+        | Element::SortedSetMember { member: name, .. }
+        | Element::HashField { field: name, .. } => visit(name),
+        _ => Ok(()),
+    })
 }
 
 /// Times at which the fields of a hash expire.
@@ -130,9 +148,6 @@ struct Expiries {
 impl Expiries {
     fn add(&mut self, kind: ValueKind, at: Option<u64>) -> Result<(), &'static str> {
         let is_packed = matches!(kind, ValueKind::HashListpackEx | ValueKind::HashListpackExPreGa);
-        if kind != ValueKind::ValkeyHashExpiring && at.is_some_and(|at| at > MAX_FIELD_EXPIRY_MS) {
-            return Err("a field expires too far in the future");
-        }
         let last = self.last.replace(at);
         match (last, at) {
             (Some(last), Some(at)) if is_packed && last.is_none_or(|last| last > at) => {
@@ -185,19 +200,41 @@ fn id_hash(id: StreamId) -> u128 {
     xxh3_128(&(u128::from(id.ms) << 64 | u128::from(id.seq)).to_le_bytes())
 }
 
-fn sort_and_find_repeat(hashes: &mut [u64]) -> bool {
-    hashes.sort_unstable();
-    hashes.windows(2).any(|pair| pair[0] == pair[1])
-}
-
-/// A hash of the string as a client sees it.
-pub fn hash(string: RdbString<'_>) -> Result<u64, RdbError> {
+/// A hash of the string as a client sees it. Where a file must not be able to choose it, the seed is one of this run.
+#[inline]
+pub fn hash_with_seed(string: RdbString<'_>, seed: u64) -> Result<u64, RdbError> {
     match string {
-        RdbString::Raw(bytes) => Ok(xxh3_64(bytes)),
+        RdbString::Raw(bytes) => Ok(xxh3_64_with_seed(bytes, seed)),
         string => {
-            let mut state = Xxh3::new();
+            let mut state = Xxh3::with_seed(seed);
             string.for_each_chunk(|chunk| state.update(chunk))?;
             Ok(state.digest())
+        }
+    }
+}
+
+/// The same of 128 bits.
+pub fn digest(string: RdbString<'_>, seed: u64) -> Result<u128, RdbError> {
+    let mut state = Xxh3::with_seed(seed);
+    string.for_each_chunk(|chunk| state.update(chunk))?;
+    Ok(state.digest128())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_string_has_one_hash_whatever_its_form() {
+        for length in [60, 100, 200, 300, 5000, 300_000] {
+            let plain = b"compressible ".repeat(length / 13 + 1)[..length].to_vec();
+            let mut compressed = Vec::new();
+            assert!(formats::rdb::lzf::compress(&plain, &mut compressed));
+            let (raw, lzf) =
+                (RdbString::Raw(&plain), RdbString::Lzf { compressed: &compressed, length, offset: 0 });
+            assert_eq!(hash_with_seed(raw, 7).ok(), hash_with_seed(lzf, 7).ok(), "{length}");
+            assert_ne!(hash_with_seed(raw, 7).ok(), hash_with_seed(raw, 8).ok(), "{length}");
+            assert_eq!(digest(raw, 7).ok(), digest(lzf, 7).ok(), "{length}");
         }
     }
 }

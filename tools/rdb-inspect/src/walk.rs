@@ -67,11 +67,20 @@ impl Findings {
         self.damage.is_none() && !matches!(self.checksum, Checksum::Wrong { .. }) && self.trailing_bytes == 0
     }
 
-    /// Fails where the file is not sound; for commands that need all of it.
-    pub fn require_sound(&self, name: &str) -> Result<(), Failure> {
+    /// Fails where the file is not sound, or has commands behind its end that are not to be ignored; for commands that
+    /// need all of it.
+    pub fn require_sound(&self, name: &str, ignore_commands: bool) -> Result<(), Failure> {
         let what = match (&self.damage, self.checksum) {
             (Some(damage), _) => damage.to_string(),
             (None, Checksum::Wrong { expected, found }) => Problem::Checksum { expected, found }.to_string(),
+            _ if self.trailing_bytes > 0 => format!("{} bytes behind the end", self.trailing_bytes),
+            _ if self.command_bytes > 0 && !ignore_commands => {
+                return Err(Failure::Usage(format!(
+                    "{name}: {} bytes of commands follow, which are not looked at; --ignore-commands takes the RDB part \
+                     alone",
+                    self.command_bytes
+                )));
+            }
             _ => return Ok(()),
         };
         Err(Failure::Damage { name: name.into(), what })

@@ -77,6 +77,32 @@ fn every_kind_of_change_is_named() {
 }
 
 #[test]
+fn what_is_asked_for_is_compared_and_shown() {
+    let before = ["SET a 1", "SET b 1", "SADD set x", "RPUSH list a b c d"];
+    let after = ["PEXPIREAT a 4102444800000", "SET b 2", "SADD set p q r", "LSET list 1 x"];
+    let (_folder, a, b) = files(&before, &after);
+    let lines = |words: &[&str]| {
+        let run = diff(words, &a, &b);
+        run.text().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&["--summary-only"]), ["0 keys added, 0 removed, 4 changed, 0 the same"]);
+    let without_ttl = "0 keys added, 0 removed, 3 changed, 1 the same";
+    assert_eq!(lines(&["--summary-only", "--ignore-ttl"]), [without_ttl]);
+    let expected = [
+        "~ \"list\" (list)",
+        "    - [1]: \"b\"",
+        "    + [1]: \"x\"",
+        "0 keys added, 0 removed, 1 changed, 0 the same",
+    ];
+    assert_eq!(lines(&["--match", "l*"]), expected);
+    let set = lines(&["--type", "set", "--elements", "1"]);
+    assert_eq!(set[2], "    and 2 more: 3 elements added, 0 removed, 0 changed in all");
+    let limited = lines(&["--ignore-ttl", "-n", "1", "--type", "string", "--type", "list"]);
+    assert!(limited.contains(&"  1 keys more are not shown".to_owned()), "{limited:?}");
+    assert_eq!(limited.iter().filter(|line| line.starts_with('~')).count(), 1);
+}
+
+#[test]
 fn other_encodings_are_no_difference() {
     let settings = ["hash-max-listpack-entries", "set-max-intset-entries", "zset-max-listpack-entries"];
     let small = ["HSET h a 1 b 2", "SADD s 1 2 3", "ZADD z 1 a 2 b", "RPUSH l 1 2 3"];
@@ -124,4 +150,77 @@ fn json_lines_are_json() {
     let counts = lines.last().expect("a last line");
     let sum = ["added", "removed", "changed"].map(|name| counts[name].as_u64().expect("a number"));
     assert_eq!(sum.iter().sum::<u64>(), lines.len() as u64 - 1);
+}
+
+#[test]
+fn a_filter_by_facts_chooses_pairs() {
+    let (before, after) = (
+        ["SET a 1", "SET b 1 EX 100000", "SET c 1", "SET d 1"],
+        ["PERSIST b", "DEL a", "RPUSH a x", "DEL c"],
+    );
+    let (_folder, a, b) = files(&before, &after);
+    let last = |words: &[&str]| diff(words, &a, &b).text().lines().last().map(str::to_owned);
+    assert_eq!(
+        last(&["--type", "string"]).as_deref(),
+        Some("0 keys added, 1 removed, 2 changed, 1 the same")
+    );
+    assert_eq!(last(&["--type", "list"]).as_deref(), Some("0 keys added, 0 removed, 1 changed, 0 the same"));
+    assert_eq!(last(&["--no-ttl"]).as_deref(), Some("0 keys added, 1 removed, 2 changed, 1 the same"));
+    assert_eq!(
+        last(&["--expires-within", "2d"]).as_deref(),
+        Some("0 keys added, 0 removed, 1 changed, 0 the same")
+    );
+    assert_eq!(last(&["--type", "hash"]).as_deref(), Some("0 keys added, 0 removed, 0 changed, 0 the same"));
+}
+
+#[test]
+fn large_numbers_of_databases_are_told_right() {
+    use crate::program::{key, rdb};
+    let select = |db: u32| [b"\xfe\x80".as_slice(), &db.to_be_bytes()].concat();
+    let a = rdb(&[&select(1 << 19), &key(b"k", b"1"), &select((1 << 19) + 7), &key(b"k", b"1")]);
+    let b = rdb(&[&select(7), &key(b"k", b"1")]);
+    let run = diff(&[], Path::new(&a.path), Path::new(&b.path));
+    let text = "+ [7] \"k\" (string)\n- [524288] \"k\" (string)\n- [524295] \"k\" (string)\n";
+    assert_eq!(run.text(), format!("{text}1 keys added, 2 removed, 0 changed, 0 the same\n"));
+}
+
+/// A hash whose fields have numbers, some with another value.
+fn hash(fields: u32, changed: impl Fn(u32) -> Option<&'static str>) -> Vec<u8> {
+    use crate::program::string;
+    let numbers: Vec<u32> = (0..fields).filter(|number| changed(*number) != Some("gone")).collect();
+    let mut record = [b"\x04\x01h\x80".as_slice(), &(numbers.len() as u32).to_be_bytes()].concat();
+    for number in numbers {
+        record.extend(string(format!("field {number}").as_bytes()));
+        record.extend(string(changed(number).unwrap_or("same").as_bytes()));
+    }
+    record
+}
+
+#[test]
+fn changes_in_a_large_hash_are_all_found() {
+    use crate::program::rdb;
+    const FIELDS: u32 = 600_000;
+    let a = rdb(&[&hash(FIELDS, |_| None)]);
+    let few = rdb(&[&hash(FIELDS + 2, |number| match number {
+        5 => Some("gone"),
+        100 | 500_000 => Some("other"),
+        _ => None,
+    })]);
+    let many = rdb(&[&hash(FIELDS, |number| (number > 0).then_some("other"))]);
+    let counts = |b: &str| {
+        let run = diff(&["--json", "--elements", "100"], Path::new(&a.path), Path::new(b));
+        let first = run.text().lines().next().expect("a key");
+        let elements =
+            serde_json::from_str::<serde_json::Value>(first).expect("an object")["elements"].clone();
+        let counts = ["added", "removed", "changed"].map(|name| elements[name].as_u64());
+        (counts, elements["first"].as_array().expect("an array").clone())
+    };
+    let (few, mut shown) = counts(&few.path);
+    assert_eq!(few, [Some(2), Some(1), Some(2)]);
+    shown.retain(|part| part["name"] == "\"field 500000\"");
+    let part = serde_json::json!({
+        "change": "changed", "name": "\"field 500000\"", "before": "\"same\"", "after": "\"other\"",
+    });
+    assert_eq!(shown, [part]);
+    assert_eq!(counts(&many.path).0, [Some(0), Some(0), Some(u64::from(FIELDS) - 1)]);
 }

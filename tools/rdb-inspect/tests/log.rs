@@ -315,6 +315,15 @@ fn fill(server: &Everfast) -> u64 {
     22
 }
 
+/// A data directory as it is while a server runs: nothing is sealed.
+fn left_open() -> tempfile::TempDir {
+    let (dir, open) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Everfast::start(dir.path());
+    fill(&server);
+    copy_files(dir.path(), open.path());
+    open
+}
+
 /// The frames of a segment, each with its offset.
 fn frames(segment: &[u8]) -> Vec<(usize, Frame<'_>)> {
     let uid = SegmentHeader::decode(segment).unwrap().uid;
@@ -397,11 +406,7 @@ fn a_data_directory_is_read_open_and_sealed() {
 
 #[test]
 fn a_torn_frame_is_told_at_every_byte() {
-    let (dir, open) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let server = Everfast::start(dir.path());
-    fill(&server);
-    copy_files(dir.path(), open.path());
-    drop(server);
+    let open = left_open();
     let path = segment_in(open.path());
     let bytes = std::fs::read(&path).unwrap();
     let frames = frames(&bytes);
@@ -443,11 +448,7 @@ fn a_torn_frame_is_told_at_every_byte() {
 
 #[test]
 fn a_flipped_bit_before_durable_frames_is_damage() {
-    let (dir, open) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let server = Everfast::start(dir.path());
-    fill(&server);
-    copy_files(dir.path(), open.path());
-    drop(server);
+    let open = left_open();
     let path = segment_in(open.path());
     let bytes = std::fs::read(&path).unwrap();
     let frames = frames(&bytes);

@@ -1,5 +1,6 @@
 //! `rdb-inspect` as a program: arguments in, output and exit code out; files come from real servers.
 
+mod bombs;
 mod data_dir;
 mod diff;
 mod exchange;
@@ -12,6 +13,7 @@ mod log;
 mod memory;
 mod output;
 mod program;
+mod refusals;
 mod resp;
 mod rewrite;
 mod summary;

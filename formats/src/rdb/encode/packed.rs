@@ -16,7 +16,8 @@ use crate::rdb::listpack_writer::{
     EMPTY_LISTPACK_BYTES, ListpackTooLarge, ListpackWriter, MAX_LISTPACK_BYTES, element_len,
 };
 
-/// Most elements of a packed hash (fields), set or sorted set by Redis' defaults.
+/// Most elements of a packed hash (fields), set or sorted set. That is Redis' default for sorted sets and, since 7.2, sets;
+/// its default for hashes is larger, 512 fields since 7.0.
 pub const PACKED_MAX_ELEMENTS: usize = 128;
 /// Most bytes of each of their elements.
 pub const PACKED_MAX_BYTES: usize = 64;
@@ -29,7 +30,7 @@ pub const LIST_NODE_BYTES: usize = 8 << 10;
 const NODE_PLAIN: u64 = 1;
 const NODE_PACKED: u64 = 2;
 
-/// Whether Redis would pack elements as these by default.
+/// Whether elements are few and short enough to be packed: Redis would keep them packed by default.
 pub fn is_small<'a>(count: usize, elements: impl IntoIterator<Item = &'a [u8]>) -> bool {
     count <= PACKED_MAX_ELEMENTS && elements.into_iter().all(|element| element.len() <= PACKED_MAX_BYTES)
 }

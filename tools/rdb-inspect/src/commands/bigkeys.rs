@@ -4,12 +4,10 @@ use formats::rdb::ValueType;
 use serde::Serialize;
 
 use crate::cli::{Files, OutputFile};
-use crate::estimate::{Estimated, Scale, Totals, for_each};
+use crate::estimate::{Estimate, Estimated, Scale, Totals};
 use crate::failure::{Failure, Verdict};
 use crate::json_text;
-use crate::memory::Allocator;
 use crate::names;
-use crate::select::Select;
 use crate::table::{Align, Table};
 use crate::text::{bytes, count};
 use crate::top::{self, Top};
@@ -36,11 +34,8 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     destination: OutputFile,
-    /// With which jemalloc Redis was built
-    #[arg(long, value_enum, default_value_t)]
-    allocator: Allocator,
     #[command(flatten)]
-    select: Select,
+    estimate: Estimate,
 }
 
 /// Bytes of a key's name that are kept: fourteen long lists of names would be too much otherwise.
@@ -93,11 +88,11 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         by_memory: Top::new(args.top),
         by_elements: Top::new(args.top),
     });
-    let verdict = for_each(&args.files.files, &args.select, args.allocator, |mut key| {
+    let verdict = args.estimate.for_each(&args.files.files, |mut key| {
         by_type[key.record.value.value_type() as usize].add(&mut key);
         Ok(())
     })?;
-    let scale = Scale::of(&args.select);
+    let scale = args.estimate.scale();
     let types = ValueType::ALL.into_iter().zip(by_type).filter(|(_, found)| found.totals.keys > 0);
     let report = Report {
         estimate: scale.is_estimate(),

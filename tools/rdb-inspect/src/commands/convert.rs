@@ -11,7 +11,8 @@ use crate::rewrite::target::{FromTo, Target, parse_version};
 ///
 /// Values whose form the version has are copied as they are; others are written anew: packed sets, streams with the times
 /// at which consumers were active (which versions below 11 do not hold), hashes whose fields expire. Modules' values are
-/// copied.
+/// copied. The input must be sound: see `salvage`. A key that stands in it twice is copied twice, and no server loads that:
+/// see `verify --duplicates`.
 ///
 /// Example: a dump of Redis 8 for Redis 7.0: rdb-inspect convert dump.rdb --rdb-version 10 --output old.rdb
 #[derive(clap::Args)]
@@ -25,12 +26,19 @@ pub struct Args {
     /// out
     #[arg(long)]
     lossy: bool,
+    /// Of an append-only file that begins with an RDB file, take that alone, without the commands behind it
+    #[arg(long)]
+    ignore_commands: bool,
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let input = args.files.open()?;
-    let plan = plan(&input, |record| Ok(Some(record)))?;
-    let target = Target { rdb_version: Some(args.rdb_version), lossy: args.lossy };
+    let plan = plan(&input, args.ignore_commands, |record| Ok(Some(record)))?;
+    let target = Target {
+        rdb_version: Some(args.rdb_version),
+        lossy: args.lossy,
+        ignore_commands: args.ignore_commands,
+    };
     let options = CopyOptions { target, remove_ttl: false, keys_change: false };
     copy::copy(&input, plan, &args.files.output, &options, |record| Ok(Some(record)))?;
     Ok(Verdict::Good)

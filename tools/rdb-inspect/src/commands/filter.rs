@@ -16,7 +16,8 @@ use crate::walk::walk_again;
 /// Write an RDB file with the keys that pass all filters
 ///
 /// The keys stay in their order, their values as they are encoded. Functions and modules' data are copied; what the file
-/// says of its place in a history of replication is not. The input must be sound: see `salvage`.
+/// says of its place in a history of replication is not. The input must be sound: see `salvage`. A
+/// key that stands in it twice is copied twice, and no server loads that: see `verify --duplicates`.
 ///
 /// Example: all sessions without those that have expired, as database 3:
 /// rdb-inspect filter dump.rdb --match 'session:*' --drop-expired --to-db 3 --output sessions.rdb
@@ -46,7 +47,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let input = args.files.open()?;
     let mut chooser =
         Chooser { args, selector: args.select.selector(), now_ms: now_ms(), first_db: None, several: false };
-    let plan = plan(&input, |record| chooser.choose(record))?;
+    let plan = plan(&input, args.target.ignore_commands, |record| chooser.choose(record))?;
     if chooser.several {
         refuse_duplicates(&input, &plan, &mut chooser)?;
     }

@@ -35,7 +35,7 @@ pub struct Args {
     /// Write to this file, which appears when it is complete; `-` for standard output
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// What is kept of a key that is in several files
+    /// What is kept of a key that is there more than once: in several files, or twice in one
     #[arg(long, value_name = "WHICH", default_value = "last")]
     on_duplicate: OnDuplicate,
     #[command(flatten)]
@@ -67,7 +67,7 @@ struct Inputs<'a> {
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     refuse_input(&args.output, &args.files)?;
     let files = Input::open_all(&args.files)?;
-    let inputs = Inputs::plan(&files)?;
+    let inputs = Inputs::plan(&files, args.target.ignore_commands)?;
     let version = match args.target.rdb_version {
         Some(version) => version,
         None => inputs.common_version()?,
@@ -75,17 +75,17 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let left_out = inputs.duplicates(args)?;
     inputs.write(args, version, &left_out)?;
     if left_out.count() > 0 {
-        eprintln!("  {} keys left out, which another file has, too", left_out.count());
+        eprintln!("  {} keys left out, of which there is another by the same name", left_out.count());
     }
     Ok(Verdict::Good)
 }
 
 impl<'a> Inputs<'a> {
-    fn plan(inputs: &'a [Input]) -> Result<Inputs<'a>, Failure> {
+    fn plan(inputs: &'a [Input], ignore_commands: bool) -> Result<Inputs<'a>, Failure> {
         let mut all = Inputs { inputs, plans: Vec::new(), offsets: Vec::new(), keys_before: Vec::new() };
         let (mut offset, mut keys) = (0, 0);
         for input in inputs {
-            let plan = plan(input, |record| Ok(Some(record)))?;
+            let plan = plan(input, ignore_commands, |record| Ok(Some(record)))?;
             all.offsets.push(offset);
             all.keys_before.push(keys);
             offset += input.len();

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 
 use crate::cli::Files;
 use crate::commands::prefixes::parse_separator;
+use crate::estimate::Estimate;
 use crate::failure::{Failure, Verdict, say};
-use crate::memory::Allocator;
 use crate::output::Output;
 use crate::report::collect::{Options, collect};
 use crate::report::render;
-use crate::select::Select;
 
 /// Make an HTML page about the memory that keys take
 ///
@@ -32,17 +31,13 @@ pub struct Args {
     /// An ASCII character behind which keys are parted; may be repeated
     #[arg(long, value_name = "CHARACTER", default_value = ":", value_parser = parse_separator)]
     separator: Vec<u8>,
-    /// With which jemalloc Redis was built
-    #[arg(long, value_enum, default_value_t)]
-    allocator: Allocator,
     #[command(flatten)]
-    select: Select,
+    estimate: Estimate,
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let mut output = Output::to(Some(&args.output), &args.files.files)?;
-    let options =
-        Options { select: &args.select, allocator: args.allocator, separators: args.separator.clone() };
+    let options = Options { estimate: &args.estimate, separators: args.separator.clone() };
     let (data, verdict) = collect(&args.files.files, &options)?;
     render(&data, &mut output).map_err(Failure::Output)?;
     output.flush().map_err(Failure::Output)?;

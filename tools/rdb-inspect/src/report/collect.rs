@@ -14,13 +14,13 @@ use super::data::{
     MAX_BIGGEST_KEYS, MAX_PREFIX_DEPTH, MAX_PREFIX_NODES, MAX_WARNINGS, PrefixNode, Producer, ReportData,
     Severity, Tally, Text, Warning,
 };
-use crate::estimate::{Estimated, Scale, for_each_of};
+use crate::estimate::{Estimate, Estimated, Scale};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
-use crate::memory::{Allocator, everfast_stores};
+use crate::memory::everfast_stores;
 use crate::names;
 use crate::prefix_tree::{Branch, PrefixTree, Rule, View};
-use crate::select::{Select, now_ms};
+use crate::select::now_ms;
 use crate::text;
 use crate::top::Top;
 use crate::walk::{self, Findings};
@@ -34,8 +34,7 @@ const AUX_BYTES: usize = 256;
 
 /// What to collect, and how.
 pub struct Options<'o> {
-    pub select: &'o Select,
-    pub allocator: Allocator,
+    pub estimate: &'o Estimate,
     pub separators: Vec<u8>,
 }
 
@@ -116,10 +115,8 @@ impl Collector {
         let head = std::cell::RefCell::new(Head::default());
         let (mut keys, mut damaged) = (0, Vec::new());
         let mut damaged_count = 0;
-        let findings = for_each_of(
+        let findings = options.estimate.for_each_of(
             input,
-            options.select,
-            options.allocator,
             |mut key| {
                 if keys == 0 && !self.has_expiry_reference {
                     self.start_expiry(head.borrow().created_ms());
@@ -230,12 +227,12 @@ impl Collector {
             );
             self.note(Severity::Note, what);
         }
-        if !options.select.is_all() {
+        if !options.estimate.select.is_all() {
             self.note(Severity::Note, "Only keys that pass the filters are in this report.".into());
         }
         self.data.biggest = std::mem::replace(&mut self.biggest, Top::new(0)).into_sorted();
         self.data.databases.sort_by_key(|row| row.database);
-        let scale = Scale::of(options.select);
+        let scale = options.estimate.scale();
         if scale.is_estimate() {
             self.data.scale_up(scale);
             let what = "Figures are scaled up from a sample; the biggest keys are those of the sample.";

@@ -1,18 +1,20 @@
 //! Records that are no keys: which of them a written file gets.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
-use formats::rdb::string::StringBuffer;
-use formats::rdb::{Dialect, Item, RdbString, opcode};
-use xxhash_rust::xxh3::xxh3_64;
+use formats::rdb::{Dialect, Item, RdbError, RdbString, opcode};
 
 use super::{RdbFile, Sink};
 use crate::failure::Failure;
+use crate::soundness::digest;
 
 /// Libraries of functions came with this version.
 pub const FUNCTIONS_SINCE: u16 = 10;
 /// Libraries and modules that are remembered, to write none twice.
 const MAX_REMEMBERED: usize = 1 << 20;
+/// Bytes of a string in which its name is looked for.
+const HEAD_BYTES: usize = 64 << 10;
 
 /// Copies records that are no keys. Hints of how many keys there are, by database or by slot, are not copied: they are
 /// made anew, or left out.
@@ -20,7 +22,8 @@ pub struct ItemWriter {
     /// The keys are no longer those that the file's replication history tells of.
     keys_change: bool,
     seen: HashSet<u64>,
-    buffer: StringBuffer,
+    /// Hashes names so that no file can be made to have two collide.
+    random: RandomState,
     pub left_out: LeftOut,
 }
 
@@ -37,8 +40,8 @@ pub struct LeftOut {
 
 impl ItemWriter {
     pub fn new(keys_change: bool) -> ItemWriter {
-        let (seen, buffer) = (HashSet::new(), StringBuffer::default());
-        ItemWriter { keys_change, seen, buffer, left_out: LeftOut::default() }
+        let (seen, random) = (HashSet::new(), RandomState::new());
+        ItemWriter { keys_change, seen, random, left_out: LeftOut::default() }
     }
 
     /// Writes `item`, unless the file shall not have it.
@@ -67,8 +70,8 @@ impl ItemWriter {
     }
 
     /// A file whose keys were changed must not claim a place in the history of replication.
-    fn wants_aux(&mut self, name: RdbString<'_>) -> bool {
-        match name.bytes(&mut self.buffer) {
+    fn wants_aux(&self, name: RdbString<'_>) -> bool {
+        match head(name) {
             Ok(name) => !self.keys_change || !name.starts_with(b"repl-"),
             Err(_) => false,
         }
@@ -79,29 +82,39 @@ impl ItemWriter {
             self.left_out.functions += 1;
             return Ok(());
         }
-        let name = code.bytes(&mut self.buffer).map(|code| xxh3_64(library_name(code)));
-        match name {
-            Ok(name) if self.is_new(&name.to_be_bytes()) => {
-                file.byte(opcode::FUNCTION);
-                file.string(code)
-            }
-            _ => {
-                self.left_out.repeated += 1;
-                Ok(())
-            }
+        let head = head(code);
+        let is_new = head.is_ok_and(|head| match library_name(&head) {
+            Some(name) => self.is_new(name),
+            None => digest(code, 0).is_ok_and(|digest| self.is_new(&digest.to_le_bytes())),
+        });
+        if !is_new {
+            self.left_out.repeated += 1;
+            return Ok(());
         }
+        file.byte(opcode::FUNCTION);
+        file.string(code)
     }
 
     fn is_new(&mut self, name: &[u8]) -> bool {
-        self.seen.len() < MAX_REMEMBERED && self.seen.insert(xxh3_64(name))
+        self.seen.len() < MAX_REMEMBERED && self.seen.insert(self.random.hash_one(name))
     }
 }
 
+/// The first [`HEAD_BYTES`] of a string of which all can be unpacked.
+fn head(string: RdbString<'_>) -> Result<Vec<u8>, RdbError> {
+    let mut head = Vec::new();
+    string.for_each_chunk(|part| {
+        let room = HEAD_BYTES - head.len();
+        head.extend_from_slice(&part[..part.len().min(room)]);
+    })?;
+    Ok(head)
+}
+
 /// The name that the first line of a library gives: `#!lua name=mylib`.
-fn library_name(code: &[u8]) -> &[u8] {
-    let line = code.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let words = line.split(|byte| byte.is_ascii_whitespace());
-    words.filter_map(|word| word.strip_prefix(b"name=")).next().unwrap_or(code)
+fn library_name(code: &[u8]) -> Option<&[u8]> {
+    let line = code.split(|&byte| byte == b'\n').next()?;
+    let mut words = line.split(|byte| byte.is_ascii_whitespace());
+    words.find_map(|word| word.strip_prefix(b"name="))
 }
 
 #[cfg(test)]
@@ -110,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_library_is_named_by_its_first_line() {
-        assert_eq!(library_name(b"#!lua name=one\nname=two"), b"one");
-        assert_eq!(library_name(b"no name"), b"no name");
+        assert_eq!(library_name(b"#!lua name=one\nname=two"), Some(&b"one"[..]));
+        assert_eq!(library_name(b"no name"), None);
     }
 }

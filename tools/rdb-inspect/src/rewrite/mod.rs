@@ -78,9 +78,16 @@ impl<S: Sink> RdbFile<S> {
         self.drained + self.pending.len() as u64
     }
 
-    /// Bytes that are held back.
-    pub fn held_back(&self) -> usize {
-        self.pending.len()
+    /// Memory for bytes that are held back.
+    pub fn room(&self) -> usize {
+        self.pending.capacity()
+    }
+
+    /// Hands on all that is held back, and gives back its memory.
+    pub fn release(&mut self) -> Result<(), Failure> {
+        self.drain()?;
+        self.pending = Vec::new();
+        Ok(())
     }
 
     /// Says that a key of this database follows.

@@ -31,9 +31,11 @@ pub struct Plan {
     pub must_check: bool,
 }
 
-/// Walks through `input`, which must be sound. `choose` says of each key whether it will be written, and as what.
+/// Walks through `input`, which must be sound, and without commands behind it unless they are to be ignored. `choose` says
+/// of each key whether it will be written, and as what.
 pub fn plan<'a>(
     input: &'a Input,
+    ignore_commands: bool,
     mut choose: impl FnMut(KeyRecord<'a>) -> Result<Option<KeyRecord<'a>>, Failure>,
 ) -> Result<Plan, Failure> {
     let mut databases: BTreeMap<u64, Counts> = BTreeMap::new();
@@ -51,7 +53,7 @@ pub fn plan<'a>(
         }
         Ok(())
     })?;
-    findings.require_sound(&input.name).map_err(name_salvage)?;
+    findings.require_sound(&input.name, ignore_commands).map_err(name_salvage)?;
     match findings.version {
         Some(version) => {
             let must_check = findings.checksum != Checksum::Good;

@@ -21,6 +21,9 @@ pub struct Target {
     /// out
     #[arg(long)]
     pub lossy: bool,
+    /// Of an append-only file that begins with an RDB file, take that alone, without the commands behind it
+    #[arg(long)]
+    pub ignore_commands: bool,
 }
 
 impl Target {

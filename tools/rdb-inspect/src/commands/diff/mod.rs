@@ -24,6 +24,8 @@ use crate::walk::{walk, walk_again};
 /// by position, streams with their groups. How a value is encoded, and which version or dialect a file has, makes no
 /// difference. Lines begin with + (only in B), - (only in A) or ~ (changed). Exit code 0: the same, 1: different.
 ///
+/// Filters by type, size and expiry choose a key that is in both files if either of the two passes them all.
+///
 /// Values are compared by hashes of 128 bits. Keys are found again with a table of 24 bytes a key of A; where --memory is
 /// not enough for it, both files are read several times, and the lines come in as many groups.
 #[derive(clap::Args)]
@@ -55,13 +57,16 @@ pub struct Args {
     /// Take no notice of times of expiry
     #[arg(long)]
     ignore_ttl: bool,
+    /// Of append-only files that begin with an RDB file, compare these alone, without the commands behind them
+    #[arg(long)]
+    ignore_commands: bool,
     #[command(flatten)]
     memory: TableMemory,
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let (a, b) = (Input::open(&args.a)?, Input::open(&args.b)?);
-    let (a, b) = (Side::new(&a, &args.select)?, Side::new(&b, &args.select)?);
+    let (a, b) = (Side::new(&a, args)?, Side::new(&b, args)?);
     let partitions = Partitions::new(a.keys, args.memory.bytes);
     let mut diff = Diff {
         args,
@@ -84,39 +89,38 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 struct Side<'a> {
     input: &'a Input,
     version: Version,
-    /// Keys that were chosen.
     keys: u64,
     select: &'a Select,
 }
 
 impl<'a> Side<'a> {
     /// Counts the keys; the file must be sound.
-    fn new(input: &'a Input, select: &'a Select) -> Result<Side<'a>, Failure> {
+    fn new(input: &'a Input, args: &'a Args) -> Result<Side<'a>, Failure> {
         let mut keys = 0;
         let findings = walk(input, |item| {
             keys += u64::from(matches!(item, Item::Key(_)));
             Ok(())
         })?;
-        findings.require_sound(&input.name).map_err(name_salvage)?;
+        findings.require_sound(&input.name, args.ignore_commands).map_err(name_salvage)?;
         let version = findings.version.unwrap_or(Version::redis(1));
-        Ok(Side { input, version, keys, select })
+        Ok(Side { input, version, keys, select: &args.select })
     }
 
     fn record(&self, place: Place) -> Option<KeyRecord<'a>> {
         place.record(self.input.bytes(), self.version)
     }
 
-    /// Visits the chosen keys of a partition, with their hashes.
+    /// Visits the keys of a partition whose names and databases are chosen, with their hashes.
     fn each(
         &self,
-        hasher: &mut KeyHasher,
+        hasher: &KeyHasher,
         mut visit: impl FnMut(&KeyRecord<'a>, u64) -> Result<(), Failure>,
         is_here: impl Fn(u64) -> bool,
     ) -> Result<(), Failure> {
         let mut selector: Selector<'_> = self.select.selector();
         walk_again(self.input, |item| {
             let Item::Key(record) = item else { return Ok(()) };
-            let chosen = selector.accepts(&record).map_err(|error| self.damage(&error))?;
+            let chosen = selector.accepts_identity(&record).map_err(|error| self.damage(&error))?;
             if !chosen {
                 return Ok(());
             }
@@ -150,9 +154,14 @@ impl Diff<'_> {
             Ok(())
         };
         a.each(hasher, fill, is_here)?;
+        let selector = a.select.selector();
         let compare = |after: &KeyRecord<'_>, hash: u64| {
             let found = table.find(hash, |place| keys.same(place, a.record(place), after));
             let before = found.and_then(|(place, _)| a.record(place));
+            if !selector.accepts_facts(after) && before.is_none_or(|before| !selector.accepts_facts(&before))
+            {
+                return Ok(());
+            }
             let Some(before) = before else { return renderer.added(after) };
             let before = KeyRecord { db: after.db, ..before };
             let expiry = !args.ignore_ttl && before.expires_at_ms != after.expires_at_ms;
@@ -175,9 +184,16 @@ impl Diff<'_> {
             renderer.changed(&before, after, expiry, change)
         };
         b.each(hasher, compare, is_here)?;
-        table.drain_unseen().try_for_each(|place| match a.record(place) {
-            Some(record) => renderer.removed(&record),
-            None => Ok(()),
+        let mut unseen = table.drain_unseen().map(|place| place.offset).peekable();
+        if unseen.peek().is_none() {
+            return Ok(());
+        }
+        // In the order of the file, so that each key is met in its database.
+        walk_again(a.input, |item| match item {
+            Item::Key(record) if unseen.next_if_eq(&record.offset).is_some() => {
+                if selector.accepts_facts(&record) { renderer.removed(&record) } else { Ok(()) }
+            }
+            _ => Ok(()),
         })
     }
 }

@@ -99,14 +99,15 @@ pub struct Args {
     max_args: u64,
     /// Write a JSON object for each FILE, one a line
     ///
-    /// Members: `name`, `kind` ("aof", "aof_directory", "segment", "everfast_directory"), `verdict` ("sound",
-    /// "torn", "damaged"), `bytes`, `commands`, `command_bytes`, `time_from_ms` and `time_until_ms` (or null), `by_command`
-    /// [{command, commands, bytes}] ("" for those beyond 1023 names), `databases` [{db, commands, bytes}], `prefixes` {exact,
-    /// kept, top: [{prefix, commands, bytes}], none, other}, `largest` [{file, offset, db, command, key, bytes}],
-    /// `transactions` (in logs of Everfast, parts of shards) {count, largest: {file, offset, commands, bytes}}, `files` [{name, role, bytes, sound_until, commands,
-    /// preamble: {version, keys, bytes, checksum}, segment: {epoch, log, number, uid, shards, frames, sealed}}], `epochs`,
-    /// `logs` [{log, epoch, sealed, frames, first_frame, durable_frames, shards: [{shard, first_position, end_position}],
-    /// first_gsn, last_gsn}], `remarks`, and `findings` [{file, offset, what, sound_until, bytes_behind, vouched_by, damage}].
+    /// Members: `name`, `kind` ("aof", "aof_directory", "segment", "everfast_directory"), `verdict` ("sound", "torn",
+    /// "damaged"), `bytes`, `commands`, `command_bytes`, `time_from_ms` and `time_until_ms` (or null), `by_command`
+    /// [{command, commands, bytes}] ("" for those beyond 1023 names), `databases` [{db, commands, bytes}], `prefixes`
+    /// {exact, kept, top: [{prefix, commands, bytes}], none, other}, `largest` [{file, offset, db, command, key, bytes}],
+    /// `transactions` (in logs of Everfast, parts of shards) {count, largest: {file, offset, commands, bytes}}, `files`
+    /// [{name, role, bytes, sound_until, commands, preamble: {version, keys, bytes, checksum}, segment: {epoch, log,
+    /// number, uid, shards, frames, sealed}}], `epochs`, `logs` [{log, epoch, sealed, frames, first_frame, durable_frames,
+    /// shards: [{shard, first_position, end_position}], first_gsn, last_gsn}], `remarks`, and `findings` [{file, offset,
+    /// what, sound_until, bytes_behind, vouched_by, damage}].
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -1,7 +1,5 @@
 //! `resp`: the commands that fill a server with the same keys.
 
-use std::ops::ControlFlow;
-
 use formats::rdb::{Item, KeyRecord, RdbError, RdbString, Scratch, ValueKind, ValueType, Version};
 
 use crate::cli::{Files, OutputFile};
@@ -17,6 +15,7 @@ use commands::Commands;
 mod collections;
 mod commands;
 mod dump;
+mod joined;
 mod streams;
 
 /// Write the commands that fill a server with the same keys: pipe them into `redis-cli --pipe`
@@ -40,13 +39,14 @@ pub struct Args {
     /// Delete each key before it is filled
     #[arg(long)]
     replace: bool,
-    /// Put all keys into this database
+    /// Put all keys into this database; fails if two are then the same
     #[arg(long, value_name = "NUMBER", conflicts_with = "db_map")]
     to_db: Option<u64>,
-    /// Put the keys of one database into another: `--db-map 3=0`; may be repeated
+    /// Put the keys of one database into another: `--db-map 3=0`; may be repeated. Fails if two are then the same
     #[arg(long, value_name = "FROM=TO", value_parser = parse_pair)]
     db_map: Vec<(u64, u64)>,
-    /// Write no SELECT, for servers that have no databases; all keys go where the connection is
+    /// Write no SELECT, for servers that have no databases; all keys go where the connection is. Fails if two are then the
+    /// same
     #[arg(long, conflicts_with_all = ["to_db", "db_map"])]
     no_select: bool,
     /// Keys and fields that have expired, too; without their expiry, which would delete them at once
@@ -66,15 +66,28 @@ fn parse_pair(text: &str) -> Result<(u64, u64), String> {
     pair.ok_or_else(|| "two databases such as 3=0".into())
 }
 
+impl Args {
+    /// The database into which keys of `db` go; with --no-select, 0 stands for that of the connection.
+    fn target_db(&self, db: u64) -> u64 {
+        let mapped = || self.db_map.iter().find(|(from, _)| *from == db).map_or(db, |(_, to)| *to);
+        if self.no_select { 0 } else { self.to_db.unwrap_or_else(mapped) }
+    }
+}
+
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
+    // Before what may take long, such as a pipe.
+    let output = args.destination.open(&args.files.files)?;
+    let (inputs, readable) = Input::open_readable(&args.files.files)?;
+    joined::refuse_clashes(&inputs, args)?;
+    let mut sound = true;
     let mut export = Export {
         args,
-        commands: Commands::new(args.destination.open(&args.files.files)?),
+        commands: Commands::new(output),
         scratch: Scratch::default(),
         db: None,
         now_ms: now_ms(),
     };
-    let verdict = Input::each(&args.files.files, |input| {
+    for input in &inputs {
         let mut complaints = Complaints::about(&input.name);
         let mut selector = args.select.selector();
         let version = Version::parse(input.bytes()).unwrap_or(Version::redis(1));
@@ -95,10 +108,10 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
             }
             export.commands.output.flow()
         })?;
-        Ok(ControlFlow::Continue(Verdict::of(!complaints.finish(&findings))))
-    })?;
+        sound &= complaints.finish(&findings);
+    }
     export.commands.output.finish()?;
-    Ok(verdict)
+    Ok(readable.max(Verdict::of(!sound)))
 }
 
 struct Export<'e> {
@@ -155,8 +168,7 @@ impl Export<'_> {
     }
 
     fn select(&mut self, db: u64) {
-        let mapped = self.args.db_map.iter().find(|(from, _)| *from == db).map_or(db, |(_, to)| *to);
-        let db = self.args.to_db.unwrap_or(mapped);
+        let db = self.args.target_db(db);
         if self.args.no_select || self.db == Some(db) {
             return;
         }

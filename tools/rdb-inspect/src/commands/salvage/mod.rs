@@ -50,9 +50,9 @@ pub struct Args {
     limit: usize,
     #[command(flatten)]
     memory: TableMemory,
-    /// One JSON object: version_read, version_written, keys_written, checksum_good, keys_of_assumed_db, keys_lost (of those
-    /// that could be counted), lost (offset, db, key, problem), bytes_lost, ranges (start, end, problem, key), partial (db,
-    /// key, elements), repeated_keys
+    /// One JSON object: file, version_read, version_assumed, version_written, keys_written, checksum_good,
+    /// keys_of_assumed_db, keys_lost (of those that could be counted), lost (offset, db, key, problem), bytes_lost, ranges
+    /// (start, end, problem, db, key), partial_keys, partial (db, key, elements), repeated_keys
     #[arg(long)]
     json: bool,
 }

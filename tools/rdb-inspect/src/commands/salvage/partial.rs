@@ -6,6 +6,7 @@
 //! Invariant: what is written, a server loads: no element stands in it twice, no score is NaN, no collection is empty.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
 use formats::rdb::input::Input;
 use formats::rdb::kind::ValueKind;
@@ -18,7 +19,7 @@ use crate::failure::Failure;
 use crate::rewrite::elements::{self, Kept};
 use crate::rewrite::record::attributes_len;
 use crate::rewrite::{RdbFile, Sink};
-use crate::soundness::hash;
+use crate::soundness::hash_with_seed;
 
 /// Most elements of a collection of which parts are kept: their hashes take 32 MiB.
 const MAX_ELEMENTS: usize = 2 << 20;
@@ -64,9 +65,9 @@ fn each_readable(
     scratch: &mut Scratch,
     mut visit: impl FnMut(&Element<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut seen = HashSet::new();
+    let mut seen = Seen { seed: RandomState::new().hash_one(0), hashes: HashSet::new() };
     let mut filtered = |element: &Element<'_>| -> Result<(), Stop> {
-        if seen.len() < MAX_ELEMENTS && is_good(element, &mut seen) {
+        if seen.hashes.len() < MAX_ELEMENTS && is_good(element, &mut seen) {
             visit(element)?;
         }
         Ok(())
@@ -111,9 +112,15 @@ fn each_node(
     Ok(())
 }
 
+/// Elements that were met. Its seed is one of this run, so that no file can be made to have hashes collide.
+struct Seen {
+    seed: u64,
+    hashes: HashSet<u64>,
+}
+
 /// Whether an element can be read and is new.
-fn is_good(element: &Element<'_>, seen: &mut HashSet<u64>) -> bool {
-    let mut is_new = |name| hash(name).is_ok_and(|hash| seen.insert(hash));
+fn is_good(element: &Element<'_>, seen: &mut Seen) -> bool {
+    let mut is_new = |name| hash_with_seed(name, seen.seed).is_ok_and(|hash| seen.hashes.insert(hash));
     match *element {
         Element::ListItem(item) => item.check().is_ok(),
         Element::SetMember(member) => is_new(member),

@@ -1,8 +1,10 @@
 //! Many files that are written at once.
 //!
 //! Invariants:
-//! 1. No file stays open: what is held back of all files has a limit, and is appended to them when that is reached.
-//! 2. All files are made in a folder of their own, and get their names when all are complete.
+//! 1. No file stays open: the memory for what is held back of all files has a limit; when that is reached, all is appended
+//!    to them and the memory given back.
+//! 2. All files are made in a folder of their own, and get their names when all are complete. Where that fails, neither the
+//!    files nor a folder that was made for them are left.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
@@ -16,7 +18,7 @@ use crate::rewrite::items::ItemWriter;
 use crate::rewrite::{RdbFile, Sink};
 use crate::unfinished::NewFolder;
 
-/// Most bytes that are held back of all files.
+/// Most memory for bytes that are held back of all files.
 const HELD_BACK_BYTES: usize = 32 << 20;
 /// Most files: as many as a cluster has slots.
 const MAX_FILES: usize = 16384;
@@ -75,23 +77,38 @@ impl Sink for Appended {
     }
 }
 
+/// Folders that were made for the files, the innermost first: removed when they are dropped, if they are empty.
+struct Made(Vec<PathBuf>);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        self.0.iter().all(|folder| fs::remove_dir(folder).is_ok()); // those that hold something stay
+    }
+}
+
 /// The files of a run.
 pub(super) struct Files {
     folder: NewFolder,
+    /// Behind `folder`, so that it is dropped later.
+    made: Made,
     output: PathBuf,
     version: Version,
     files: Vec<RdbFile<Appended>>,
     names: HashMap<FileName, usize>,
-    /// Bytes that records added since the files were last appended to: at least what is held back.
+    /// Memory for what is held back of all files.
     held_back: usize,
 }
 
 impl Files {
     pub(super) fn new(output: &Path, version: Version) -> Result<Files, Failure> {
+        let missing =
+            output.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let made = Made(missing.map(Path::to_path_buf).collect());
         fs::create_dir_all(output).map_err(|error| Failure::file(output, error))?;
         let folder = NewFolder::in_folder(output).map_err(|error| Failure::file(output, error))?;
         Ok(Files {
             folder,
+            made,
             output: output.to_path_buf(),
             version,
             files: Vec::new(),
@@ -100,17 +117,22 @@ impl Files {
         })
     }
 
-    /// The file of that name, started with `items` if it is new.
-    pub(super) fn open(
+    /// Has `write` write to the file of that name, which is started with `items` if it is new.
+    pub(super) fn write(
         &mut self,
         name: FileName,
         items: &[Item<'_>],
-    ) -> Result<(&mut usize, &mut RdbFile<Appended>), Failure> {
+        write: impl FnOnce(&mut RdbFile<Appended>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let index = match self.names.get(&name) {
             Some(&index) => index,
             None => self.start(name, items)?,
         };
-        Ok((&mut self.held_back, &mut self.files[index]))
+        let file = &mut self.files[index];
+        let before = file.room();
+        write(file)?;
+        self.held_back = self.held_back + file.room() - before;
+        self.flow()
     }
 
     fn start(&mut self, name: FileName, items: &[Item<'_>]) -> Result<usize, Failure> {
@@ -123,7 +145,7 @@ impl Files {
         }
         let target = self.output.join(&text);
         if target.exists() {
-            return Err(Failure::file(&target, io::ErrorKind::AlreadyExists.into()));
+            return Err(Failure::Usage(format!("{} is there already", target.display())));
         }
         let sink = Appended { path: self.folder.path().join(&text) };
         let mut file = RdbFile::new(self.version, sink, BTreeMap::new());
@@ -132,6 +154,7 @@ impl Files {
             writer.write(&mut file, item)?;
         }
         let index = self.files.len();
+        self.held_back += file.room();
         self.files.push(file);
         self.names.insert(name, index);
         Ok(index)
@@ -139,31 +162,38 @@ impl Files {
 
     /// Appends what is held back to the files if it is much.
     #[inline]
-    pub(super) fn flow(&mut self) -> Result<(), Failure> {
+    fn flow(&mut self) -> Result<(), Failure> {
         if self.held_back < HELD_BACK_BYTES { Ok(()) } else { self.drain() }
     }
 
     fn drain(&mut self) -> Result<(), Failure> {
         self.held_back = 0;
         crate::interrupt::check()?;
-        self.files.iter_mut().filter(|file| file.held_back() > 0).try_for_each(RdbFile::drain)
+        self.files.iter_mut().filter(|file| file.room() > 0).try_for_each(RdbFile::release)
     }
 
     /// Ends all files and gives them their names; how many there are.
-    pub(super) fn finish(self, output: &Path) -> Result<usize, Failure> {
-        let count = self.files.len();
-        let mut made = Vec::with_capacity(count);
-        for file in self.files {
-            made.push(file.finish()?.path);
+    pub(super) fn finish(mut self) -> Result<usize, Failure> {
+        let Files { made, output, files, .. } = &mut self;
+        let count = files.len();
+        let mut complete = Vec::with_capacity(count);
+        for file in files.drain(..) {
+            complete.push(file.finish()?.path);
         }
-        for path in &made {
+        for path in &complete {
             let synced = File::open(path).and_then(|file| file.sync_all());
             synced.map_err(|error| Failure::file(path, error))?;
         }
-        for path in &made {
+        let mut named = Vec::with_capacity(count);
+        for path in &complete {
             let target = output.join(path.file_name().unwrap_or_default());
-            fs::rename(path, &target).map_err(|error| Failure::file(&target, error))?;
+            if let Err(error) = fs::rename(path, &target) {
+                named.iter().for_each(|path| drop(fs::remove_file(path))); // the error is told
+                return Err(Failure::file(&target, error));
+            }
+            named.push(target);
         }
+        made.0.clear();
         Ok(count)
     }
 }

@@ -42,7 +42,7 @@ pub struct Args {
     /// ranges of cluster slots; keys with the same {hash tag} stay together)
     #[arg(long, value_name = "WAY")]
     by: Way,
-    /// Ends a prefix; keys without one go to other.rdb
+    /// Ends a prefix; keys without one in their first 64 KiB go to other.rdb
     #[arg(long, value_name = "TEXT", default_value = ":")]
     separator: String,
     #[command(flatten)]
@@ -57,9 +57,9 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     }
     let input = Input::open(&args.file)?;
     let mut chooser = Chooser { selector: args.select.selector(), name: input.name.clone() };
-    let plan = plan(&input, |record| chooser.choose(record))?;
+    let plan = plan(&input, args.target.ignore_commands, |record| chooser.choose(record))?;
     let files = split(&input, &plan, args, &mut chooser)?;
-    let count = files.finish(&args.output_dir)?;
+    let count = files.finish()?;
     eprintln!("{} keys written to {count} files in {}", plan.chosen, args.output_dir.display());
     Ok(Verdict::Good)
 }
@@ -93,17 +93,18 @@ fn split(input: &Input, plan: &Plan, args: &Args, chooser: &mut Chooser<'_>) -> 
             Item::Key(record) => {
                 let Some(record) = chooser.choose(record)? else { return Ok(()) };
                 let name = way.file_of(&record, &input.name)?;
-                let (held_back, file) = files.open(name, &items)?;
-                let before = file.len();
-                copier.key(file, &record, &input.name)?;
-                way.wrote(file.len() - before);
-                *held_back += (file.len() - before) as usize;
+                files.write(name, &items, |file| {
+                    let before = file.len();
+                    copier.key(file, &record, &input.name)?;
+                    way.wrote(file.len() - before);
+                    Ok(())
+                })?;
             }
             Item::SelectDb(_) | Item::ResizeDb { .. } | Item::SlotInfo { .. } | Item::End { .. } => {}
             item if items.len() < MAX_ITEMS => items.push(item),
             _ => return Err(Failure::Usage(format!("more than {MAX_ITEMS} records that are no keys"))),
         }
-        files.flow()
+        Ok(())
     })?;
     Ok(files)
 }

@@ -3,6 +3,8 @@
 //! A key's slot is the CRC-16 (XMODEM: polynomial 0x1021, initial value 0) of what stands between its first `{` and the
 //! next `}`, or of all of it where that is nothing, modulo 16384. Source: the Redis cluster specification.
 
+use formats::rdb::{RdbError, RdbString};
+
 /// Number of slots.
 pub(super) const SLOTS: u16 = 16384;
 
@@ -22,24 +24,66 @@ const TABLE: [u16; 256] = {
     table
 };
 
-pub(super) fn slot_of(key: &[u8]) -> u16 {
-    let crc =
-        hash_tag(key).iter().fold(0u16, |crc, &byte| crc << 8 ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]);
-    crc % SLOTS
+/// The slot of a key; a compressed one is looked at in pieces.
+pub(super) fn slot_of(key: RdbString<'_>) -> Result<u16, RdbError> {
+    let mut hasher = Hasher::default();
+    key.for_each_chunk(|chunk| chunk.iter().for_each(|&byte| hasher.add(byte)))?;
+    Ok(hasher.slot())
 }
 
-fn hash_tag(key: &[u8]) -> &[u8] {
-    let Some(open) = key.iter().position(|&byte| byte == b'{') else { return key };
-    let rest = &key[open + 1..];
-    match rest.iter().position(|&byte| byte == b'}') {
-        None | Some(0) => key,
-        Some(close) => &rest[..close],
+/// Hashes a key byte by byte.
+#[derive(Default)]
+struct Hasher {
+    whole: u16,
+    tag: Tag,
+}
+
+/// The part of a key in braces.
+#[derive(Default, Clone, Copy)]
+enum Tag {
+    /// No brace was met.
+    #[default]
+    Before,
+    /// Behind the opening brace; with the sum of what followed, if something did.
+    Inside(Option<u16>),
+    /// Closed, with its sum.
+    Closed(u16),
+    /// There is nothing in the braces.
+    Empty,
+}
+
+impl Hasher {
+    #[inline]
+    fn add(&mut self, byte: u8) {
+        self.whole = step(self.whole, byte);
+        self.tag = match (self.tag, byte) {
+            (Tag::Before, b'{') => Tag::Inside(None),
+            (Tag::Inside(None), b'}') => Tag::Empty,
+            (Tag::Inside(Some(crc)), b'}') => Tag::Closed(crc),
+            (Tag::Inside(crc), byte) => Tag::Inside(Some(step(crc.unwrap_or(0), byte))),
+            (tag, _) => tag,
+        };
     }
+
+    fn slot(&self) -> u16 {
+        match self.tag {
+            Tag::Closed(crc) => crc % SLOTS,
+            _ => self.whole % SLOTS,
+        }
+    }
+}
+
+fn step(crc: u16, byte: u8) -> u16 {
+    crc << 8 ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn slot_of(key: &[u8]) -> u16 {
+        super::slot_of(RdbString::Raw(key)).expect("it is not compressed")
+    }
 
     #[test]
     fn slots_are_those_of_a_cluster() {
@@ -47,6 +91,10 @@ mod tests {
         assert_eq!(slot_of(b"foo"), 12182);
         assert_eq!(slot_of(b"{user1000}.following"), slot_of(b"user1000"));
         assert_eq!(slot_of(b"foo{{bar}}zap"), slot_of(b"{bar"));
+        assert_eq!(
+            slot_of(b"123{456789"),
+            Hasher { whole: b"123{456789".iter().fold(0, |crc, &b| step(crc, b)), tag: Tag::Before }.slot()
+        );
         assert_ne!(slot_of(b"foo{}{bar}"), slot_of(b"bar"));
     }
 }

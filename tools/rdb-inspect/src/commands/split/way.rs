@@ -2,14 +2,18 @@
 
 use std::str::FromStr;
 
-use formats::rdb::KeyRecord;
 use formats::rdb::string::StringBuffer;
+use formats::rdb::{KeyRecord, RdbError, RdbString};
 
 use super::files::FileName;
 use super::slot::{SLOTS, slot_of};
 use crate::failure::Failure;
+use crate::names::kept;
 use crate::rewrite::plan::name_salvage;
 use crate::select::parse_bytes;
+
+/// Bytes of a name in which its prefix ends.
+const HEAD_BYTES: usize = 64 << 10;
 
 /// How a file is split.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +39,10 @@ impl FromStr for Way {
                 _ => None,
             },
             Some(("count", keys)) => number(keys).map(Way::Count),
-            Some(("size", bytes)) => Some(Way::Size(parse_bytes(bytes)?)),
+            Some(("size", bytes)) => match parse_bytes(bytes)? {
+                0 => None,
+                bytes => Some(Way::Size(bytes)),
+            },
             Some(("shard", count)) => {
                 number(count).and_then(|count| count.try_into().ok()).filter(|&n| n <= SLOTS).map(Way::Shard)
             }
@@ -89,20 +96,32 @@ impl Sorter<'_> {
     }
 
     fn file_by_name(&mut self, record: &KeyRecord<'_>, input: &str) -> Result<FileName, Failure> {
-        let name = record
-            .key
-            .bytes(&mut self.buffer)
-            .map_err(|error| name_salvage(Failure::Damage { name: input.into(), what: error.to_string() }))?;
+        let damage =
+            |error: RdbError| name_salvage(Failure::Damage { name: input.into(), what: error.to_string() });
         Ok(match self.way {
-            Way::Slot => FileName::Slot(slot_of(name)),
+            Way::Slot => FileName::Slot(slot_of(record.key).map_err(damage)?),
             Way::Shard(count) => {
-                let shard = u32::from(slot_of(name)) * u32::from(count) / u32::from(SLOTS);
-                FileName::Shard(shard as u16)
+                let slot = slot_of(record.key).map_err(damage)?;
+                FileName::Shard((u32::from(slot) * u32::from(count) / u32::from(SLOTS)) as u16)
             }
-            _ => match find(name, self.separator) {
-                Some(end) => FileName::Prefix(name[..end].to_vec()),
-                None => FileName::Other,
-            },
+            _ => self.prefix(record.key).map_err(damage)?,
+        })
+    }
+
+    fn prefix(&mut self, key: RdbString<'_>) -> Result<FileName, RdbError> {
+        let head;
+        let name = match key {
+            RdbString::Lzf { length, .. } if length > HEAD_BYTES => {
+                key.check()?;
+                head = kept(key);
+                &head[..]
+            }
+            key => key.bytes(&mut self.buffer)?,
+        };
+        let name = &name[..name.len().min(HEAD_BYTES)];
+        Ok(match find(name, self.separator) {
+            Some(end) => FileName::Prefix(name[..end].to_vec()),
+            None => FileName::Other,
         })
     }
 }

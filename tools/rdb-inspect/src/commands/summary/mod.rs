@@ -45,7 +45,8 @@ pub struct Args {
     /// `expiry` {class: keys}, `idle` and `frequency` {class: keys} if the file has them, `prefixes` {exact, kept, top:
     /// [{prefix, keys, bytes}], none, other}, `largest` [{db, key, type, encoding, bytes, elements}], `functions` {count,
     /// names}, `modules` {name: values}, `slots`, `checksum` ("good", "wrong", "absent", "unknown"), `trailing_bytes`,
-    /// `command_bytes` (of an append-only file, behind the RDB file), `damaged_values`, and `damage` {offset, what, key} or null.
+    /// `command_bytes` (of an append-only file, behind the RDB file), `damaged_values`, and `damage` {offset, what, key} or
+    /// null.
     #[arg(long)]
     json: bool,
 }

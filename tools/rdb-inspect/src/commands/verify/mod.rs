@@ -23,7 +23,8 @@ use crate::walk::{Findings, walk, walk_again};
 /// broken but its end is known, the check goes on behind it; where the end of a record cannot be found it stops, and
 /// `salvage` may find more. Exit code 0: sound, 1: damaged, 2: cannot be read.
 ///
-/// Two elements of one collection that are equal are found; two keys that are equal only with --duplicates.
+/// Two elements of one collection that are equal are found; two keys that are equal only with --duplicates. A server
+/// refuses to load a file that has either.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -40,7 +41,8 @@ pub struct Args {
     /// One JSON object a file and line: file, version, bytes, verdict (sound, damaged), keys, expiring, databases,
     /// functions, elements, checksum (good, wrong, absent, unknown), damage (null, or offset, reading, problem, key,
     /// bytes_not_verified), broken_values, broken (offset, db, key, type, problem), empty_collections, overlong_lengths,
-    /// trailing_bytes, command_bytes (of an append-only file), duplicate_keys (null if not looked for)
+    /// trailing_bytes, command_bytes (of an append-only file), duplicate_keys (null if not looked for), duplicates
+    /// (db, key, offsets)
     #[arg(long)]
     json: bool,
     /// Say nothing of sound files

@@ -141,6 +141,8 @@ impl Report {
                 writeln!(out, "    {key} of database {db} at offsets {first} and {again}")?;
             }
             more(out, count, self.duplicates.len())?;
+        } else {
+            writeln!(out, "  keys that stand there twice: not looked for (--duplicates)")?;
         }
         Ok(())
     }

@@ -54,15 +54,23 @@ impl Input {
         paths: &[PathBuf],
         mut visit: impl FnMut(&Input) -> Result<ControlFlow<Verdict, Verdict>, Failure>,
     ) -> Result<Verdict, Failure> {
-        Input::each_opened(
-            paths,
-            |path| {
-                let input = Input::open(path)?;
-                input.refuse_other_kinds()?;
-                Ok(input)
-            },
-            |input| visit(&input),
-        )
+        Input::each_opened(paths, Input::open_rdb, |input| visit(&input))
+    }
+
+    /// All of `paths` that can be read, where they are needed at once; the others are told as by [`Input::each`].
+    pub fn open_readable(paths: &[PathBuf]) -> Result<(Vec<Input>, Verdict), Failure> {
+        let mut inputs = Vec::new();
+        let verdict = Input::each_opened(paths, Input::open_rdb, |input| {
+            inputs.push(input);
+            Ok(ControlFlow::Continue(Verdict::Good))
+        })?;
+        Ok((inputs, verdict))
+    }
+
+    fn open_rdb(path: &Path) -> Result<Input, Failure> {
+        let input = Input::open(path)?;
+        input.refuse_other_kinds()?;
+        Ok(input)
     }
 
     /// The same for inputs that `open` opens.

@@ -5,6 +5,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,9 +30,15 @@ pub fn hold() -> Held {
 pub fn remove_all(first: impl FnOnce()) -> Held {
     let mut list = hold();
     first();
-    for path in list.drain(..) {
-        if fs::remove_file(&path).is_err() {
-            (0..REMOVE_ATTEMPTS).any(|_| fs::remove_dir_all(&path).is_ok() || !path.exists());
+    // What came last is within what came before.
+    for path in list.drain(..).rev() {
+        let is_ours = path.file_name().is_some_and(|name| name.as_bytes().starts_with(PREFIX.as_bytes()));
+        match is_ours {
+            true if fs::remove_file(&path).is_err() => {
+                (0..REMOVE_ATTEMPTS).any(|_| fs::remove_dir_all(&path).is_ok() || !path.exists());
+            }
+            true => {}
+            false => drop(fs::remove_dir(&path)), // others may have put something into it
         }
     }
     list
@@ -113,6 +120,38 @@ impl Drop for NewFolder {
         let own = folder.path().to_path_buf();
         drop(folder); // removes it
         forget(&mut list, &own);
+    }
+}
+
+/// Folders that were made for results: removed again as long as they are empty and [`Folders::keep`] was not called.
+pub struct Folders(Vec<PathBuf>);
+
+impl Folders {
+    /// Makes `path` and those above it that are not there.
+    pub fn make(path: &Path) -> io::Result<Folders> {
+        let mut list = hold();
+        let missing =
+            path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let mut missing: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
+        missing.reverse();
+        fs::create_dir_all(path)?;
+        list.extend(missing.iter().cloned());
+        Ok(Folders(missing))
+    }
+
+    /// They hold results now.
+    pub fn keep(&mut self, held: &mut Held) {
+        self.0.drain(..).for_each(|folder| forget(held, &folder));
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        let mut list = hold();
+        for folder in self.0.drain(..).rev() {
+            let _ = fs::remove_dir(&folder); // one that holds something stays
+            forget(&mut list, &folder);
+        }
     }
 }
 

@@ -18,6 +18,9 @@ const MAX_DATABASES: usize = 4096;
 
 /// Fails where keys of different databases would become one. Only where databases are joined is a table of the keys needed.
 pub(super) fn refuse_clashes<'a>(inputs: &'a [Input], args: &Args) -> Result<(), Failure> {
+    if args.to_db.is_none() && args.db_map.is_empty() && !args.no_select {
+        return Ok(());
+    }
     let mut keys = 0;
     let mut sources: BTreeMap<u64, u64> = BTreeMap::new();
     let mut are_joined = false;

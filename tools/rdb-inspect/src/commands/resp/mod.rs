@@ -1,7 +1,5 @@
 //! `resp`: the commands that fill a server with the same keys.
 
-use std::ops::ControlFlow;
-
 use formats::rdb::{Item, KeyRecord, RdbError, RdbString, Scratch, ValueKind, ValueType, Version};
 
 use crate::cli::{Files, OutputFile};
@@ -69,11 +67,6 @@ fn parse_pair(text: &str) -> Result<(u64, u64), String> {
 }
 
 impl Args {
-    /// Whether keys of several databases may go into one.
-    fn joins_databases(&self) -> bool {
-        self.to_db.is_some() || !self.db_map.is_empty() || self.no_select
-    }
-
     /// The database into which keys of `db` go; with --no-select, 0 stands for that of the connection.
     fn target_db(&self, db: u64) -> u64 {
         let mapped = || self.db_map.iter().find(|(from, _)| *from == db).map_or(db, |(_, to)| *to);
@@ -82,14 +75,19 @@ impl Args {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
+    // Before what may take long, such as a pipe.
+    let output = args.destination.open(&args.files.files)?;
+    let (inputs, readable) = Input::open_readable(&args.files.files)?;
+    joined::refuse_clashes(&inputs, args)?;
+    let mut sound = true;
     let mut export = Export {
         args,
-        commands: Commands::new(args.destination.open(&args.files.files)?),
+        commands: Commands::new(output),
         scratch: Scratch::default(),
         db: None,
         now_ms: now_ms(),
     };
-    let mut write = |input: &Input| {
+    for input in &inputs {
         let mut complaints = Complaints::about(&input.name);
         let mut selector = args.select.selector();
         let version = Version::parse(input.bytes()).unwrap_or(Version::redis(1));
@@ -110,18 +108,10 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
             }
             export.commands.output.flow()
         })?;
-        Ok(Verdict::of(!complaints.finish(&findings)))
-    };
-    let verdict = if args.joins_databases() {
-        // All are needed before the first is written, and standard input can be read only once.
-        let inputs = Input::open_all(&args.files.files)?;
-        joined::refuse_clashes(&inputs, args)?;
-        inputs.iter().try_fold(Verdict::Good, |verdict, input| Ok(verdict.max(write(input)?)))?
-    } else {
-        Input::each(&args.files.files, |input| write(input).map(ControlFlow::Continue))?
-    };
+        sound &= complaints.finish(&findings);
+    }
     export.commands.output.finish()?;
-    Ok(verdict)
+    Ok(readable.max(Verdict::of(!sound)))
 }
 
 struct Export<'e> {

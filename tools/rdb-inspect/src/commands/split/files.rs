@@ -16,7 +16,7 @@ use formats::rdb::{Item, Version};
 use crate::failure::Failure;
 use crate::rewrite::items::ItemWriter;
 use crate::rewrite::{RdbFile, Sink};
-use crate::unfinished::NewFolder;
+use crate::unfinished::{self, Folders, NewFolder};
 
 /// Most memory for bytes that are held back of all files.
 const HELD_BACK_BYTES: usize = 32 << 20;
@@ -77,20 +77,11 @@ impl Sink for Appended {
     }
 }
 
-/// Folders that were made for the files, the innermost first: removed when they are dropped, if they are empty.
-struct Made(Vec<PathBuf>);
-
-impl Drop for Made {
-    fn drop(&mut self) {
-        self.0.iter().all(|folder| fs::remove_dir(folder).is_ok()); // those that hold something stay
-    }
-}
-
 /// The files of a run.
 pub(super) struct Files {
     folder: NewFolder,
     /// Behind `folder`, so that it is dropped later.
-    made: Made,
+    made: Folders,
     output: PathBuf,
     version: Version,
     files: Vec<RdbFile<Appended>>,
@@ -101,10 +92,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(output: &Path, version: Version) -> Result<Files, Failure> {
-        let missing =
-            output.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
-        let made = Made(missing.map(Path::to_path_buf).collect());
-        fs::create_dir_all(output).map_err(|error| Failure::file(output, error))?;
+        let made = Folders::make(output).map_err(|error| Failure::file(output, error))?;
         let folder = NewFolder::in_folder(output).map_err(|error| Failure::file(output, error))?;
         Ok(Files {
             folder,
@@ -184,6 +172,8 @@ impl Files {
             let synced = File::open(path).and_then(|file| file.sync_all());
             synced.map_err(|error| Failure::file(path, error))?;
         }
+        // Ctrl-C waits: either all have their names or none has.
+        let mut held = unfinished::hold();
         let mut named = Vec::with_capacity(count);
         for path in &complete {
             let target = output.join(path.file_name().unwrap_or_default());
@@ -193,7 +183,7 @@ impl Files {
             }
             named.push(target);
         }
-        made.0.clear();
+        made.keep(&mut held);
         Ok(count)
     }
 }

@@ -10,5 +10,6 @@ mod memory;
 mod program;
 mod resp;
 mod rewrite;
+mod salvage;
 mod summary;
 mod verify;

@@ -195,12 +195,14 @@ impl<'a> Scanner<'a> {
         let mut place = None;
         if self.scan.pieces.len() < MAX_PIECES {
             place = self.search.next_place(at as usize + 1, self.file.len(), &mut self.checker)?;
+            let mut failed = key;
             if let Some((mark, inner)) = self.records_within(at as usize, place)? {
                 self.take_back(&mark, &mut lost, "its length reaches over other records");
+                self.tail.truncate(mark.offset);
+                failed = head_at(self.file, mark.offset, self.version, mark.db).map(|head| head.key);
                 place = Some(inner);
-            } else {
-                self.look_back(&mut lost, key)?;
             }
+            self.look_back(&mut lost, failed);
         }
         lost.end = place.map_or(lost.end, |place| place as u64);
         self.tail.clear();
@@ -235,7 +237,7 @@ impl<'a> Scanner<'a> {
 
     /// Looks at the records just before a damaged place: those that look like chance are taken back, and others that
     /// nothing confirms are named.
-    fn look_back(&mut self, lost: &mut Lost, failed: Option<RdbString<'a>>) -> Result<(), Failure> {
+    fn look_back(&mut self, lost: &mut Lost, failed: Option<RdbString<'a>>) {
         let evidence = failed.map_or(0, |key| self.search.evidence_of_name(key));
         self.tail.follow(evidence);
         let chance = self.tail.unconfirmed(CONFIRMED).find(|mark| mark.looks_like_chance).copied();
@@ -247,7 +249,6 @@ impl<'a> Scanner<'a> {
             let head = head_at(self.file, mark.offset, self.version, mark.db);
             self.scan.doubt(mark.keys, head, self.limit);
         }
-        Ok(())
     }
 
     /// Undoes the acceptance of a record and of those behind it.

@@ -16,5 +16,6 @@ mod program;
 mod refusals;
 mod resp;
 mod rewrite;
+mod salvage;
 mod summary;
 mod verify;

@@ -4,9 +4,12 @@ use formats::checksum::Crc64;
 use formats::rdb::error::Problem;
 use formats::rdb::input::Input as Bytes;
 use formats::rdb::kind::ValueKind;
-use formats::rdb::{Decoder, Item, KeyRecord, RdbError, Value, ValueType, Version};
+use formats::rdb::version::HEADER_BYTES;
+use formats::rdb::{Decoder, Item, KeyRecord, RdbError, RdbString, Value, ValueType, Version};
 
-use super::candidate::{MAX_DB, Search, is_zeros};
+use super::candidate::{Search, is_zeros};
+use super::databases::Databases;
+use super::tail::{Mark, Tail};
 use crate::bits::Bits;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -15,23 +18,56 @@ use crate::rewrite::items::FUNCTIONS_SINCE;
 use crate::rewrite::record::attributes_len;
 use crate::soundness::Checker;
 
-/// Most places at which a file may be damaged; behind them the rest is lost.
-const MAX_PIECES: usize = 1 << 20;
+/// Most parts of a file, 48 bytes each; behind them the rest is lost.
+const MAX_PIECES: usize = 1 << 19;
 /// The version up to which there is nothing that an older form could not hold.
 const LAST_WITHOUT_EXPIRING_FIELDS: u16 = 11;
+/// Evidence behind a record that confirms it beyond doubt.
+const CONFIRMED: u32 = 24;
+/// Evidence behind a record that makes it likely.
+const LIKELY: u32 = 8;
 /// Records between two looks at whether the user asked to stop.
 const RECORDS_BETWEEN_CHECKS: u64 = 1 << 16;
 
 /// A part of the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Piece {
-    /// Records, one behind the other; keys before a SELECTDB belong to `db`.
-    Records { start: u64, end: u64, db: u64 },
-    /// Bytes in which no record could be read.
-    Lost(Lost),
+    Records(Run),
+    /// Bytes in which no record could be read. `has_key`: the key of the record with which they begin can be.
+    Lost {
+        start: u64,
+        end: u64,
+        db: u64,
+        has_key: bool,
+    },
 }
 
-#[derive(Clone, Debug)]
+/// Records, one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// Of the keys before the first SELECTDB.
+    pub(super) db: u64,
+    /// Up to here the database is not known, and `db` assumed; `start` if it is known.
+    pub(super) unknown_until: u64,
+    /// What the last SELECTDB names, if there is one.
+    pub(super) last_db: Option<u64>,
+    /// `db` is one that the file itself does not use.
+    pub(super) is_spare: bool,
+}
+
+impl Piece {
+    pub(super) fn start(&self) -> u64 {
+        match self {
+            Piece::Records(run) => run.start,
+            Piece::Lost { start, .. } => *start,
+        }
+    }
+}
+
+/// A lost part, for the report.
+#[derive(Debug)]
 pub(super) struct Lost {
     pub(super) start: u64,
     pub(super) end: u64,
@@ -41,12 +77,11 @@ pub(super) struct Lost {
     pub(super) key: Option<Vec<u8>>,
 }
 
-impl Lost {
-    /// The record in which it begins, if its key can be read; its value goes as far as may be.
-    pub(super) fn record<'a>(&self, file: &'a [u8], version: Version) -> Option<KeyRecord<'a>> {
-        self.key.as_ref()?;
-        head_at(&file[..self.end as usize], self.start, version, self.db)
-    }
+/// A key that was kept although nothing confirms its record.
+pub(super) struct Doubtful {
+    pub(super) offset: u64,
+    pub(super) db: u64,
+    pub(super) key: Vec<u8>,
 }
 
 /// A key whose value cannot be read, though its end is known.
@@ -67,14 +102,38 @@ pub(super) struct Scan {
     pub(super) broken: Bits,
     /// The first of them.
     pub(super) named: Vec<Broken>,
-    /// Keys behind a lost place and before the next SELECTDB.
-    pub(super) keys_of_assumed_db: u64,
+    /// Which of them nothing confirms: just before a damaged place, or under a name that looks like chance.
+    pub(super) doubtful: Bits,
+    /// The first of them.
+    pub(super) named_doubtful: Vec<Doubtful>,
+    /// The first lost parts.
+    pub(super) lost: Vec<Lost>,
+    /// Which databases the file names.
+    pub(super) databases: Databases,
+    /// Bytes of commands behind the end: the file is an append-only file with an RDB file at its start.
+    pub(super) command_bytes: u64,
     /// The end of the file was found where it belongs.
     pub(super) has_end: bool,
     /// The sum of the whole file is the one in it, or there is none.
     pub(super) checksum_good: bool,
     /// The first version that has all forms of values.
     pub(super) needs_version: u16,
+}
+
+impl Scan {
+    /// Notes that nothing confirms a record.
+    fn doubt(&mut self, number: u64, record: Option<KeyRecord<'_>>, limit: usize) {
+        self.doubtful.set(number);
+        if let Some(record) = record.filter(|_| self.named_doubtful.len() < limit) {
+            let (offset, db, key) = (record.offset, record.db, names::kept(record.key));
+            self.named_doubtful.push(Doubtful { offset, db, key });
+        }
+    }
+
+    /// Whether the file is sound as a whole; then so are its records, whatever they look like.
+    fn is_whole(&self) -> bool {
+        self.has_end && self.checksum_good && matches!(self.pieces[..], [] | [Piece::Records(_)])
+    }
 }
 
 /// Walks through a file.
@@ -85,26 +144,20 @@ pub(super) struct Scanner<'a> {
     search: Search<'a>,
     any_version: bool,
     limit: usize,
-    db_assumed: bool,
+    tail: Tail,
     scan: Scan,
 }
 
-/// Where a run of records ended.
-enum Ended {
-    AtEnd,
-    Damaged {
-        /// Of the record that could not be read.
-        at: u64,
-        /// Of the one before it.
-        before: Option<u64>,
-        db: u64,
-        problem: String,
-        key: Option<Vec<u8>>,
-    },
+/// A place behind which records could not be read.
+struct Damaged<'a> {
+    at: u64,
+    db: u64,
+    problem: String,
+    key: Option<RdbString<'a>>,
 }
 
 impl<'a> Scanner<'a> {
-    /// At most `limit` broken values are named. With `any_version` the version says nothing about the forms of values.
+    /// At most `limit` of what is found is named. With `any_version` the version says nothing about the forms of values.
     pub(super) fn new(file: &'a [u8], version: Version, any_version: bool, limit: usize) -> Scanner<'a> {
         Scanner {
             file,
@@ -113,87 +166,147 @@ impl<'a> Scanner<'a> {
             search: Search::new(file, version, any_version),
             any_version,
             limit,
-            db_assumed: false,
+            tail: Tail::default(),
             scan: Scan::default(),
         }
     }
 
     pub(super) fn scan(mut self, start: usize) -> Result<Scan, Failure> {
-        let mut start = start;
-        let mut db = 0;
-        while let Ended::Damaged { at, before, db: last_db, problem, key } = self.run(start, db)? {
-            let lost = Lost { start: at, end: self.file.len() as u64, db: last_db, problem, key };
-            db = last_db;
-            match self.go_on(lost, before)? {
-                Some(place) => start = place,
-                None => break,
+        let (mut start, mut db) = (start, 0);
+        while let Some(damaged) = self.run(start, db)? {
+            match self.go_on(damaged)? {
+                (Some(place), last_db) => (start, db) = (place, last_db),
+                (None, _) => break,
             }
+        }
+        if self.scan.is_whole() {
+            self.scan.doubtful = Bits::default();
+            self.scan.named_doubtful.clear();
         }
         Ok(self.scan)
     }
 
-    /// Notes what was lost and searches on. The record before may have swallowed others: the search begins in it.
-    fn go_on(&mut self, mut lost: Lost, before: Option<u64>) -> Result<Option<usize>, Failure> {
-        let from = before.unwrap_or(lost.start) as usize + 1;
-        let place = match self.scan.pieces.len() < MAX_PIECES {
-            true => self.search.next_place(from, &mut self.checker)?,
-            false => None,
-        };
-        if let Some(place) = place {
-            lost.end = place as u64;
-            if lost.end <= lost.start {
-                self.take_back(&mut lost, before.unwrap_or(0));
+    /// Notes what was lost and searches on behind it; within the records before only where these are not sound, or where
+    /// other records in them go on behind the damage. Answers where records start again, and the last database.
+    fn go_on(&mut self, damaged: Damaged<'a>) -> Result<(Option<usize>, u64), Failure> {
+        let Damaged { at, db, problem, key } = damaged;
+        let mut lost =
+            Lost { start: at, end: self.file.len() as u64, db, problem, key: key.map(names::kept) };
+        let mut place = None;
+        if self.scan.pieces.len() < MAX_PIECES {
+            place = self.search.next_place(at as usize + 1, self.file.len(), &mut self.checker)?;
+            let mut failed = key;
+            if let Some((mark, inner)) = self.records_within(at as usize, place)? {
+                self.take_back(&mark, &mut lost, "its length reaches over other records");
+                self.tail.truncate(mark.offset);
+                failed = head_at(self.file, mark.offset, self.version, mark.db).map(|head| head.key);
+                place = Some(inner);
+            }
+            self.look_back(&mut lost, failed);
+        }
+        lost.end = place.map_or(lost.end, |place| place as u64);
+        self.tail.clear();
+        let db = lost.db;
+        if lost.end > lost.start {
+            let (start, end, has_key) = (lost.start, lost.end, lost.key.is_some());
+            self.scan.pieces.push(Piece::Lost { start, end, db: lost.db, has_key });
+            if self.scan.lost.len() < self.limit {
+                self.scan.lost.push(lost);
             }
         }
-        self.db_assumed = true;
-        if lost.end > lost.start {
-            self.scan.pieces.push(Piece::Lost(lost));
-        }
-        Ok(place)
+        Ok((place, db))
     }
 
-    /// The record at `before`, which had been accepted, has others in it.
-    fn take_back(&mut self, lost: &mut Lost, before: u64) {
-        lost.start = before;
-        lost.problem = "its length reaches over other records".into();
-        lost.key = head_at(self.file, before, self.version, lost.db).map(|head| names::kept(head.key));
-        self.scan.keys -= 1;
-        self.scan.broken.remove(self.scan.keys);
-        if self.scan.named.last().is_some_and(|broken| broken.offset >= before) {
-            self.scan.named.pop();
+    /// The last record that was accepted before `at` though other records stand in it, and the first of these.
+    fn records_within(&mut self, at: usize, next: Option<usize>) -> Result<Option<(Mark, usize)>, Failure> {
+        let Some(last) = self.tail.last() else { return Ok(None) };
+        let mut inner = None;
+        if self.scan.broken.get(last.keys) {
+            inner = self.search.next_place(last.offset as usize + 1, at, &mut self.checker)?;
         }
-        if let Some(Piece::Records { end, .. }) = self.scan.pieces.last_mut() {
-            *end = before;
+        if inner.is_none() && at < self.file.len() {
+            let first = self.tail.unconfirmed(CONFIRMED).next().map_or(at, |first| first.offset as usize + 1);
+            inner = self.search.place_that_joins(
+                first..at,
+                next.unwrap_or(self.file.len()),
+                &mut self.checker,
+            )?;
+        }
+        Ok(inner.and_then(|inner| Some((self.tail.before(inner as u64)?, inner))))
+    }
+
+    /// Looks at the records just before a damaged place: those that look like chance are taken back, and others that
+    /// nothing confirms are named.
+    fn look_back(&mut self, lost: &mut Lost, failed: Option<RdbString<'a>>) {
+        let evidence = failed.map_or(0, |key| self.search.evidence_of_name(key));
+        self.tail.follow(evidence);
+        let chance = self.tail.unconfirmed(CONFIRMED).find(|mark| mark.looks_like_chance).copied();
+        if let Some(mark) = chance {
+            self.take_back(&mark, lost, "it looks like chance, just before a damaged place");
+            self.tail.truncate(mark.offset);
+        }
+        for mark in self.tail.unconfirmed(LIKELY).filter(|mark| !mark.looks_like_chance) {
+            let head = head_at(self.file, mark.offset, self.version, mark.db);
+            self.scan.doubt(mark.keys, head, self.limit);
         }
     }
 
-    /// Reads records from `start` on, as far as they can be read.
-    fn run(&mut self, start: usize, db: u64) -> Result<Ended, Failure> {
+    /// Undoes the acceptance of a record and of those behind it.
+    fn take_back(&mut self, mark: &Mark, lost: &mut Lost, problem: &str) {
+        lost.start = mark.offset;
+        lost.db = mark.db;
+        lost.problem = problem.into();
+        lost.key = head_at(self.file, mark.offset, self.version, mark.db).map(|head| names::kept(head.key));
+        for key in mark.keys..self.scan.keys {
+            self.scan.broken.remove(key);
+            self.scan.doubtful.remove(key);
+        }
+        let is_kept = |doubtful: &Doubtful| doubtful.offset < mark.offset;
+        self.scan.named_doubtful.truncate(self.scan.named_doubtful.partition_point(is_kept));
+        self.scan.keys = mark.keys;
+        self.scan.needs_version = mark.needs_version;
+        self.scan.named.truncate(mark.named);
+        if let Some(Piece::Records(run)) = self.scan.pieces.last_mut() {
+            run.end = mark.offset;
+            run.unknown_until = run.unknown_until.min(mark.offset);
+            run.last_db = mark.last_db;
+            if run.start == run.end {
+                self.scan.pieces.pop();
+            }
+        }
+    }
+
+    /// Reads records from `start` on, as far as they can be read; `None` at the end of the file.
+    fn run(&mut self, start: usize, db: u64) -> Result<Option<Damaged<'a>>, Failure> {
         let mut decoder = Decoder::resume(self.file, start, self.version, db);
-        let mut before = None;
-        let first_db = db;
-        loop {
-            let at = decoder.offset();
-            let db = decoder.db();
-            let damaged = |problem: String, key| Ended::Damaged { at, before, db, problem, key };
-            let ended = match decoder.next_item() {
+        let is_first = self.scan.pieces.is_empty() && start == HEADER_BYTES;
+        let (mut known_from, mut last_db) = (is_first.then_some(start as u64), None);
+        let damaged = loop {
+            let (at, db) = (decoder.offset(), decoder.db());
+            let damaged = |problem: String, key| Some(Damaged { at, db, problem, key });
+            break match decoder.next_item() {
                 Ok(Some(Item::Key(record))) if self.is_padding(&record) => {
                     damaged("zeros where a record belongs".into(), None)
                 }
                 Ok(Some(Item::Key(record))) => {
-                    before = Some(at);
-                    self.key(&record)?;
+                    self.key(&record, last_db)?;
                     continue;
                 }
-                Ok(Some(Item::SelectDb(db))) if db < MAX_DB => {
-                    self.db_assumed = false;
+                Ok(Some(Item::SelectDb(db))) => {
+                    known_from.get_or_insert(at);
+                    last_db = Some(db);
+                    self.scan.databases.note(db);
                     continue;
                 }
-                Ok(Some(Item::SelectDb(db))) => damaged(format!("database {db}"), None),
                 Ok(Some(Item::End { checksum })) => match decoder.rest() {
                     [] => {
                         self.end(at, checksum);
-                        Ended::AtEnd
+                        None
+                    }
+                    rest if are_commands(rest) => {
+                        self.scan.command_bytes = rest.len() as u64;
+                        self.end(at, checksum);
+                        None
                     }
                     _ => damaged("an end that is not at the end of the file".into(), None),
                 },
@@ -203,21 +316,42 @@ impl<'a> Scanner<'a> {
                     }
                     continue;
                 }
-                Ok(None) => Ended::AtEnd,
-                Err(error) => damaged(text(&error), decoder.failed_key().map(names::kept)),
+                Ok(None) => None,
+                Err(error) => damaged(text(&error), decoder.failed_key()),
             };
-            if at > start as u64 {
-                self.scan.pieces.push(Piece::Records { start: start as u64, end: at, db: first_db });
-            }
-            return Ok(ended);
+        };
+        let end =
+            damaged.as_ref().map_or(self.file.len() as u64 - self.scan.command_bytes, |damaged| damaged.at);
+        if end > start as u64 {
+            let unknown_until = known_from.unwrap_or(end);
+            let run = Run { start: start as u64, end, db, unknown_until, last_db, is_spare: false };
+            self.scan.pieces.push(Piece::Records(run));
         }
+        Ok(damaged)
     }
 
-    fn key(&mut self, record: &KeyRecord<'_>) -> Result<(), Failure> {
+    fn key(&mut self, record: &KeyRecord<'_>, last_db: Option<u64>) -> Result<(), Failure> {
         let checked = self.check(record);
+        let evidence = self.search.evidence_of_accepted(record, checked.is_ok());
         let scan = &mut self.scan;
         if scan.keys.is_multiple_of(RECORDS_BETWEEN_CHECKS) {
             interrupt::check()?;
+        }
+        self.tail.push(
+            Mark {
+                offset: record.offset,
+                db: record.db,
+                last_db,
+                keys: scan.keys,
+                needs_version: scan.needs_version,
+                named: scan.named.len(),
+                looks_like_chance: false,
+                followed_by: 0,
+            },
+            evidence,
+        );
+        if evidence.is_none() {
+            scan.doubt(scan.keys, Some(*record), self.limit);
         }
         let kind = record.value.kind;
         // A lone value of a newer form is rather a damaged byte, and is written in an older one if that holds it.
@@ -225,7 +359,6 @@ impl<'a> Scanner<'a> {
         if checked.is_ok() && is_needed && !kind.is_in(self.version) {
             scan.needs_version = scan.needs_version.max(kind.since());
         }
-        scan.keys_of_assumed_db += u64::from(self.db_assumed);
         if let Err(error) = checked {
             scan.broken.set(scan.keys);
             if scan.named.len() < self.limit {
@@ -285,31 +418,41 @@ fn text(error: &RdbError) -> String {
     format!("{}: {}", error.part(), error.problem())
 }
 
+/// Whether an append-only file's commands start here.
+fn are_commands(bytes: &[u8]) -> bool {
+    match bytes {
+        [b'*', first, ..] => first.is_ascii_digit(),
+        bytes => bytes.starts_with(b"#TS:"),
+    }
+}
+
 /// Calls `each` with all records of all pieces; keys with their number, lost places with numbers behind those.
 pub(super) fn each_item<'a>(
     file: &'a [u8],
     version: Version,
     scan: &Scan,
-    mut each: impl FnMut(Found<'a, '_>) -> Result<(), Failure>,
+    mut each: impl FnMut(Found<'a>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let (mut number, mut lost_number) = (0, scan.keys);
+    let (mut number, mut lost_number, mut runs) = (0, scan.keys, 0);
     for piece in &scan.pieces {
-        let (start, end, db) = match piece {
-            Piece::Records { start, end, db } => (*start, *end, *db),
-            Piece::Lost(lost) => {
-                each(Found::Lost(lost_number, lost))?;
+        let run = match *piece {
+            Piece::Records(run) => run,
+            Piece::Lost { start, end, db, has_key } => {
+                let record = if has_key { head_at(&file[..end as usize], start, version, db) } else { None };
+                each(Found::Lost(lost_number, record))?;
                 lost_number += 1;
                 continue;
             }
         };
-        let mut decoder = Decoder::resume(&file[..end as usize], start as usize, version, db);
-        while decoder.offset() < end {
+        let mut decoder = Decoder::resume(&file[..run.end as usize], run.start as usize, version, run.db);
+        while decoder.offset() < run.end {
             match decoder.next_item() {
                 Ok(Some(Item::Key(record))) => {
                     if number % RECORDS_BETWEEN_CHECKS == 0 {
                         interrupt::check()?;
                     }
-                    each(Found::Key(number, record))?;
+                    let unknown_run = (record.offset < run.unknown_until).then_some(runs);
+                    each(Found::Key { number, record, unknown_run })?;
                     number += 1;
                 }
                 Ok(Some(item)) => each(Found::Item(item))?,
@@ -317,15 +460,22 @@ pub(super) fn each_item<'a>(
                 _ => break,
             }
         }
+        runs += usize::from(run.unknown_until > run.start);
     }
     Ok(())
 }
 
 /// What is found in the pieces, in order.
-pub(super) enum Found<'a, 's> {
-    Key(u64, KeyRecord<'a>),
+pub(super) enum Found<'a> {
+    Key {
+        number: u64,
+        record: KeyRecord<'a>,
+        /// Which of the runs of unknown database it stands in.
+        unknown_run: Option<usize>,
+    },
     Item(Item<'a>),
-    Lost(u64, &'s Lost),
+    /// A lost part: the record in which it begins, if its key can be read; its value goes as far as may be.
+    Lost(u64, Option<KeyRecord<'a>>),
 }
 
 /// The key at `offset`, and as its value all that follows: for records whose end is not known.

@@ -178,7 +178,7 @@ mod tests {
         // All share their bits with many others, and only the low half of each differs.
         let same_bits = (0..5 << 10).map(|i: u64| i.wrapping_mul(0x9E37_79B9) & 0xFFFF_FFFF);
         assert_eq!(find(same_bits.clone()).0, None);
-        let last = same_bits.clone().last().expect("there are some");
+        let last = same_bits.clone().next_back().expect("there are some");
         assert_eq!(find(same_bits.chain([last])).0, Some(last));
     }
 }

@@ -9,6 +9,7 @@ use crate::commands::{
     prefixes, report, resp, salvage, split, summary, verify,
 };
 use crate::failure::{Failure, Verdict};
+use crate::output::Output;
 
 /// Looks into RDB files and logs of Redis, Valkey and Everfast.
 ///
@@ -97,4 +98,18 @@ pub struct Files {
     /// RDB files, `-` for standard input, or data directories
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// Where results go, for commands that put out much.
+#[derive(clap::Args, Debug)]
+pub struct Destination {
+    /// Write to this file, which appears when it is complete, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Destination {
+    pub fn open(&self) -> Result<Output, Failure> {
+        Output::to(self.output.as_deref())
+    }
 }

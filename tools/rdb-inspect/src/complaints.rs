@@ -1,10 +1,8 @@
 //! Tells on stderr what is wrong with an input: where, and with which key.
 
-use formats::rdb::string::StringBuffer;
 use formats::rdb::{RdbError, RdbString};
 
-use crate::content::PIECE_BYTES;
-use crate::text;
+use crate::names;
 use crate::walk::{Checksum, Findings};
 
 /// Complaints about values that are told one by one; beyond them their number is told.
@@ -69,12 +67,5 @@ impl<'n> Complaints<'n> {
 }
 
 fn name_key(db: u64, key: RdbString<'_>) -> String {
-    if key.len() > PIECE_BYTES {
-        return format!("db {db}, a key of {}", text::bytes(key.len() as u64));
-    }
-    let mut buffer = StringBuffer::default();
-    match key.bytes(&mut buffer) {
-        Ok(name) => format!("db {db}, key {}", text::quoted_start(name)),
-        Err(_) => format!("db {db}, a key whose name cannot be read"),
-    }
+    format!("db {db}, key {}", names::of(key))
 }

@@ -16,6 +16,16 @@ pub enum Stop {
     Failure(Failure),
 }
 
+impl Stop {
+    /// For what needs the content whole.
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Stop::Content(error) => Failure::Damage { name: "input".into(), what: error.to_string() },
+            Stop::Failure(failure) => failure,
+        }
+    }
+}
+
 impl From<RdbError> for Stop {
     fn from(error: RdbError) -> Stop {
         Stop::Content(error)

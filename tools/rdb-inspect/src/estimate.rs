@@ -18,6 +18,16 @@ use crate::walk::{Findings, walk};
 /// Longer names are cut.
 pub const MAX_NAME: usize = 1 << 20;
 
+/// Which keys are estimated, and how.
+#[derive(clap::Args, Debug)]
+pub struct Estimate {
+    /// With which jemalloc Redis was built
+    #[arg(long, value_enum, default_value_t)]
+    pub allocator: Allocator,
+    #[command(flatten)]
+    pub select: Select,
+}
+
 /// A selected key with what it takes.
 pub struct Estimated<'e, 'a> {
     pub record: &'e KeyRecord<'a>,
@@ -54,10 +64,6 @@ impl Totals {
 pub struct Scale(f64);
 
 impl Scale {
-    pub fn of(select: &Select) -> Scale {
-        Scale(select.sample.map_or(1.0, |share| 1.0 / share))
-    }
-
     pub fn is_estimate(self) -> bool {
         self.0 > 1.0
     }
@@ -77,73 +83,70 @@ impl Scale {
     }
 }
 
-/// Shows `visit` all selected keys of `files`, and says on stderr what is wrong with the files.
-pub fn for_each(
-    files: &[PathBuf],
-    select: &Select,
-    allocator: Allocator,
-    mut visit: impl FnMut(Estimated<'_, '_>) -> Result<(), Failure>,
-) -> Result<Verdict, Failure> {
-    let mut sound = true;
-    for input in Input::open_all(files)? {
-        let mut complaints = Complaints::about(&input.name);
-        let damage = |record: &KeyRecord<'_>, error: &RdbError| complaints.key(record.db, record.key, error);
-        let findings = for_each_of(&input, select, allocator, &mut visit, damage, |_| ())?;
-        sound &= complaints.finish(&findings);
+impl Estimate {
+    /// Shows `visit` all selected keys of `files`, and says on stderr what is wrong with the files.
+    pub fn for_each(
+        &self,
+        files: &[PathBuf],
+        mut visit: impl FnMut(Estimated<'_, '_>) -> Result<(), Failure>,
+    ) -> Result<Verdict, Failure> {
+        let mut sound = true;
+        for input in Input::open_all(files)? {
+            let mut complaints = Complaints::about(&input.name);
+            let damage =
+                |record: &KeyRecord<'_>, error: &RdbError| complaints.key(record.db, record.key, error);
+            let findings = self.for_each_of(&input, &mut visit, damage, |_| ())?;
+            sound &= complaints.finish(&findings);
+        }
+        Ok(Verdict::of(!sound))
     }
-    Ok(Verdict::of(!sound))
-}
 
-/// The same for one file. `damage` is told of values and names that cannot be read, `note` is shown every record that is no key.
-pub fn for_each_of<'a>(
-    input: &'a Input,
-    select: &Select,
-    allocator: Allocator,
-    mut visit: impl FnMut(Estimated<'_, 'a>) -> Result<(), Failure>,
-    mut damage: impl FnMut(&KeyRecord<'a>, &RdbError),
-    mut note: impl FnMut(&Item<'a>),
-) -> Result<Findings, Failure> {
-    let mut model = Model::new(allocator);
-    let mut selector = select.selector();
-    let mut buffer = StringBuffer::default();
-    let mut long_name = Vec::new();
-    walk(input, |item| {
-        let record = match item {
-            Item::Key(record) => record,
-            other => {
-                model.note(&other);
-                note(&other);
-                return Ok(());
-            }
-        };
-        let name = match selector.accepts(&record) {
-            Ok(false) => return Ok(()),
-            Ok(true) => name_of(&record.key, &mut buffer, &mut long_name),
-            Err(error) => Err(error),
-        };
-        let name = match name {
-            Ok(name) => name,
-            Err(error) => {
+    /// The same for one file. `damage` is told of values and names that cannot be read, `note` is shown every
+    /// record that is no key.
+    pub fn for_each_of<'a>(
+        &self,
+        input: &'a Input,
+        mut visit: impl FnMut(Estimated<'_, 'a>) -> Result<(), Failure>,
+        mut damage: impl FnMut(&KeyRecord<'a>, &RdbError),
+        mut note: impl FnMut(&Item<'a>),
+    ) -> Result<Findings, Failure> {
+        let mut model = Model::new(self.allocator);
+        let mut selector = self.select.selector();
+        let mut buffer = StringBuffer::default();
+        let mut long_name = Vec::new();
+        walk(input, |item| {
+            let record = match item {
+                Item::Key(record) => record,
+                other => {
+                    model.note(&other);
+                    note(&other);
+                    return Ok(());
+                }
+            };
+            let name = match selector.accepts(&record) {
+                Ok(false) => return Ok(()),
+                Ok(true) => name_of(&record.key, &mut buffer, &mut long_name),
+                Err(error) => Err(error),
+            };
+            let name = match name {
+                Ok(name) => name,
+                Err(error) => {
+                    damage(&record, &error);
+                    return Ok(());
+                }
+            };
+            let footprint = model.key(&record).unwrap_or_else(|error| {
                 damage(&record, &error);
-                return Ok(());
-            }
-        };
-        let footprint = model.key(&record).unwrap_or_else(|error| {
-            damage(&record, &error);
-            model.damaged(&record)
-        });
-        visit(Estimated { record: &record, name, footprint, model: &mut model })
-    })
-}
-
-/// At most `most` bytes of a name, without part of a character at the end.
-pub fn cut(name: &[u8], most: usize) -> &[u8] {
-    if name.len() <= most {
-        return name;
+                model.damaged(&record)
+            });
+            visit(Estimated { record: &record, name, footprint, model: &mut model })
+        })
     }
-    let is_start = |at: &usize| name[*at] & 0xC0 != 0x80;
-    let end = (most.saturating_sub(3)..=most).rev().find(is_start).unwrap_or(most);
-    &name[..end]
+
+    /// What figures are multiplied by.
+    pub fn scale(&self) -> Scale {
+        Scale(self.select.sample.map_or(1.0, |share| 1.0 / share))
+    }
 }
 
 /// The first [`MAX_NAME`] bytes of a key, in bounded memory.
@@ -162,16 +165,4 @@ fn name_of<'s, 'a: 's>(
         long_name.extend_from_slice(&chunk[..chunk.len().min(room)]);
     })?;
     Ok(long_name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_cut_between_characters() {
-        assert_eq!(cut("aaä".as_bytes(), 3), b"aa");
-        assert_eq!(cut("aaä".as_bytes(), 4), "aaä".as_bytes());
-        assert_eq!(cut(&[0xBF; 9], 5), [0xBF; 5]);
-    }
 }

@@ -12,20 +12,40 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use clap::Args;
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Decoder, Item, KeyRecord, RdbError, RdbString, Version};
 
 use crate::content::PIECE_BYTES;
 use crate::soundness::{digest, hash_with_seed};
 
+use crate::select::parse_bytes;
+
 /// Memory of a table unless the user says otherwise.
 pub const DEFAULT_BUDGET: u64 = 48 << 20;
+/// Fewer keys are never shared out over passes.
+const LEAST_ROOM: u64 = 1024;
 const OFFSET_BITS: u32 = 44;
 const DB_BITS: u32 = 19;
 const SEEN: u64 = 1 << 63;
 const EMPTY: u64 = u64::MAX;
 /// Room for so many slots per eight keys.
 const SLOTS_PER_EIGHT: u64 = 12;
+
+/// How large a table may be, from the command line.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TableMemory {
+    /// Memory for the table of keys, 24 bytes a key; with less, more passes
+    #[arg(long = "memory", value_name = "BYTES", value_parser = parse_bytes, default_value_t = DEFAULT_BUDGET)]
+    pub bytes: u64,
+}
+
+#[cfg(test)]
+impl Default for TableMemory {
+    fn default() -> TableMemory {
+        TableMemory { bytes: DEFAULT_BUDGET }
+    }
+}
 
 /// Hashes keys with a seed of this run.
 pub struct KeyHasher {
@@ -53,7 +73,7 @@ pub struct Partitions {
 impl Partitions {
     /// So many that a table of each fits `budget` bytes.
     pub fn new(keys: u64, budget: u64) -> Partitions {
-        let room = (budget / 16 * 8 / SLOTS_PER_EIGHT).max(1024);
+        let room = (budget / 16 * 8 / SLOTS_PER_EIGHT).max(LEAST_ROOM);
         let count = keys.div_ceil(room).max(1);
         Partitions { count, keys_in_each: keys.div_ceil(count) }
     }

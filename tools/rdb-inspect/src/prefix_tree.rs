@@ -1,4 +1,4 @@
-//! Sums by prefix in a tree of limited size.
+//! Sums by prefix in a tree of limited size; by the first prefix alone: [`prefix_table`](crate::prefix_table).
 //!
 //! ```text
 //! root ─┬─ "user:" ─┬─ "*:" ──── "profile:"        a node covers all keys that begin with the path to it
@@ -28,7 +28,7 @@ const MAX_NAME: usize = 256;
 /// Deepest node; a radix tree has as many levels as bytes at most.
 pub const MAX_DEPTH: usize = 64;
 /// Fewest nodes that make sense.
-pub const MIN_NODES: usize = 4 * MAX_DEPTH;
+const MIN_NODES: usize = 4 * MAX_DEPTH;
 const ROOT: u32 = 0;
 
 /// How keys are parted.

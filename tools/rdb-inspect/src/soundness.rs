@@ -17,9 +17,6 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed, xxh3_128};
 
 use crate::repeats::Repeats;
 
-/// Latest time, milliseconds since 1970, at which Redis lets a field of a hash expire.
-const MAX_FIELD_EXPIRY_MS: u64 = (1 << 48) - 1;
-
 /// Checks values, with buffers that are used again.
 #[derive(Default)]
 pub struct Checker {
@@ -151,9 +148,6 @@ struct Expiries {
 impl Expiries {
     fn add(&mut self, kind: ValueKind, at: Option<u64>) -> Result<(), &'static str> {
         let is_packed = matches!(kind, ValueKind::HashListpackEx | ValueKind::HashListpackExPreGa);
-        if kind != ValueKind::ValkeyHashExpiring && at.is_some_and(|at| at > MAX_FIELD_EXPIRY_MS) {
-            return Err("a field expires too far in the future");
-        }
         let last = self.last.replace(at);
         match (last, at) {
             (Some(last), Some(at)) if is_packed && last.is_none_or(|last| last > at) => {

@@ -60,11 +60,11 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let mut table = Table::new(["size", "key"], [Align::Right, Align::Left]);
-        table.row(["7".into(), "a\n".into()]);
-        table.row(["1234567".into(), "ä".into()]);
+        let mut table = Table::new(["size", "key", ""], [Align::Right, Align::Left, Align::Left]);
+        table.row(["7".into(), "a\n".into(), "x".into()]);
+        table.row(["1234567".into(), "äöü".into(), "y".into()]);
         let mut out = Vec::new();
         table.write(&mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), "   size  key\n      7  a\\n\n1234567  ä\n");
+        assert_eq!(String::from_utf8(out).unwrap(), "   size  key\n      7  a\\n  x\n1234567  äöü  y\n");
     }
 }

@@ -6,12 +6,12 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// More than anyone reads, and what bounds our memory.
-pub const MAX_LIMIT: usize = 10_000;
+const MAX_LIMIT: usize = 10_000;
 
 /// How many are to be kept, from the command line.
 pub fn parse_limit(text: &str) -> Result<usize, String> {
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| format!("a number from 1 to {MAX_LIMIT}"))
+    let limit = text.parse().ok().filter(|limit| *limit <= MAX_LIMIT);
+    limit.ok_or_else(|| format!("a number up to {MAX_LIMIT}"))
 }
 
 /// Keeps the items with the largest weights; of equal ones those that came first.
@@ -56,6 +56,13 @@ impl<T> Top<T> {
     }
 
     /// What was kept, the largest first.
+    pub fn sorted(&self) -> Vec<&T> {
+        let mut kept: Vec<&Kept<T>> = self.kept.iter().collect();
+        kept.sort_unstable();
+        kept.into_iter().map(|kept| &kept.item).collect()
+    }
+
+    /// The same, for good.
     pub fn into_sorted(self) -> Vec<T> {
         self.kept.into_sorted_vec().into_iter().map(|kept| kept.item).collect()
     }
@@ -99,6 +106,7 @@ mod tests {
             top.offer(weight, || name);
         }
         assert!(!top.takes(3));
+        assert_eq!(top.sorted(), [&"e", &"b", &"c"]);
         assert_eq!(top.into_sorted(), ["e", "b", "c"]);
         let mut none = Top::<()>::new(0);
         none.offer(1, || panic!("made though it is not kept"));

@@ -1,16 +1,21 @@
-//! One pass over a file: records on this thread, the checksum on another, with progress and interruption.
+//! One pass over a file, with progress and interruption.
+//!
+//! [`walk`] reads all records, and takes the checksum on another thread; [`walk_again`] does without the checksum;
+//! [`seek`] ends where enough was seen.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 
 use formats::checksum::Crc64;
 use formats::rdb::error::Problem;
 use formats::rdb::input::Overlong;
-use formats::rdb::{Decoder, Item, RdbError, Version};
+use formats::rdb::{Decoder, Item, KeyRecord, RdbError, Version};
 
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::interrupt;
+use crate::names;
 use crate::progress::Progress;
 
 /// Records between two looks at the clock and at the signals.
@@ -19,7 +24,7 @@ const RECORDS_BETWEEN_CHECKS: u32 = 1024;
 const CHECKSUM_CHUNK: usize = 1 << 20;
 
 /// What a pass found out beside the records.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Findings {
     pub version: Option<Version>,
     /// Where the records end and why, if not at the end of the file.
@@ -40,7 +45,7 @@ pub struct Damage {
     pub key: Option<Vec<u8>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Checksum {
     /// The file is older than checksums, or has none because it was told so.
     Absent,
@@ -50,6 +55,7 @@ pub enum Checksum {
         found: u64,
     },
     /// The end was not reached.
+    #[default]
     Unknown,
 }
 
@@ -82,7 +88,7 @@ impl Findings {
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.key {
-            Some(key) => write!(f, "{} (key \"{}\")", self.error, key.escape_ascii()),
+            Some(key) => write!(f, "{} (key {})", self.error, names::shown(key)),
             None => write!(f, "{}", self.error),
         }
     }
@@ -109,7 +115,25 @@ pub fn walk_again<'a>(
 ) -> Result<(), Failure> {
     let progress = Progress::new(input.len());
     let Ok(mut decoder) = Decoder::new(input.bytes()) else { return Ok(()) };
-    each(&mut decoder, &progress, &mut visit).map(drop)
+    each(&mut decoder, &progress, |item| visit(item).map(ControlFlow::Continue)).map(drop)
+}
+
+/// Visits keys until `visit` breaks. What is wrong before that is told; what is behind it is not known.
+pub fn seek<'a>(
+    input: &'a Input,
+    mut visit: impl FnMut(KeyRecord<'a>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<Findings, Failure> {
+    let progress = Progress::new(input.len());
+    let mut findings = Findings::default();
+    let Some(mut decoder) = begin(input, &mut findings)? else { return Ok(findings) };
+    let end = each(&mut decoder, &progress, |item| match item {
+        Item::Key(record) => visit(record),
+        _ => Ok(ControlFlow::Continue(())),
+    })?;
+    if let End::Damaged(damage) = end {
+        findings.damage = Some(damage);
+    }
+    Ok(findings)
 }
 
 fn records<'a>(
@@ -119,29 +143,15 @@ fn records<'a>(
     checksum: ScopedJoinHandle<'_, Option<u64>>,
     unwanted: &AtomicBool,
 ) -> Result<Findings, Failure> {
-    let mut findings = Findings {
-        version: None,
-        damage: None,
-        checksum: Checksum::Unknown,
-        trailing_bytes: 0,
-        command_bytes: 0,
-        overlong: Overlong::default(),
-    };
-    let mut decoder = match Decoder::new(input.bytes()) {
-        Ok(decoder) => decoder,
-        Err(error) => {
-            input.refuse_other_kinds()?;
-            findings.damage = Some(Damage { error, key: None });
-            return Ok(findings);
-        }
-    };
-    findings.version = Some(decoder.version());
-    let expected = match each(&mut decoder, progress, &mut visit)? {
-        Ok(expected) => expected,
-        Err(damage) => {
+    let mut findings = Findings::default();
+    let Some(mut decoder) = begin(input, &mut findings)? else { return Ok(findings) };
+    let expected = match each(&mut decoder, progress, |item| visit(item).map(ControlFlow::Continue))? {
+        End::Reached(expected) => expected,
+        End::Damaged(damage) => {
             findings.damage = Some(damage);
             return Ok(findings);
         }
+        End::Enough => return Ok(findings),
     };
     let behind = match decoder.rest() {
         [b'*' | b'#', ..] => &mut findings.command_bytes,
@@ -173,12 +183,35 @@ fn records<'a>(
     Ok(findings)
 }
 
-/// The outer error ends the program, the inner one says what is wrong with the file.
+/// Reads the version. Without one there is nothing to be read; a file of another kind is a failure.
+fn begin<'a>(input: &'a Input, findings: &mut Findings) -> Result<Option<Decoder<'a>>, Failure> {
+    match Decoder::new(input.bytes()) {
+        Ok(decoder) => {
+            findings.version = Some(decoder.version());
+            Ok(Some(decoder))
+        }
+        Err(error) => {
+            input.refuse_other_kinds()?;
+            findings.damage = Some(Damage { error, key: None });
+            Ok(None)
+        }
+    }
+}
+
+/// Where a pass ended.
+enum End {
+    /// At the end of the records, with the checksum that stands there.
+    Reached(Option<u64>),
+    /// Where enough was seen.
+    Enough,
+    Damaged(Damage),
+}
+
 fn each<'a>(
     decoder: &mut Decoder<'a>,
     progress: &Progress,
-    visit: &mut impl FnMut(Item<'a>) -> Result<(), Failure>,
-) -> Result<Result<Option<u64>, Damage>, Failure> {
+    mut visit: impl FnMut(Item<'a>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<End, Failure> {
     let mut checksum = None;
     loop {
         for _ in 0..RECORDS_BETWEEN_CHECKS {
@@ -187,15 +220,14 @@ fn each<'a>(
                     if let Item::End { checksum: expected } = item {
                         checksum = expected;
                     }
-                    visit(item)?;
+                    if visit(item)?.is_break() {
+                        return Ok(End::Enough);
+                    }
                 }
-                Ok(None) => return Ok(Ok(checksum)),
+                Ok(None) => return Ok(End::Reached(checksum)),
                 Err(error) => {
-                    let mut key = Vec::new();
-                    let named = decoder
-                        .failed_key()
-                        .is_some_and(|name| name.for_each_chunk(|part| key.extend_from_slice(part)).is_ok());
-                    return Ok(Err(Damage { error, key: named.then_some(key) }));
+                    let key = decoder.failed_key().map(names::kept);
+                    return Ok(End::Damaged(Damage { error, key }));
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::harness::{RedisServer, Run, inspect, testdata};
+use crate::program::numbered;
 
 fn diff(words: &[&str], a: &Path, b: &Path) -> Run {
     let mut args: Vec<PathBuf> = [&["diff"], words].concat().iter().map(PathBuf::from).collect();
@@ -76,6 +77,32 @@ fn every_kind_of_change_is_named() {
 }
 
 #[test]
+fn what_is_asked_for_is_compared_and_shown() {
+    let before = ["SET a 1", "SET b 1", "SADD set x", "RPUSH list a b c d"];
+    let after = ["PEXPIREAT a 4102444800000", "SET b 2", "SADD set p q r", "LSET list 1 x"];
+    let (_folder, a, b) = files(&before, &after);
+    let lines = |words: &[&str]| {
+        let run = diff(words, &a, &b);
+        run.text().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&["--summary-only"]), ["0 keys added, 0 removed, 4 changed, 0 the same"]);
+    let without_ttl = "0 keys added, 0 removed, 3 changed, 1 the same";
+    assert_eq!(lines(&["--summary-only", "--ignore-ttl"]), [without_ttl]);
+    let expected = [
+        "~ \"list\" (list)",
+        "    - [1]: \"b\"",
+        "    + [1]: \"x\"",
+        "0 keys added, 0 removed, 1 changed, 0 the same",
+    ];
+    assert_eq!(lines(&["--match", "l*"]), expected);
+    let set = lines(&["--type", "set", "--elements", "1"]);
+    assert_eq!(set[2], "    and 2 more: 3 elements added, 0 removed, 0 changed in all");
+    let limited = lines(&["--ignore-ttl", "-n", "1", "--type", "string", "--type", "list"]);
+    assert!(limited.contains(&"  1 keys more are not shown".to_owned()), "{limited:?}");
+    assert_eq!(limited.iter().filter(|line| line.starts_with('~')).count(), 1);
+}
+
+#[test]
 fn other_encodings_are_no_difference() {
     let settings = ["hash-max-listpack-entries", "set-max-intset-entries", "zset-max-listpack-entries"];
     let small = ["HSET h a 1 b 2", "SADD s 1 2 3", "ZADD z 1 a 2 b", "RPUSH l 1 2 3"];
@@ -98,6 +125,21 @@ fn little_memory_changes_nothing_but_the_order() {
     let lines = sorted(&["--json"]);
     assert!(lines.len() > 10, "{lines:?}");
     assert_eq!(sorted(&["--json", "--memory", "16"]), lines);
+    let (a, b) = (numbered(0..5000, b"x"), numbered(1000..6000, b"x"));
+    for memory in ["16", "64m"] {
+        let run = diff(&["--memory", memory], a.path.as_ref(), b.path.as_ref());
+        let lines: Vec<&str> = run.text().lines().collect();
+        assert_eq!(
+            lines.last(),
+            Some(&"1000 keys added, 1000 removed, 0 changed, 4000 the same"),
+            "{memory}"
+        );
+        assert!(lines.len() == 2001 && lines.contains(&"+ \"key:5999\" (string)"), "{memory}");
+        // Within a pass what was added comes before what was removed.
+        let groups =
+            lines.windows(2).filter(|two| two[0].starts_with('-') && two[1].starts_with('+')).count();
+        assert_eq!(groups, if memory == "16" { 4 } else { 0 });
+    }
 }
 
 #[test]

@@ -207,7 +207,9 @@ fn records_name_their_file_where_there_are_several() {
 
 #[test]
 fn what_is_before_the_damage_is_exported() {
-    let mut bytes = std::fs::read(server_file("redis-7.0.rdb")).unwrap();
+    let path = server_file("redis-7.0.rdb");
+    let whole = run(&["json", &path]).json();
+    let mut bytes = std::fs::read(path).unwrap();
     bytes.truncate(bytes.len() / 2);
     let input = file(&bytes);
     let result = run(&["json", &input.path]);
@@ -217,7 +219,12 @@ fn what_is_before_the_damage_is_exported() {
         "{}",
         result.stderr
     );
-    assert!(array(&result.json()).len() > 10);
+    let before = result.json();
+    let count = array(&before).len();
+    assert!(count > 10 && count < array(&whole).len(), "{count}");
+    assert_eq!(array(&before), &array(&whole)[..count]);
+    let lines = run(&["ndjson", &input.path]);
+    assert_eq!((lines.code, lines.text().lines().count()), (1, count));
 }
 
 #[test]

@@ -3,19 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use everfast::config::{AppendFsync, Config, Loaded, LogWriters};
-use everfast::persist::disk::{Disk, RealDisk};
-use everfast::server::{Server, ServerError};
-use everfast::shard::shared::ShutdownRequest;
 use formats::log::frame::decode_frame;
 use formats::log::segment::SEGMENT_HEADER_BYTES;
 use formats::log::{Frame, SegmentHeader};
 use serde_json::Value;
 
-use crate::harness::{Run, free_port, inspect, program, testdata};
+use crate::harness::{Everfast, Run, copy_files, inspect, program, testdata};
 
 /// The JSON of one log, and the exit code.
 fn log_json(path: &Path, more: &[&str]) -> (Value, i32) {
@@ -248,7 +242,7 @@ fn damage_inside_is_told_from_a_torn_end() {
 fn a_missing_increment_is_damage() {
     let dir = tempfile::tempdir().unwrap();
     let from = testdata("redis-7.0-aof-failed-rewrite/appendonlydir");
-    copy(&from, dir.path());
+    copy_files(&from, dir.path());
     std::fs::remove_file(dir.path().join("appendonly.aof.1.incr.aof")).unwrap();
     let (json, code) = log_json(dir.path(), &[]);
     assert_eq!((code, &json["verdict"]), (1, &"damaged".into()));
@@ -303,57 +297,6 @@ fn commands_behind_an_rdb_file_are_no_damage() {
     assert_eq!(inspect(["verify".as_ref(), garbage.as_os_str()]).code, 1);
 }
 
-/// A server of Everfast in this process.
-struct Everfast {
-    stop: Option<Box<dyn FnOnce(ShutdownRequest) + Send>>,
-    serving: Option<JoinHandle<Result<(), ServerError>>>,
-    port: u16,
-}
-
-impl Everfast {
-    fn start(dir: &Path) -> Everfast {
-        let port = free_port();
-        let config = Config {
-            dir: dir.to_path_buf(),
-            port,
-            shards: 2,
-            appendfsync: AppendFsync::Always,
-            log_writers: LogWriters::Count(1),
-            segment_size_bytes: 1 << 20,
-            shutdown_timeout_seconds: 0,
-            maxclients: 100,
-            ..Config::default()
-        };
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let server = Server::start(Loaded { config, config_file: None }, &disk).expect("it starts");
-        let stop = Some(Box::new(server.stopper()) as _);
-        Everfast { stop, serving: Some(std::thread::spawn(move || server.serve())), port }
-    }
-
-    fn connect(&self) -> redis::Connection {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}/", self.port)).unwrap();
-        client.get_connection().expect("it answers")
-    }
-}
-
-impl Drop for Everfast {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            stop(ShutdownRequest::default());
-        }
-        if let Some(serving) = self.serving.take() {
-            let _ = serving.join(); // a test that fails says why
-        }
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-    }
-}
-
 /// Fills a server, one frame for each command; answers how many there were.
 fn fill(server: &Everfast) -> u64 {
     let mut connection = server.connect();
@@ -370,6 +313,15 @@ fn fill(server: &Everfast) -> u64 {
     redis::cmd("SELECT").arg(3).exec(&mut connection).unwrap();
     redis::cmd("SET").arg("last").arg("of all of them").exec(&mut connection).unwrap();
     22
+}
+
+/// A data directory as it is while a server runs: nothing is sealed.
+fn left_open() -> tempfile::TempDir {
+    let (dir, open) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Everfast::start(dir.path());
+    fill(&server);
+    copy_files(dir.path(), open.path());
+    open
 }
 
 /// The frames of a segment, each with its offset.
@@ -398,7 +350,7 @@ fn a_data_directory_is_read_open_and_sealed() {
     let server = Everfast::start(dir.path());
     let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     fill(&server);
-    copy(dir.path(), open.path());
+    copy_files(dir.path(), open.path());
 
     let run = log_text(dir.path(), &[]);
     assert!(run.code == 2 && run.stderr.contains("a server runs on this"), "{run:?}");
@@ -454,11 +406,7 @@ fn a_data_directory_is_read_open_and_sealed() {
 
 #[test]
 fn a_torn_frame_is_told_at_every_byte() {
-    let (dir, open) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let server = Everfast::start(dir.path());
-    fill(&server);
-    copy(dir.path(), open.path());
-    drop(server);
+    let open = left_open();
     let path = segment_in(open.path());
     let bytes = std::fs::read(&path).unwrap();
     let frames = frames(&bytes);
@@ -500,11 +448,7 @@ fn a_torn_frame_is_told_at_every_byte() {
 
 #[test]
 fn a_flipped_bit_before_durable_frames_is_damage() {
-    let (dir, open) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let server = Everfast::start(dir.path());
-    fill(&server);
-    copy(dir.path(), open.path());
-    drop(server);
+    let open = left_open();
     let path = segment_in(open.path());
     let bytes = std::fs::read(&path).unwrap();
     let frames = frames(&bytes);

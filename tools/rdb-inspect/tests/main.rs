@@ -1,6 +1,7 @@
 //! `rdb-inspect` as a program: arguments in, output and exit code out; files come from real servers.
 
 mod bombs;
+mod data_dir;
 mod diff;
 mod exchange;
 mod export;

@@ -270,7 +270,7 @@ fn a_report_shows_what_memory_counts() {
     let file = server.save();
     let lines = lines(&inspect(["memory", path_of(&file)]).good());
     let page = file.with_file_name("report.html");
-    inspect(["report", path_of(&file), "--html", path_of(&page)]).good();
+    inspect(["report", path_of(&file), "--output", path_of(&page)]).good();
     let page = std::fs::read_to_string(page).unwrap();
     let json =
         page.split("application/json\" id=\"data\">").nth(1).and_then(|rest| rest.split("</script>").next());

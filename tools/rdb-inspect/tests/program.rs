@@ -38,6 +38,11 @@ pub fn rdb(records: &[&[u8]]) -> TempFile {
     file(&[b"REDIS0009", &records.concat()[..], b"\xff\0\0\0\0\0\0\0\0"].concat())
 }
 
+/// A file with a string under each of these numbers; so many take several passes with `--memory 16`.
+pub fn numbered(numbers: std::ops::Range<u32>, value: &[u8]) -> TempFile {
+    rdb(&[&numbers.flat_map(|number| key(format!("key:{number}").as_bytes(), value)).collect::<Vec<u8>>()])
+}
+
 /// A string behind its length.
 pub fn string(bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(bytes.len()).unwrap();

@@ -1,93 +1,54 @@
 //! `resp`: a server that is sent the commands holds what the file holds.
 
 use std::io::Write;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
+use crate::harness::RedisServer;
 use crate::program::{key, rdb, run, server_file, string};
 
-/// A Redis server of its own, on a socket in a temporary folder.
-struct Server {
-    folder: tempfile::TempDir,
-    child: Child,
+fn client(server: &RedisServer) -> Command {
+    let mut client = Command::new("redis-cli");
+    client.arg("-p").arg(server.port.to_string());
+    client
 }
 
-impl Server {
-    /// Starts with the keys of a file, or with none.
-    fn start(file: Option<&Path>) -> Server {
-        let folder = tempfile::tempdir().unwrap();
-        if let Some(file) = file {
-            std::fs::copy(file, folder.path().join("dump.rdb")).unwrap();
-        }
-        let settings = ["--port", "0", "--save", "", "--enable-debug-command", "yes", "--unixsocket"];
-        let child = Command::new("redis-server")
-            .args(settings)
-            .arg(folder.path().join("socket"))
-            .arg("--dir")
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is needed for this test");
-        let server = Server { folder, child };
-        let start = Instant::now();
-        while server.ask(&["PING"]) != "PONG\n" {
-            assert!(start.elapsed() < Duration::from_secs(20), "redis-server does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
-    }
-
-    fn client(&self) -> Command {
-        let mut client = Command::new("redis-cli");
-        client.arg("-s").arg(self.folder.path().join("socket"));
-        client
-    }
-
-    fn ask(&self, command: &[&str]) -> String {
-        let output = self.client().args(command).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// Sends commands; fails if one is answered with an error.
-    fn pipe(&self, commands: &[u8]) {
-        let mut client =
-            self.client().arg("--pipe").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        client.stdin.take().unwrap().write_all(commands).unwrap();
-        let output = client.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains("errors: 0,"), "{text}");
-    }
+/// What redis-cli prints.
+fn ask(server: &RedisServer, command: &[&str]) -> String {
+    let output = client(server).args(command).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill(); // it may have ended by itself
-        let _ = self.child.wait();
-    }
+/// Sends commands; fails if one is answered with an error.
+fn pipe(server: &RedisServer, commands: &[u8]) {
+    let mut client =
+        client(server).arg("--pipe").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    client.stdin.take().unwrap().write_all(commands).unwrap();
+    let output = client.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("errors: 0,"), "{text}");
 }
 
 #[test]
 fn a_server_gets_all_that_the_file_holds() {
     let path = server_file("redis-7.0.rdb");
-    let original = Server::start(Some(path.as_ref()));
-    let digest = original.ask(&["DEBUG", "DIGEST"]);
-    let copy = Server::start(None);
+    let original = RedisServer::load(path.as_ref());
+    let digest = original.digest();
+    let copy = RedisServer::start();
     for arguments in [&["resp", &path][..], &["resp", "--replace", "--batch", "1", &path]] {
         let commands = run(arguments);
         assert_eq!((commands.code, commands.stderr.as_str()), (0, ""));
-        copy.pipe(&commands.stdout);
-        assert_eq!(copy.ask(&["DEBUG", "DIGEST"]), digest);
+        pipe(&copy, &commands.stdout);
+        assert_eq!(copy.digest(), digest);
     }
     for stream in ["stream:emptied", "stream:last ids", "stream:only a group", "stream:set id"] {
         let info = ["XINFO", "STREAM", stream, "FULL"];
-        assert_eq!(copy.ask(&info), original.ask(&info), "{stream}");
+        assert_eq!(ask(&copy, &info), ask(&original, &info), "{stream}");
     }
     let pending = ["XPENDING", "stream:groups", "\0group\u{fffd}"];
-    assert_eq!(copy.ask(&pending[..2]), original.ask(&pending[..2]));
-    assert_eq!(copy.ask(&["PEXPIRETIME", "expires"]), original.ask(&["PEXPIRETIME", "expires"]));
+    assert_eq!(ask(&copy, &pending[..2]), ask(&original, &pending[..2]));
+    assert_eq!(ask(&copy, &["PEXPIRETIME", "expires"]), ask(&original, &["PEXPIRETIME", "expires"]));
     let mut libraries = [&original, &copy].map(|server| {
-        let text = server.ask(&["FUNCTION", "LIST", "WITHCODE"]);
+        let text = ask(server, &["FUNCTION", "LIST", "WITHCODE"]);
         let mut lines: Vec<String> = text.lines().map(String::from).collect();
         lines.sort();
         lines
@@ -98,7 +59,7 @@ fn a_server_gets_all_that_the_file_holds() {
 
 #[test]
 fn pending_entries_keep_their_consumer_time_and_count() {
-    let original = Server::start(None);
+    let original = RedisServer::start();
     for command in [
         &["XADD", "s", "1-1", "f", "v"][..],
         &["XADD", "s", "2-1", "f", "v", "g", "w"],
@@ -106,14 +67,13 @@ fn pending_entries_keep_their_consumer_time_and_count() {
         &["XCLAIM", "s", "g", "alice", "0", "1-1", "TIME", "1600000000123", "RETRYCOUNT", "3", "FORCE"],
         &["XCLAIM", "s", "g", "bob", "0", "2-1", "TIME", "1600000000456", "RETRYCOUNT", "5", "FORCE"],
     ] {
-        assert!(!original.ask(command).contains("ERR"));
+        assert!(!ask(&original, command).contains("ERR"));
     }
-    original.ask(&["SAVE"]);
-    let file = original.folder.path().join("dump.rdb");
-    let copy = Server::start(None);
-    copy.pipe(&run(&["resp".as_ref(), file.as_os_str()]).stdout);
-    let consumers = |server: &Server| {
-        let text = server.ask(&["XINFO", "STREAM", "s", "FULL"]);
+    let file = original.save();
+    let copy = RedisServer::start();
+    pipe(&copy, &run(&["resp".as_ref(), file.as_os_str()]).stdout);
+    let consumers = |server: &RedisServer| {
+        let text = ask(server, &["XINFO", "STREAM", "s", "FULL"]);
         // The line behind "seen-time" is the time of the last command.
         let mut lines: Vec<String> = text.lines().map(String::from).collect();
         for i in 1..lines.len() {

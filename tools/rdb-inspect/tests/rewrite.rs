@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::harness::{RedisServer, Run, inspect, testdata};
+use crate::program::{BROKEN_LZF, file, key, numbered, rdb, string};
 
 /// A file of version 10 with all types, functions, four databases.
 const SOURCE: &str = "redis-7.0.rdb";
@@ -150,7 +151,6 @@ fn of_a_key_in_two_files_one_is_kept() {
     };
     let (first, last) = (file("first.rdb", "MSET k first only1 1"), file("last.rdb", "MSET k last only2 2"));
     for which in ["first", "last"] {
-        // Sixteen bytes of memory: every key is a pass of its own, nearly.
         let merged = folder.path().join("merged.rdb");
         let words = ["merge", "--on-duplicate", which, "--memory", "16"];
         run(&words, &[("", &first), ("", &last), ("--output", &merged)]).good();
@@ -162,6 +162,95 @@ fn of_a_key_in_two_files_one_is_kept() {
         run(&["merge", "--on-duplicate", "error"], &[("", &first), ("", &last), ("--output", &last)]);
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("is an input"), "{refused:?}");
+}
+
+#[test]
+fn keys_in_two_files_are_found_in_several_passes() {
+    let folder = folder();
+    let (first, last) = (numbered(0..3000, b"first"), numbered(2000..5000, b"last"));
+    for (which, expected) in [("first", 3000), ("last", 2000)] {
+        for memory in ["16", "64m"] {
+            let merged = folder.path().join("merged.rdb");
+            let words = ["merge", "--on-duplicate", which, "--memory", memory];
+            let files = [("", first.path.as_ref()), ("", last.path.as_ref()), ("--output", merged.as_path())];
+            let run = run(&words, &files).good();
+            assert!(run.stderr.contains("1000 keys left out"), "{run:?}");
+            let records = inspect(["json".as_ref(), merged.as_os_str()]).json();
+            let records = records.as_array().expect("records");
+            let of_first = records.iter().filter(|record| record["value"] == "first").count();
+            assert_eq!((records.len(), of_first), (5000, expected), "{which} {memory}");
+        }
+    }
+    let words = ["merge", "--on-duplicate", "error"];
+    let out = folder.path().join("out.rdb");
+    let refused =
+        run(&words, &[("", first.path.as_ref()), ("", last.path.as_ref()), ("--output", out.as_path())]);
+    assert_eq!((refused.code, out.exists()), (2, false));
+    assert!(refused.stderr.contains("of database 0 is there twice"), "{refused:?}");
+}
+
+#[test]
+fn where_no_checksum_vouches_values_are_checked() {
+    let folder = folder();
+    let out = folder.path().join("out.rdb");
+    let list = [b"\x01".as_slice(), &string(b"l"), b"\x02", BROKEN_LZF, &string(b"two")].concat();
+    let file = rdb(&[&list, &key(b"k", b"v")]);
+    for command in [&["filter"][..], &["convert", "--rdb-version", "10"]] {
+        let refused = run(command, &[("", file.path.as_ref()), ("--output", &out)]);
+        assert_eq!((refused.code, out.exists()), (1, false), "{refused:?}");
+        assert!(refused.stderr.contains("(key \"l\"); `rdb-inspect salvage`"), "{refused:?}");
+    }
+}
+
+#[test]
+fn what_is_no_key_is_written_once_and_hints_are_made_anew() {
+    let folder = folder();
+    let aux = |name: &[u8]| [b"\xFA", &string(name)[..], &string(b"x")].concat();
+    let library =
+        [b"\xF5", &string(b"#!lua name=one\nredis.register_function('f', function() return 1 end)")[..]]
+            .concat();
+    let body = [aux(b"redis-ver"), aux(b"repl-id"), library, b"\xFE\x02".to_vec()].concat();
+    let sources = [&b"a"[..], b"b"]
+        .map(|name| file(&[b"REDIS0010", &body[..], &key(name, b""), b"\xFF\0\0\0\0\0\0\0\0"].concat()));
+    let merged = folder.path().join("merged.rdb");
+    let [first, second] = sources.each_ref().map(|file| Path::new(&file.path));
+    run(&["merge"], &[("", first), ("", second), ("--output", &merged)]).good();
+    let bytes = std::fs::read(&merged).expect("it was written");
+    let count = |part: &[u8]| bytes.windows(part.len()).filter(|window| *window == part).count();
+    assert_eq!([count(b"redis-ver"), count(b"repl-id"), count(b"name=one")], [1, 0, 1]);
+    // Two keys in database 2, of which none expires.
+    assert_eq!(count(b"\xFE\x02\xFB\x02\x00"), 1);
+    digest(&merged);
+}
+
+#[test]
+fn a_hash_that_expired_field_by_field_is_left_out() {
+    let folder = folder();
+    let out = folder.path().join("out.rdb");
+    let hash =
+        [b"\x18", &string(b"h")[..], &1000u64.to_le_bytes(), b"\x01\x01", &string(b"f"), &string(b"v")];
+    let file = file(&[b"REDIS0012", &hash.concat()[..], b"\xFF\0\0\0\0\0\0\0\0"].concat());
+    let words = ["convert", "--rdb-version", "10", "--lossy"];
+    let run = run(&words, &[("", file.path.as_ref()), ("--output", &out)]).good();
+    assert!(run.stderr.contains("1 hashes left out of which all fields had expired"), "{run:?}");
+    assert_eq!(inspect(["keys".as_ref(), "--count".as_ref(), out.as_os_str()]).good().text(), "0\n");
+}
+
+#[test]
+fn numbers_keep_their_value_in_another_form() {
+    let folder = folder();
+    let out = folder.path().join("out.rdb");
+    let value = |out: &Path| inspect(["json".as_ref(), out.as_os_str()]).good().json()[0]["value"].clone();
+    let set = [b"\x14\x01s\x11\x11\0\0\0\x01\0\xF4", &(1i64 << 40).to_le_bytes()[..], b"\x09\xFF"].concat();
+    let packed = file(&[b"REDIS0012", &set[..], b"\xFF\0\0\0\0\0\0\0\0"].concat());
+    run(&["convert", "--rdb-version", "10"], &[("", packed.path.as_ref()), ("--output", &out)]).good();
+    assert_eq!(value(&out), serde_json::json!(["1099511627776"]));
+    // Scores were text once; the second member is broken.
+    let zset = [b"\x03\x01z\x03\x01a\xFF", BROKEN_LZF, b"\x011\x01c\xFE"].concat();
+    let old = file(&[b"REDIS0006", &zset[..], b"\xFF\0\0\0\0\0\0\0\0"].concat());
+    let salvaged = run(&["salvage", "--partial"], &[("", old.path.as_ref()), ("--output", &out)]);
+    assert_eq!(salvaged.code, 1, "{salvaged:?}");
+    assert_eq!(value(&out), serde_json::json!([["a", "-inf"], ["c", "inf"]]));
 }
 
 #[test]

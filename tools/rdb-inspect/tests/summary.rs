@@ -20,7 +20,16 @@ fn numbers_are_those_of_the_file() {
     for group in summary["types"].as_array().unwrap() {
         let name = group["type"].as_str().unwrap();
         assert_eq!(group["bytes"], bytes(name), "{name}");
-        assert_eq!(group["keys"], records.iter().filter(|r| r["type"] == name).count(), "{name}");
+        let keys = || records.iter().filter(|r| r["type"] == name);
+        assert_eq!(group["keys"], keys().count(), "{name}");
+        assert_eq!(group["largest"], keys().map(|r| r["bytes"].as_u64().unwrap()).max().unwrap(), "{name}");
+    }
+    assert_eq!(summary["databases"].as_array().unwrap().len(), 4);
+    for database in summary["databases"].as_array().unwrap() {
+        let keys = || records.iter().filter(|r| r["db"] == database["db"]);
+        assert_eq!(database["keys"], keys().count());
+        assert_eq!(database["expiring"], keys().filter(|r| !r["expires_at"].is_null()).count());
+        assert_eq!(database["bytes"], keys().map(|r| r["bytes"].as_u64().unwrap()).sum::<u64>());
     }
     let hash = summary["types"].as_array().unwrap().iter().find(|group| group["type"] == "hash").unwrap();
     assert_eq!((&hash["elements"], hash["encodings"].as_array().unwrap().len()), (&584.into(), 2));
@@ -88,6 +97,10 @@ fn damage_is_told_with_what_was_there_before() {
     let wrong = run(&[&file(&bytes).path]);
     assert_eq!(wrong.code, 1);
     assert!(wrong.text().contains("checksum wrong") && wrong.text().contains("the file says"));
+    *bytes.last_mut().unwrap() ^= 1;
+    let trailing = run(&["--json", &file(&[&bytes[..], b"garbage"].concat()).path]);
+    assert_eq!((trailing.code, &trailing.json()["trailing_bytes"]), (1, &7.into()));
+    assert_eq!(trailing.json()["checksum"], "good");
     bytes.truncate(bytes.len() - 1000);
     let cut = run(&["--json", &file(&bytes).path]);
     assert_eq!(cut.code, 1);

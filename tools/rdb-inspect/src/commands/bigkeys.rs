@@ -1,17 +1,13 @@
 //! `bigkeys`: the largest keys of each type.
 
-use std::path::PathBuf;
-
 use formats::rdb::ValueType;
 use serde::Serialize;
 
-use crate::cli::Files;
-use crate::estimate::{Estimated, Scale, Totals, cut, for_each};
+use crate::cli::{Destination, Files};
+use crate::estimate::{Estimate, Estimated, Scale, Totals};
 use crate::failure::{Failure, Verdict};
 use crate::json_text;
-use crate::memory::Allocator;
-use crate::output::Output;
-use crate::select::Select;
+use crate::names;
 use crate::table::{Align, Table};
 use crate::text::{bytes, count};
 use crate::top::{self, Top};
@@ -36,14 +32,10 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Write to this file; it appears when it is complete
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// With which jemalloc Redis was built
-    #[arg(long, value_enum, default_value_t)]
-    allocator: Allocator,
     #[command(flatten)]
-    select: Select,
+    destination: Destination,
+    #[command(flatten)]
+    estimate: Estimate,
 }
 
 /// Bytes of a key's name that are kept: fourteen long lists of names would be too much otherwise.
@@ -90,17 +82,17 @@ struct Report {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(args.output.as_deref())?;
+    let mut output = args.destination.open()?;
     let mut by_type = ValueType::ALL.map(|_| OfType {
         totals: Totals::default(),
         by_memory: Top::new(args.top),
         by_elements: Top::new(args.top),
     });
-    let verdict = for_each(&args.files.files, &args.select, args.allocator, |mut key| {
+    let verdict = args.estimate.for_each(&args.files.files, |mut key| {
         by_type[key.record.value.value_type() as usize].add(&mut key);
         Ok(())
     })?;
-    let scale = Scale::of(&args.select);
+    let scale = args.estimate.scale();
     let types = ValueType::ALL.into_iter().zip(by_type).filter(|(_, found)| found.totals.keys > 0);
     let report = Report {
         estimate: scale.is_estimate(),
@@ -153,7 +145,7 @@ impl BigKey {
         let (record, footprint) = (key.record, &key.footprint);
         BigKey {
             db: record.db,
-            key: json_text::text(cut(key.name, KEPT_NAME)),
+            key: json_text::text(names::cut(key.name, KEPT_NAME)),
             key_bytes: record.key.len() as u64,
             encoding: footprint.encoding,
             elements: footprint.elements,

@@ -1,14 +1,11 @@
 //! `convert`: a file in another version of the format.
 
-use std::path::PathBuf;
-
 use formats::rdb::Version;
 
 use crate::failure::{Failure, Verdict};
-use crate::input::Input;
 use crate::rewrite::copy::{self, CopyOptions};
 use crate::rewrite::plan::plan;
-use crate::rewrite::target::{Target, parse_version, refuse_input};
+use crate::rewrite::target::{FromTo, Target, parse_version};
 
 /// Write an RDB file in another version of the format
 ///
@@ -20,12 +17,8 @@ use crate::rewrite::target::{Target, parse_version, refuse_input};
 /// Example: a dump of Redis 8 for Redis 7.0: rdb-inspect convert dump.rdb --rdb-version 10 --output old.rdb
 #[derive(clap::Args)]
 pub struct Args {
-    /// RDB file, `-` for standard input, or data directory
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Where the result goes; `-` for standard output
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[command(flatten)]
+    files: FromTo,
     /// Version of the written file: 10 (Redis 7.0), 11 (Redis 7.2, Valkey 7.2 to 8.1), 12 (Redis 7.4 and 8), 80 (Valkey 9)
     #[arg(long, value_name = "VERSION", value_parser = parse_version)]
     rdb_version: Version,
@@ -39,8 +32,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    refuse_input(&args.output, std::slice::from_ref(&args.file))?;
-    let input = Input::open(&args.file)?;
+    let input = args.files.open()?;
     let plan = plan(&input, args.ignore_commands, |record| Ok(Some(record)))?;
     let target = Target {
         rdb_version: Some(args.rdb_version),
@@ -48,6 +40,6 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         ignore_commands: args.ignore_commands,
     };
     let options = CopyOptions { target, remove_ttl: false, keys_change: false };
-    copy::copy(&input, plan, &args.output, &options, |record| Ok(Some(record)))?;
+    copy::copy(&input, plan, &args.files.output, &options, |record| Ok(Some(record)))?;
     Ok(Verdict::Good)
 }

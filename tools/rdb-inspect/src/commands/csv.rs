@@ -1,17 +1,16 @@
 //! `csv`: keys as a table.
 
-use std::path::PathBuf;
-
 use formats::rdb::string::StringBuffer;
-use formats::rdb::{Item, KeyRecord, RdbError, RdbString, Scratch};
+use formats::rdb::{Item, KeyRecord, RdbError, Scratch};
 
-use crate::cli::Files;
+use crate::cli::{Destination, Files};
 use crate::commands::json::selected;
 use crate::complaints::Complaints;
-use crate::content::{PIECE_BYTES, Stop, damage_of, encoding, pieces};
+use crate::content::{damage_of, encoding};
+use crate::csv_text;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
-use crate::json_text::{BASE64_MARK, Form, long_base64, push_integer};
+use crate::json_text::push_integer;
 use crate::output::Output;
 use crate::select::Select;
 use crate::walk::walk;
@@ -34,9 +33,8 @@ pub struct Args {
     /// Leave the line of names out
     #[arg(long)]
     no_header: bool,
-    /// Write to this file, which appears when it is complete, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    destination: Destination,
     #[command(flatten)]
     select: Select,
 }
@@ -44,7 +42,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let inputs = Input::open_all(&args.files.files)?;
     let mut table = Table {
-        output: Output::to(args.output.as_deref())?,
+        output: args.destination.open()?,
         with_value: args.value,
         scratch: Scratch::default(),
         buffer: StringBuffer::default(),
@@ -57,7 +55,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     for input in &inputs {
         let mut head = Vec::new();
         if several {
-            push_cell(&mut head, input.name.as_bytes());
+            csv_text::push(&mut head, input.name.as_bytes());
             head.push(b',');
         }
         let mut complaints = Complaints::about(&input.name);
@@ -100,7 +98,7 @@ impl Table {
         out.extend_from_slice(head);
         push_integer(out, record.db);
         out.push(b',');
-        let mut damage = damage_of(self.cell(record.key))?;
+        let mut damage = damage_of(csv_text::string(&mut self.output, record.key, &mut self.buffer))?;
         let out = self.output.buffer();
         for name in [record.value.value_type().name(), encoding(&record.value)] {
             out.push(b',');
@@ -120,70 +118,11 @@ impl Table {
         if self.with_value {
             out.push(b',');
             if let Some(string) = record.value.string() {
-                let error = damage_of(self.cell(string))?;
+                let error = damage_of(csv_text::string(&mut self.output, string, &mut self.buffer))?;
                 damage = damage.or(error);
             }
         }
         self.output.buffer().extend_from_slice(b"\r\n");
         Ok(damage)
-    }
-
-    fn cell(&mut self, string: RdbString<'_>) -> Result<(), Stop> {
-        if string.len() <= PIECE_BYTES {
-            push_cell(self.output.buffer(), string.bytes(&mut self.buffer)?);
-            return Ok(());
-        }
-        let output = &mut self.output;
-        if Form::of_long(string)? == Form::Base64 {
-            output.buffer().extend_from_slice(BASE64_MARK.as_bytes());
-            return long_base64(output, string);
-        }
-        output.buffer().push(b'"');
-        pieces(string, |piece| {
-            push_quoted(output.buffer(), piece);
-            output.flow()
-        })?;
-        output.buffer().push(b'"');
-        Ok(())
-    }
-}
-
-/// Appends a text, in quotes where it needs them.
-fn push_cell(out: &mut Vec<u8>, bytes: &[u8]) {
-    let needs_quotes = |byte: u8| (byte == b',') | (byte == b'"') | (byte == b'\r') | (byte == b'\n');
-    match Form::of(bytes) {
-        Form::Base64 => out.extend_from_slice(crate::json_text::text(bytes).as_bytes()),
-        _ if bytes.iter().fold(false, |any, &byte| any | needs_quotes(byte)) => {
-            out.push(b'"');
-            push_quoted(out, bytes);
-            out.push(b'"');
-        }
-        _ => out.extend_from_slice(bytes),
-    }
-}
-
-/// Appends the inside of a quoted text.
-fn push_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
-    for (i, part) in bytes.split(|&byte| byte == b'"').enumerate() {
-        if i > 0 {
-            out.extend_from_slice(b"\"\"");
-        }
-        out.extend_from_slice(part);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::push_cell;
-
-    #[test]
-    fn cells_are_quoted_where_need_be() {
-        let cells: [&[u8]; 5] = [b"plain", b"a,b", b"say \"x\"", b"two\nlines", b"\xff,"];
-        let shown = cells.map(|cell| {
-            let mut out = Vec::new();
-            push_cell(&mut out, cell);
-            String::from_utf8(out).unwrap()
-        });
-        assert_eq!(shown, ["plain", "\"a,b\"", "\"say \"\"x\"\"\"", "\"two\nlines\"", "base64:/yw="]);
     }
 }

@@ -1,7 +1,5 @@
 //! `filter`: a file with some of the keys.
 
-use std::path::PathBuf;
-
 use formats::rdb::{Item, KeyRecord};
 
 use crate::duplicates::{Take, each_duplicate};
@@ -11,7 +9,7 @@ use crate::key_table::{DEFAULT_BUDGET, Place};
 use crate::names;
 use crate::rewrite::copy::{self, CopyOptions};
 use crate::rewrite::plan::{Plan, plan};
-use crate::rewrite::target::{Target, refuse_input};
+use crate::rewrite::target::{FromTo, Target};
 use crate::select::{Select, Selector, now_ms};
 use crate::walk::walk_again;
 
@@ -25,12 +23,8 @@ use crate::walk::walk_again;
 /// rdb-inspect filter dump.rdb --match 'session:*' --drop-expired --to-db 3 --output sessions.rdb
 #[derive(clap::Args)]
 pub struct Args {
-    /// RDB file, `-` for standard input, or data directory
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Where the keys go; `-` for standard output
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[command(flatten)]
+    files: FromTo,
     #[command(flatten)]
     select: Select,
     /// Keep the keys that the filters do not choose
@@ -50,8 +44,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    refuse_input(&args.output, std::slice::from_ref(&args.file))?;
-    let input = Input::open(&args.file)?;
+    let input = args.files.open()?;
     let mut chooser =
         Chooser { args, selector: args.select.selector(), now_ms: now_ms(), first_db: None, several: false };
     let plan = plan(&input, args.target.ignore_commands, |record| chooser.choose(record))?;
@@ -59,7 +52,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         refuse_duplicates(&input, &plan, &mut chooser)?;
     }
     let options = CopyOptions { target: args.target, remove_ttl: args.remove_ttl, keys_change: true };
-    copy::copy(&input, plan, &args.output, &options, |record| chooser.choose(record))?;
+    copy::copy(&input, plan, &args.files.output, &options, |record| chooser.choose(record))?;
     Ok(Verdict::Good)
 }
 
@@ -76,7 +69,7 @@ impl Chooser<'_> {
     fn choose<'a>(&mut self, mut record: KeyRecord<'a>) -> Result<Option<KeyRecord<'a>>, Failure> {
         let args = self.args;
         let chosen = self.selector.accepts(&record).map_err(|error| Failure::Damage {
-            name: args.file.display().to_string(),
+            name: args.files.file.display().to_string(),
             what: error.to_string(),
         })?;
         let expired = record.expires_at_ms.is_some_and(|at| at <= self.now_ms);
@@ -103,7 +96,7 @@ fn refuse_duplicates<'a>(input: &'a Input, plan: &Plan, chooser: &mut Chooser<'_
     };
     let again = |place: Place| place.record(input.bytes(), plan.version);
     each_duplicate(plan.chosen, DEFAULT_BUDGET, scan, again, |record, _| {
-        let key = names::shown(&names::kept(record.key));
+        let key = names::of(record.key);
         Err(Failure::Usage(format!("{key} is in several databases: --to-db cannot keep both")))
     })
 }

@@ -13,11 +13,11 @@ use crate::content::{PIECE_BYTES, Stop, damage_of, encoding, pieces};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::json_text::push_integer;
+use crate::names;
 use crate::output::Output;
-use crate::seek::seek;
 use crate::select::{Select, now_ms};
 use crate::text;
-use crate::walk::walk;
+use crate::walk::{seek, walk};
 
 /// List the names of keys
 ///
@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["long", "null", "raw", "limit"])]
     count: bool,
     /// Stop after so many keys; the rest of the file is not looked at
-    #[arg(short = 'n', long, value_name = "NUMBER")]
+    #[arg(short = 'n', long, value_name = "COUNT")]
     limit: Option<u64>,
     /// End names with a NUL byte instead of a newline, and escape nothing: for xargs -0
     #[arg(short = '0', long)]
@@ -184,7 +184,7 @@ impl List<'_> {
             if as_it_is {
                 out.extend_from_slice(name)
             } else {
-                text::push_name(out, name)
+                names::push(out, name)
             }
             return Ok(());
         }
@@ -198,7 +198,7 @@ impl List<'_> {
             if as_it_is {
                 out.extend_from_slice(piece)
             } else {
-                text::push_escaped(out, piece)
+                names::push_escaped(out, piece)
             }
             output.flow()
         })?;

@@ -9,12 +9,12 @@ use crate::output::Output;
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder for rdb-inspect.1, rdb-inspect-summary.1, …
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
+    #[arg(long, alias = "output", value_name = "DIR")]
+    output_dir: Option<PathBuf>,
 }
 
 pub fn run(args: &Args, command: clap::Command) -> Result<Verdict, Failure> {
-    if let Some(folder) = &args.output {
+    if let Some(folder) = &args.output_dir {
         clap_mangen::generate_to(command, folder).map_err(|error| Failure::file(folder, error))?;
         return Ok(Verdict::Good);
     }

@@ -1,17 +1,15 @@
 //! `memory`: what every key takes in memory, as CSV or summed up.
 
-use std::path::PathBuf;
-
 use formats::rdb::ValueType;
 
-use crate::cli::Files;
+use crate::cli::{Destination, Files};
 use crate::csv_text;
-use crate::estimate::{Estimated, Scale, Totals, cut, for_each};
+use crate::estimate::{Estimate, Estimated, Scale, Totals};
 use crate::failure::{Failure, Verdict};
 use crate::json_text;
-use crate::memory::{Allocator, everfast_stores};
+use crate::memory::everfast_stores;
+use crate::names;
 use crate::output::Output;
-use crate::select::Select;
 use crate::table::{Align, Table};
 use crate::text::{bytes, count};
 use crate::top::{self, Top};
@@ -26,9 +24,9 @@ use crate::top::{self, Top};
 /// elements are items, members, fields or entries; 1 for a string. file_bytes is the length of the record in the file.
 /// redis_bytes is what used_memory grows by for the key in 64-bit Redis 7.0: key, value, table entries, expiry, each
 /// rounded up to the allocator's size class. Only the heights of nodes in sorted sets are averages; against real servers
-/// sums were off by less than 1 %. everfast_bytes is what
-/// Everfast needs on average; for types other than strings, which it does not store yet, it is as if the elements were
-/// packed into one string. expires_at_ms are milliseconds since 1970, empty if the key does not expire.
+/// sums were off by less than 1 %. everfast_bytes is what Everfast needs on average; for types other than strings, which it
+/// does not store yet, it is as if the elements were packed into one string. expires_at_ms are milliseconds since 1970,
+/// empty if the key does not expire.
 ///
 /// A key that is no UTF-8, or begins with `base64:`, is printed as `base64:` and the base64 of its bytes. Fields with
 /// commas, quotes or line breaks are quoted as in RFC 4180. Of a key longer than 1 MiB the first 1 MiB is printed.
@@ -42,20 +40,16 @@ use crate::top::{self, Top};
 pub struct Args {
     #[command(flatten)]
     files: Files,
-    /// Write to this file; it appears when it is complete
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    destination: Destination,
     /// Show the so many largest keys as a table, in place of CSV of all
     #[arg(long, value_name = "COUNT", conflicts_with = "total", value_parser = top::parse_limit)]
     top: Option<usize>,
     /// Show only sums by type; scaled up to all keys, and marked with ~, where --sample is used
     #[arg(long)]
     total: bool,
-    /// With which jemalloc Redis was built
-    #[arg(long, value_enum, default_value_t)]
-    allocator: Allocator,
     #[command(flatten)]
-    select: Select,
+    estimate: Estimate,
 }
 
 /// Bytes of a key's name that a table shows.
@@ -63,7 +57,7 @@ const SHOWN_NAME: usize = 256;
 const HEADER: &[u8] = b"db,type,key,encoding,elements,file_bytes,redis_bytes,everfast_bytes,expires_at_ms\n";
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(args.output.as_deref())?;
+    let mut output = args.destination.open()?;
     let verdict = match args.top {
         Some(limit) => largest(args, limit, &mut output)?,
         None if args.total => total(args, &mut output)?,
@@ -75,7 +69,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 
 fn csv(args: &Args, output: &mut Output) -> Result<Verdict, Failure> {
     output.buffer().extend_from_slice(HEADER);
-    for_each(&args.files.files, &args.select, args.allocator, |key| {
+    args.estimate.for_each(&args.files.files, |key| {
         push_line(&key, output.buffer());
         output.flow()
     })
@@ -108,7 +102,7 @@ fn push_line(key: &Estimated<'_, '_>, out: &mut Vec<u8>) {
 
 fn largest(args: &Args, limit: usize, output: &mut Output) -> Result<Verdict, Failure> {
     let mut top = Top::new(limit);
-    let verdict = for_each(&args.files.files, &args.select, args.allocator, |key| {
+    let verdict = args.estimate.for_each(&args.files.files, |key| {
         let Estimated { record, name, footprint, .. } = key;
         top.offer(footprint.redis_bytes, || {
             [
@@ -119,7 +113,7 @@ fn largest(args: &Args, limit: usize, output: &mut Output) -> Result<Verdict, Fa
                 record.value.value_type().name().to_owned(),
                 footprint.encoding.to_owned(),
                 count(footprint.elements),
-                json_text::text(cut(name, SHOWN_NAME)),
+                json_text::text(names::cut(name, SHOWN_NAME)),
             ]
         });
         Ok(())
@@ -136,11 +130,11 @@ fn largest(args: &Args, limit: usize, output: &mut Output) -> Result<Verdict, Fa
 
 fn total(args: &Args, output: &mut Output) -> Result<Verdict, Failure> {
     let mut by_type = [Totals::default(); ValueType::ALL.len()];
-    let verdict = for_each(&args.files.files, &args.select, args.allocator, |key| {
+    let verdict = args.estimate.for_each(&args.files.files, |key| {
         by_type[key.record.value.value_type() as usize].add(key.record, &key.footprint);
         Ok(())
     })?;
-    let scale = Scale::of(&args.select);
+    let scale = args.estimate.scale();
     use Align::{Left, Right};
     let mut table = Table::new(
         ["type", "keys", "elements", "in file", "redis", "everfast"],

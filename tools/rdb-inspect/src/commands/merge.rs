@@ -10,14 +10,13 @@ use crate::bits::Bits;
 use crate::duplicates::{Take, each_duplicate};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
-use crate::key_table::{DEFAULT_BUDGET, Place};
+use crate::key_table::{Place, TableMemory};
 use crate::names;
 use crate::output::Output;
 use crate::rewrite::RdbFile;
 use crate::rewrite::copy::{self, Copier, CopyOptions};
 use crate::rewrite::plan::{Counts, Plan, plan};
 use crate::rewrite::target::{Target, common, refuse_input};
-use crate::select::parse_bytes;
 use crate::walk::walk_again;
 
 /// Merge files into one RDB file
@@ -33,15 +32,14 @@ pub struct Args {
     /// RDB files or data directories, two or more
     #[arg(value_name = "FILE", required = true, num_args = 2..)]
     files: Vec<PathBuf>,
-    /// Where the result goes; `-` for standard output
-    #[arg(long, short, value_name = "FILE")]
+    /// Write to this file, which appears when it is complete; `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// What is kept of a key that is there more than once: in several files, or twice in one
     #[arg(long, value_name = "WHICH", default_value = "last")]
     on_duplicate: OnDuplicate,
-    /// Memory for the table of keys
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value_t = DEFAULT_BUDGET)]
-    memory: u64,
+    #[command(flatten)]
+    memory: TableMemory,
     #[command(flatten)]
     target: Target,
 }
@@ -136,12 +134,12 @@ impl<'a> Inputs<'a> {
         };
         each_duplicate(
             self.keys(),
-            args.memory,
+            args.memory.bytes,
             scan,
             |place| self.again(place),
             |record, _| {
                 if args.on_duplicate == OnDuplicate::Error {
-                    let key = names::shown(&names::kept(record.key));
+                    let key = names::of(record.key);
                     return Err(Failure::Usage(format!("{key} of database {} is there twice", record.db)));
                 }
                 left_out.set(number.get());

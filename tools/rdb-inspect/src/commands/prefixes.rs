@@ -1,19 +1,15 @@
 //! `prefixes`: memory by the beginnings of keys.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::cli::Files;
+use crate::cli::{Destination, Files};
 use crate::csv_text;
-use crate::estimate::{Estimated, Scale, for_each};
+use crate::estimate::{Estimate, Estimated, Scale};
 use crate::failure::{Failure, Verdict};
 use crate::json_text;
-use crate::memory::Allocator;
 use crate::output::Output;
 use crate::prefix_tree::{Branch, MAX_DEPTH, PrefixTree, Rule, View};
-use crate::select::Select;
 use crate::table::{Align, Table};
 use crate::text::{bytes, count};
 
@@ -69,14 +65,10 @@ pub struct Args {
     /// below a prefix may be its (other)
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Write to this file; it appears when it is complete
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// With which jemalloc Redis was built
-    #[arg(long, value_enum, default_value_t)]
-    allocator: Allocator,
     #[command(flatten)]
-    select: Select,
+    destination: Destination,
+    #[command(flatten)]
+    estimate: Estimate,
 }
 
 /// What is summed up.
@@ -115,14 +107,14 @@ fn parse_percent(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut output = Output::to(args.output.as_deref())?;
+    let mut output = args.destination.open()?;
     let mut tree = PrefixTree::new(args.rule(), args.nodes as usize);
-    let verdict = for_each(&args.files.files, &args.select, args.allocator, |key| {
+    let verdict = args.estimate.for_each(&args.files.files, |key| {
         tree.add(key.name, key.record.value.value_type(), args.by.bytes(&key));
         Ok(())
     })?;
     let shown = Shown {
-        scale: Scale::of(&args.select),
+        scale: args.estimate.scale(),
         total: tree.total().bytes(),
         merges: tree.merges(),
         root: tree.branch(&args.view(tree.total().bytes())),

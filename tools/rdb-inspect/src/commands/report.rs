@@ -5,13 +5,12 @@ use std::path::PathBuf;
 
 use crate::cli::Files;
 use crate::commands::prefixes::parse_separator;
+use crate::estimate::Estimate;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
-use crate::memory::Allocator;
 use crate::output::Output;
 use crate::report::collect::{Options, collect};
 use crate::report::render;
-use crate::select::Select;
 
 /// Make an HTML page about the memory that keys take
 ///
@@ -21,30 +20,26 @@ use crate::select::Select;
 /// when the file was made. Needs up to 60 MB of memory.
 ///
 /// Example:
-///   rdb-inspect report dump.rdb --html report.html
+///   rdb-inspect report dump.rdb --output report.html
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     files: Files,
     /// Write the page to this file, which appears when it is complete; `-` for standard output
-    #[arg(long, value_name = "FILE")]
-    html: PathBuf,
+    #[arg(short, long, alias = "html", value_name = "FILE")]
+    output: PathBuf,
     /// An ASCII character behind which keys are parted; may be repeated
     #[arg(long, value_name = "CHARACTER", default_value = ":", value_parser = parse_separator)]
     separator: Vec<u8>,
-    /// With which jemalloc Redis was built
-    #[arg(long, value_enum, default_value_t)]
-    allocator: Allocator,
     #[command(flatten)]
-    select: Select,
+    estimate: Estimate,
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let inputs = Input::open_all(&args.files.files)?;
-    let mut output = Output::to(Some(&args.html))?;
-    let options =
-        Options { select: &args.select, allocator: args.allocator, separators: args.separator.clone() };
+    let mut output = Output::to(Some(&args.output))?;
+    let options = Options { estimate: &args.estimate, separators: args.separator.clone() };
     let (data, sound) = collect(&inputs, &options)?;
     render(&data, &mut output).map_err(Failure::Output)?;
     output.flush().map_err(Failure::Output)?;

@@ -3,32 +3,21 @@
 //!
 //! Of another version than 7.0 the model says nothing: then the tests say so and end.
 
+#[path = "../../tests/harness/redis_server.rs"]
+mod redis_server;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Decoder, Item, Scratch, ValueType};
-use tempfile::TempDir;
 
+use self::redis_server::RedisServer;
 use super::*;
 
 struct Server {
-    _process: Process,
-    dir: TempDir,
-    connection: BufReader<UnixStream>,
-}
-
-/// Ends with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill(); // it may have ended
-        let _ = self.0.wait();
-    }
+    redis: RedisServer,
+    connection: ::redis::Connection,
 }
 
 impl Server {
@@ -38,56 +27,15 @@ impl Server {
         if !String::from_utf8_lossy(&version.stdout).contains("v=7.0.") {
             return None;
         }
-        let dir = TempDir::new().unwrap();
-        let socket = dir.path().join("socket");
-        let mut command = Command::new("redis-server");
-        command
-            .args(["--port", "0", "--save", "", "--enable-debug-command", "yes", "--unixsocket"])
-            .arg(&socket)
-            .arg("--dir")
-            .arg(dir.path())
-            .stdout(Stdio::null());
-        let process = Process(command.spawn().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            if let Ok(stream) = UnixStream::connect(&socket) {
-                return Some(Server { _process: process, dir, connection: BufReader::new(stream) });
-            }
-            assert!(Instant::now() < deadline, "redis-server does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn send(&mut self, command: &[&[u8]]) {
-        let mut bytes = format!("*{}\r\n", command.len()).into_bytes();
-        for part in command {
-            bytes.extend_from_slice(format!("${}\r\n", part.len()).as_bytes());
-            bytes.extend_from_slice(part);
-            bytes.extend_from_slice(b"\r\n");
-        }
-        self.connection.get_mut().write_all(&bytes).unwrap();
+        let redis = RedisServer::start();
+        Some(Server { connection: redis.connect(), redis })
     }
 
     /// The reply's text, or its parts in a row.
-    fn reply(&mut self) -> String {
-        let mut line = String::new();
-        self.connection.read_line(&mut line).unwrap();
-        let (kind, rest) = line.trim_end().split_at(1);
-        match kind {
-            "$" if rest != "-1" => {
-                let mut bytes = vec![0; rest.parse::<usize>().unwrap() + 2];
-                self.connection.read_exact(&mut bytes).unwrap();
-                String::from_utf8_lossy(&bytes[..bytes.len() - 2]).into_owned()
-            }
-            "*" => (0..rest.parse::<i64>().unwrap()).map(|_| self.reply() + " ").collect(),
-            "-" => panic!("redis-server: {rest}"),
-            _ => rest.to_owned(),
-        }
-    }
-
     fn call(&mut self, command: &[&[u8]]) -> String {
-        self.send(command);
-        self.reply()
+        let mut words = ::redis::Cmd::new();
+        words.arg(command);
+        text_of(&words.query(&mut self.connection).unwrap())
     }
 
     /// What the data set takes with the tables of keys and expiries, but without what connections have.
@@ -110,10 +58,19 @@ impl Server {
 
     /// Has the data set saved and loaded, and gives the file.
     fn reload(&mut self) -> Vec<u8> {
-        self.call(&[b"SAVE"]);
-        let file = std::fs::read(self.dir.path().join("dump.rdb")).unwrap();
+        let file = std::fs::read(self.redis.save()).unwrap();
         self.call(&[b"DEBUG", b"RELOAD", b"NOSAVE"]);
         file
+    }
+}
+
+fn text_of(reply: &::redis::Value) -> String {
+    match reply {
+        ::redis::Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        ::redis::Value::SimpleString(text) => text.clone(),
+        ::redis::Value::Int(number) => number.to_string(),
+        ::redis::Value::Array(parts) => parts.iter().map(|part| text_of(part) + " ").collect(),
+        _ => String::new(),
     }
 }
 
@@ -183,12 +140,13 @@ fn create(server: &mut Server, random: &mut Random, value_type: ValueType, key: 
 
 fn create_stream(server: &mut Server, random: &mut Random, key: &[u8], entries: u64) {
     let mut ms = 1_700_000_000_000;
+    let mut pipe = ::redis::pipe();
     for _ in 0..entries {
         ms += random.size(16);
         let (id, value) = (format!("{ms}-{}", random.below(3)), random.text(6));
-        server.send(&[b"XADD", key, id.as_bytes(), b"temperature", &value, b"unit", b"C"]);
+        pipe.cmd("XADD").arg(key).arg(id).arg("temperature").arg(value).arg("unit").arg("C").ignore();
     }
-    (0..entries).for_each(|_| drop(server.reply()));
+    pipe.exec(&mut server.connection).unwrap();
     for group in 0..random.below(3) {
         let group = format!("group{group}");
         server.call(&[b"XGROUP", b"CREATE", key, group.as_bytes(), b"0"]);

@@ -51,7 +51,7 @@ pub fn entry(string: &RdbString<'_>) -> u64 {
 }
 
 /// Bytes of an entry that is an integer.
-pub fn integer_entry(number: i64) -> u64 {
+fn integer_entry(number: i64) -> u64 {
     1 + match number {
         0..128 => 1,
         -4096..4096 => 2,
@@ -63,7 +63,7 @@ pub fn integer_entry(number: i64) -> u64 {
 }
 
 /// Bytes of an entry of so many bytes of text.
-pub fn text_entry(length: u64) -> u64 {
+fn text_entry(length: u64) -> u64 {
     let bytes = length
         + match length {
             0..64 => 1,

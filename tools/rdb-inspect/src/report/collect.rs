@@ -6,20 +6,20 @@
 
 use std::path::Path;
 
-use formats::rdb::string::StringBuffer;
-use formats::rdb::{Item, KeyRecord, RdbError, RdbString, ValueType};
+use formats::rdb::{Item, KeyRecord, RdbError, ValueType};
 
 use super::data::{
     BigKey, Checksum, DatabaseRow, EncodingRow, ExpiryHistogram, FileSummary, KeyType, MAX_AUX_FIELDS,
     MAX_BIGGEST_KEYS, MAX_PREFIX_DEPTH, MAX_PREFIX_NODES, MAX_WARNINGS, PrefixNode, Producer, ReportData,
     Severity, Tally, Text, Warning,
 };
-use crate::estimate::{Estimated, Scale, for_each_of};
+use crate::estimate::{Estimate, Estimated, Scale};
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::memory::{Allocator, everfast_stores};
+use crate::memory::everfast_stores;
+use crate::names;
 use crate::prefix_tree::{Branch, PrefixTree, Rule, View};
-use crate::select::{Select, now_ms};
+use crate::select::now_ms;
 use crate::text;
 use crate::top::Top;
 use crate::walk::{self, Findings};
@@ -33,8 +33,7 @@ const AUX_BYTES: usize = 256;
 
 /// What to collect, and how.
 pub struct Options<'o> {
-    pub select: &'o Select,
-    pub allocator: Allocator,
+    pub estimate: &'o Estimate,
     pub separators: Vec<u8>,
 }
 
@@ -68,7 +67,7 @@ impl Head {
     fn note(&mut self, item: &Item<'_>) {
         match item {
             Item::Aux { name, value } if self.aux.len() < MAX_AUX_FIELDS => {
-                self.aux.push((start_of(name), start_of(value)));
+                self.aux.push((names::start_of(*name, AUX_BYTES), names::start_of(*value, AUX_BYTES)));
             }
             Item::End { checksum } => self.checksum = *checksum,
             _ => {}
@@ -90,16 +89,6 @@ impl Head {
             .into_iter()
             .find_map(|(name, field)| Some(Producer { name, version: Text::from_bytes(self.get(field)?) }))
     }
-}
-
-fn start_of(string: &RdbString<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    // What cannot be unpacked shows what came before.
-    let _damage = string.for_each_chunk(|chunk| {
-        let room = AUX_BYTES - bytes.len();
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-    });
-    bytes
 }
 
 impl Collector {
@@ -127,10 +116,8 @@ impl Collector {
         let head = std::cell::RefCell::new(Head::default());
         let (mut keys, mut damaged) = (0, Vec::new());
         let mut damaged_count = 0;
-        let findings = for_each_of(
+        let findings = options.estimate.for_each_of(
             input,
-            options.select,
-            options.allocator,
             |mut key| {
                 if keys == 0 && !self.has_expiry_reference {
                     self.start_expiry(head.borrow().created_ms());
@@ -241,12 +228,12 @@ impl Collector {
             );
             self.note(Severity::Note, what);
         }
-        if !options.select.is_all() {
+        if !options.estimate.select.is_all() {
             self.note(Severity::Note, "Only keys that pass the filters are in this report.".into());
         }
         self.data.biggest = std::mem::replace(&mut self.biggest, Top::new(0)).into_sorted();
         self.data.databases.sort_by_key(|row| row.database);
-        let scale = Scale::of(options.select);
+        let scale = options.estimate.scale();
         if scale.is_estimate() {
             self.data.scale_up(scale);
             let what = "Figures are scaled up from a sample; the biggest keys are those of the sample.";
@@ -260,7 +247,7 @@ impl ReportData {
     fn scale_up(&mut self, scale: Scale) {
         let up = |figure: &mut u64| *figure = scale.up(*figure);
         let tally = |tally: &mut Tally| {
-            up(&mut tally.keys);
+            up(&mut tally.count);
             up(&mut tally.bytes);
         };
         up(&mut self.memory.redis7_bytes);
@@ -348,10 +335,7 @@ fn big_key(key: &mut Estimated<'_, '_>) -> BigKey {
 }
 
 fn damage(record: &KeyRecord<'_>, error: &RdbError, file: u32) -> Warning {
-    let mut buffer = StringBuffer::default();
-    let name =
-        if record.key.len() <= AUX_BYTES { record.key.bytes(&mut buffer).unwrap_or_default() } else { b"" };
-    let text = format!("{error} (db {}, key {})", record.db, text::quoted_start(name));
+    let text = format!("{error} (db {}, key {})", record.db, names::of(record.key));
     Warning {
         severity: Severity::Error,
         text: Text::from_bytes(text.as_bytes()),

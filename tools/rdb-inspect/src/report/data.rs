@@ -12,11 +12,11 @@
 
 use serde::{Serialize, Serializer};
 
-pub use super::histogram::{
+pub use super::text::Text;
+pub use crate::histogram::{
     ExpiryHistogram, FREQUENCY_BANDS, FrequencyHistogram, IDLE_BANDS_SECONDS, IdleHistogram, SizeHistogram,
     TTL_BANDS_MS, Tally,
 };
-pub use super::text::Text;
 
 /// Most nodes of the tree of prefixes; the page lays out so many without a pause.
 pub const MAX_PREFIX_NODES: usize = 3000;

@@ -11,7 +11,6 @@
 
 pub mod collect;
 pub mod data;
-mod histogram;
 mod text;
 
 #[cfg(test)]

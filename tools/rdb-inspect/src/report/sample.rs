@@ -373,7 +373,7 @@ pub fn one_key(name: &[u8]) -> ReportData {
     data.sizes.add(bytes);
     data.expiry = ExpiryHistogram::new(REFERENCE_MS);
     data.expiry.add(Some(REFERENCE_MS + 90 * 60 * 1000), bytes);
-    let tally = Tally { keys: 1, bytes };
+    let tally = Tally { count: 1, bytes };
     data.encodings = vec![EncodingRow { key_type, encoding: "embstr", tally }];
     data.databases = vec![DatabaseRow { database: 0, tally, expiring_keys: 1 }];
     let mut type_bytes = [0; KeyType::COUNT];

@@ -5,7 +5,6 @@ use std::process::Command;
 use std::{env, fs, process};
 
 use super::data::*;
-use super::histogram::EXPIRY_HOURS;
 use super::sample::{HOSTILE, empty, hostile, limits, one_key, several, shop};
 use super::{PAGE, SCRIPTS, STYLE, render};
 
@@ -126,46 +125,6 @@ fn text_is_cut_at_its_limit() {
     }
     let longest = Text::from_bytes(&vec![0xff; 1 << 20]);
     assert_eq!(longest.as_str().chars().count(), 4 * Text::MAX_CHARS + 1);
-}
-
-#[test]
-fn sizes_fall_into_powers_of_two() {
-    let mut sizes = SizeHistogram::default();
-    for bytes in [0, 1, 2, 3, 4, 1024, u64::MAX, u64::MAX] {
-        sizes.add(bytes);
-    }
-    let keys: Vec<_> = [0, 1, 2, 10, 63].map(|bucket| sizes.buckets()[bucket].keys).to_vec();
-    assert_eq!(keys, [2, 2, 1, 1, 2]);
-    assert_eq!(sizes.buckets().len(), 64);
-    assert_eq!(sizes.buckets()[63].bytes, u64::MAX, "sums saturate");
-}
-
-#[test]
-fn expiry_falls_into_bands_and_hours() {
-    let now = 1_000_000;
-    let mut expiry = ExpiryHistogram::new(now);
-    for at in [None, Some(now - 1), Some(now), Some(now + 3_599_999), Some(now + 3_600_000), Some(u64::MAX)] {
-        expiry.add(at, 10);
-    }
-    expiry.add(Some(now + 30 * 24 * 3_600_000 - 1), 10);
-    let bands: Vec<_> = expiry.bands().iter().map(|tally| tally.keys).collect();
-    assert_eq!(bands, [1, 1, 2, 1, 0, 1, 1]);
-    assert_eq!(expiry.hours().len(), EXPIRY_HOURS);
-    assert_eq!([0, 1, EXPIRY_HOURS - 1].map(|hour| expiry.hours()[hour].keys), [2, 1, 1]);
-}
-
-#[test]
-fn access_falls_into_bands() {
-    let (mut idle, mut frequency) = (IdleHistogram::default(), FrequencyHistogram::default());
-    for seconds in [0, 59, 60, u64::MAX] {
-        idle.add(seconds, 1);
-    }
-    for counter in 0..=255 {
-        frequency.add(counter, 1);
-    }
-    assert_eq!(idle.bands().iter().map(|tally| tally.keys).collect::<Vec<_>>(), [2, 1, 0, 0, 0, 0, 0, 0, 1]);
-    let counts: Vec<_> = frequency.bands().iter().map(|tally| tally.keys).collect();
-    assert_eq!(counts, [1, 1, 2, 4, 8, 16, 32, 64, 128]);
 }
 
 /// The browser that `EVERFAST_TEST_CHROMIUM` names, which must work, or one that is installed.

@@ -81,7 +81,7 @@ impl Copier {
         input: &str,
     ) -> Result<(), Failure> {
         self.check(record).map_err(|error| {
-            let key = names::shown(&names::kept(record.key));
+            let key = names::of(record.key);
             let what = format!("{error} (key {key}); `rdb-inspect salvage` makes a sound file of the rest");
             Failure::Damage { name: input.into(), what }
         })?;

@@ -12,9 +12,10 @@
 
 use formats::rdb::input::Input;
 use formats::rdb::kind::ValueKind;
-use formats::rdb::{Dialect, Element, RdbError, Scratch, Value, ValueType, Version};
+use formats::rdb::{Dialect, Element, Scratch, Value, ValueType, Version};
 
 use super::{RdbFile, Sink};
+use crate::content::Stop;
 use crate::failure::Failure;
 
 /// What of a value will be written.
@@ -25,37 +26,6 @@ pub struct Kept {
     pub earliest_ms: Option<u64>,
     /// Fields expire, and the version cannot hold that.
     pub loses_expiries: bool,
-}
-
-/// Why a visit of elements ended.
-pub enum Stop {
-    Rdb(RdbError),
-    Failure(Failure),
-    /// All that was wanted has been seen.
-    Enough,
-}
-
-impl From<RdbError> for Stop {
-    fn from(error: RdbError) -> Stop {
-        Stop::Rdb(error)
-    }
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Stop {
-        Stop::Failure(failure)
-    }
-}
-
-impl Stop {
-    /// The run's failure; of damage, what it says.
-    pub fn into_failure(self) -> Result<(), Failure> {
-        match self {
-            Stop::Enough => Ok(()),
-            Stop::Failure(failure) => Err(failure),
-            Stop::Rdb(error) => Err(Failure::Damage { name: "input".into(), what: error.to_string() }),
-        }
-    }
 }
 
 /// How hashes with fields that expire are written, if at all.
@@ -118,7 +88,7 @@ pub fn count(
         kept.add(&element, version, now_ms);
         Ok::<_, Stop>(())
     });
-    result.or_else(Stop::into_failure).map(|()| kept)
+    result.map_err(Stop::into_failure).map(|()| kept)
 }
 
 /// Writes type, key and the elements that were counted.
@@ -138,7 +108,7 @@ pub fn write<S: Sink>(
         }
         Ok::<_, Stop>(())
     });
-    result.or_else(Stop::into_failure)
+    result.map_err(Stop::into_failure)
 }
 
 /// Writes type, key and the number of elements; the form in which these must follow.
@@ -223,7 +193,7 @@ pub fn stream_without_active_times<S: Sink>(
         copied = at + ACTIVE_TIME_BYTES;
         Ok(())
     });
-    gaps.or_else(Stop::into_failure)?;
+    gaps.map_err(Stop::into_failure)?;
     file.raw(&value.bytes[copied..])
 }
 

@@ -72,7 +72,7 @@ impl RecordWriter {
         parts: &Parts<'_>,
     ) -> Result<(), Failure> {
         let refuse = |what: &str| {
-            let (key, version) = (names::shown(&names::kept(record.key)), file.version());
+            let (key, version) = (names::of(record.key), file.version());
             Failure::Usage(format!("{key} of database {}: {what} {version}", record.db))
         };
         let mut kept = Kept::default();

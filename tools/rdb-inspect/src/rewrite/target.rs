@@ -7,6 +7,7 @@ use clap::Args;
 use formats::rdb::{Dialect, Version};
 
 use crate::failure::Failure;
+use crate::input::Input;
 
 /// What the written file shall be.
 #[derive(Args, Clone, Copy, Debug)]
@@ -50,6 +51,25 @@ pub fn common(a: Version, b: Version) -> Option<Version> {
         }
         (Dialect::Redis, Dialect::Valkey) => (a.number <= LAST_SHARED).then_some(b),
         (Dialect::Valkey, Dialect::Redis) => (b.number <= LAST_SHARED).then_some(a),
+    }
+}
+
+/// One input and one file that is written.
+#[derive(Args, Debug)]
+pub struct FromTo {
+    /// RDB file, `-` for standard input, or data directory
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write to this file, which appears when it is complete; `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+impl FromTo {
+    /// Opens the input, which must not be the output.
+    pub fn open(&self) -> Result<Input, Failure> {
+        refuse_input(&self.output, std::slice::from_ref(&self.file))?;
+        Input::open(&self.file)
     }
 }
 

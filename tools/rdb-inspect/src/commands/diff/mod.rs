@@ -12,10 +12,10 @@ use self::render::Renderer;
 use self::value::ValueComparer;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
-use crate::key_table::{DEFAULT_BUDGET, KeyComparer, KeyHasher, KeyTable, Partitions, Place};
+use crate::key_table::{KeyComparer, KeyHasher, KeyTable, Partitions, Place, TableMemory};
 use crate::output::Output;
 use crate::rewrite::plan::name_salvage;
-use crate::select::{Select, Selector, parse_bytes};
+use crate::select::{Select, Selector};
 use crate::walk::{walk, walk_again};
 
 /// Show what differs between two files
@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long)]
     summary_only: bool,
     /// Show at most so many keys; all are counted
-    #[arg(long, value_name = "COUNT", default_value_t = u64::MAX, hide_default_value = true)]
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = u64::MAX, hide_default_value = true)]
     limit: u64,
     /// Show at most so many elements of a key
     #[arg(long, value_name = "COUNT", default_value_t = 5)]
@@ -60,15 +60,14 @@ pub struct Args {
     /// Of append-only files that begin with an RDB file, compare these alone, without the commands behind them
     #[arg(long)]
     ignore_commands: bool,
-    /// Memory for the table of keys
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value_t = DEFAULT_BUDGET)]
-    memory: u64,
+    #[command(flatten)]
+    memory: TableMemory,
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let (a, b) = (Input::open(&args.a)?, Input::open(&args.b)?);
     let (a, b) = (Side::new(&a, args)?, Side::new(&b, args)?);
-    let partitions = Partitions::new(a.keys, args.memory);
+    let partitions = Partitions::new(a.keys, args.memory.bytes);
     let mut diff = Diff {
         args,
         table: partitions.table(),

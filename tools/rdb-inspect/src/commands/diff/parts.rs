@@ -25,9 +25,6 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
 use crate::dates::utc;
 use crate::names;
 
-/// Most bytes of a name or a content that are shown.
-const SHOWN_BYTES: usize = 60;
-
 /// What both of two values can hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Common {
@@ -99,7 +96,7 @@ impl Part<'_> {
         let name = match self.name {
             Name::None => String::new(),
             Name::Index(index) => format!("[{index}]"),
-            Name::String(string) => shown(string),
+            Name::String(string) => names::of(string),
             Name::Id(id) => id.to_string(),
             Name::Text(text) => text.to_owned(),
         };
@@ -117,28 +114,20 @@ impl Part<'_> {
     pub(super) fn content(&self) -> String {
         match self.content {
             Content::None => String::new(),
-            Content::String(string) => shown(*string),
+            Content::String(string) => names::of(*string),
             Content::Score(score) => score.to_string(),
-            Content::Value(value, None) => shown(*value),
-            Content::Value(value, Some(at)) => format!("{} expires {}", shown(*value), utc(*at as i64)),
+            Content::Value(value, None) => names::of(*value),
+            Content::Value(value, Some(at)) => format!("{} expires {}", names::of(*value), utc(*at as i64)),
             Content::Text(text) => text.clone(),
             Content::Fields(fields) => {
                 let mut text = String::new();
                 for (field, value) in fields.take(4) {
                     let space = if text.is_empty() { "" } else { ", " };
-                    text.push_str(&format!("{space}{}: {}", shown(field), shown(value)));
+                    text.push_str(&format!("{space}{}: {}", names::of(field), names::of(value)));
                 }
                 text
             }
         }
-    }
-}
-
-fn shown(string: RdbString<'_>) -> String {
-    let name = names::kept(string);
-    match name.len() > SHOWN_BYTES {
-        true => format!("\"{}\"… ({} bytes)", name[..SHOWN_BYTES].escape_ascii(), string.len()),
-        false => names::shown(&name),
     }
 }
 

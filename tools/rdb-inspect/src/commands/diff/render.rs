@@ -9,6 +9,7 @@ use super::Args;
 use super::value::{PartChange, ValueChange};
 use crate::dates::utc;
 use crate::failure::Failure;
+use crate::json_text::text;
 use crate::names;
 use crate::output::Output;
 
@@ -96,7 +97,7 @@ impl<'s> Renderer<'s> {
         if self.args.encoding && before.value.kind != after.value.kind {
             facts.push(format!("{} → {}", before.value.kind.encoding(), after.value.kind.encoding()));
         }
-        let key = names::shown(&names::kept(after.key));
+        let key = names::of(after.key);
         self.line(&format!("~ {}{key} ({})", database(after), facts.join(", ")))?;
         let Some(change) = change else { return Ok(()) };
         change.parts.iter().try_for_each(|part| self.line(&part_text(part)))?;
@@ -176,7 +177,7 @@ fn object(change: &str, record: &KeyRecord<'_>, key: &[u8]) -> Map<String, Value
     let mut object = Map::new();
     object.insert("change".into(), change.into());
     object.insert("db".into(), record.db.into());
-    object.insert("key".into(), names::json(key));
+    object.insert("key".into(), text(key).into());
     object
 }
 

@@ -14,9 +14,9 @@ use crate::content::{PIECE_BYTES, Stop, damage_of, pieces};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::json_text;
+use crate::names;
 use crate::output::Output;
-use crate::seek::seek;
-use crate::text;
+use crate::walk::seek;
 use show::Show;
 
 mod show;
@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 }
 
 fn argument(text: &OsString) -> Result<Vec<u8>, Failure> {
-    let bytes = text::unquoted(text.as_bytes());
+    let bytes = names::unquoted(text.as_bytes());
     bytes.ok_or_else(|| Failure::Usage(format!("not a quoted name: {}", text.to_string_lossy())))
 }
 

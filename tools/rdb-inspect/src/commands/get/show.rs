@@ -8,8 +8,8 @@ use formats::rdb::{Element, RdbError, RdbString, Scratch, Value, ValueType};
 use crate::content::{PIECE_BYTES, Stop, damage_of, pieces};
 use crate::failure::Failure;
 use crate::json_text::push_score;
+use crate::names::{push_escaped, push_quoted};
 use crate::output::Output;
-use crate::text::push_escaped;
 
 /// Writes values.
 pub struct Show<'s> {
@@ -198,10 +198,4 @@ impl Show<'_> {
         }
         Ok(())
     }
-}
-
-fn push_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b'"');
-    push_escaped(out, bytes);
-    out.push(b'"');
 }

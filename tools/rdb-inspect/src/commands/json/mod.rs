@@ -1,15 +1,12 @@
 //! `json`, `ndjson`: all keys as records.
 
-use std::path::PathBuf;
-
 use formats::rdb::{Item, KeyRecord};
 
-use crate::cli::Files;
+use crate::cli::{Destination, Files};
 use crate::complaints::Complaints;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
 use crate::json_text;
-use crate::output::Output;
 use crate::select::Select;
 use crate::walk::walk;
 use record::Writer;
@@ -46,9 +43,8 @@ pub struct Export {
     /// Leave `value` out: only facts about the keys
     #[arg(long)]
     no_value: bool,
-    /// Write to this file, which appears when it is complete, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    destination: Destination,
     #[command(flatten)]
     select: Select,
 }
@@ -70,7 +66,7 @@ impl Export {
     /// Writes all selected records of all files.
     pub fn run(&self, frame: &Frame) -> Result<Verdict, Failure> {
         let inputs = Input::open_all(&self.files.files)?;
-        let mut output = Output::to(self.output.as_deref())?;
+        let mut output = self.destination.open()?;
         output.buffer().extend_from_slice(frame.open);
         let mut sound = true;
         let mut first = true;

@@ -7,7 +7,9 @@
 use formats::rdb::RdbString;
 
 use super::command::{Command, KeyAt};
-use crate::commands::summary::prefixes::Prefixes;
+use crate::histogram::Tally;
+use crate::prefix_table::PrefixTable;
+use crate::top::Top;
 
 /// Kinds of commands that are told apart.
 const MOST_KINDS: usize = 1024;
@@ -22,26 +24,12 @@ const SLOTS: usize = 256;
 /// The kind of all that are not told apart.
 const OTHERS: usize = 0;
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Sum {
-    pub commands: u64,
-    pub bytes: u64,
-}
-
-impl Sum {
-    #[inline]
-    fn add(&mut self, bytes: u64) {
-        self.commands += 1;
-        self.bytes += bytes;
-    }
-}
-
 /// Commands of one name.
 pub struct Kind {
     /// In capitals; empty for those that are not told apart.
     pub name: Vec<u8>,
     key: KeyAt,
-    pub sum: Sum,
+    pub sum: Tally,
 }
 
 /// A large command.
@@ -53,6 +41,21 @@ pub struct Large {
     /// Its start, if it is long.
     pub key: Option<Vec<u8>>,
     pub bytes: u64,
+}
+
+impl Large {
+    #[cold]
+    fn of(command: &Command<'_, '_>, key: Option<&[u8]>) -> Large {
+        let name = command.name();
+        Large {
+            file: command.file,
+            offset: command.offset,
+            db: command.db,
+            name: name[..name.len().min(LONGEST_NAME)].to_ascii_uppercase(),
+            key: key.map(|key| key[..key.len().min(KEY_BYTES)].to_vec()),
+            bytes: command.bytes,
+        }
+    }
 }
 
 /// From a MULTI to its EXEC.
@@ -68,17 +71,15 @@ pub struct Transaction {
 
 /// All that is counted.
 pub struct Gathered {
-    pub total: Sum,
+    pub total: Tally,
     kinds: Vec<Kind>,
     /// Index of the kind that was found last with a hash.
     slots: [u16; SLOTS],
     last_kind: usize,
-    pub databases: Vec<(u64, Sum)>,
+    pub databases: Vec<(u64, Tally)>,
     last_database: usize,
-    pub prefixes: Prefixes,
-    /// Largest first.
-    pub largest: Vec<Large>,
-    largest_wanted: usize,
+    pub prefixes: PrefixTable,
+    pub largest: Top<Large>,
     /// First and last time that was seen.
     pub times_ms: Option<(i64, i64)>,
     pub transactions: u64,
@@ -89,15 +90,14 @@ pub struct Gathered {
 impl Gathered {
     pub fn new(separator: &[u8], largest_wanted: usize) -> Gathered {
         Gathered {
-            total: Sum::default(),
-            kinds: vec![Kind { name: Vec::new(), key: KeyAt::Index(1), sum: Sum::default() }],
+            total: Tally::default(),
+            kinds: vec![Kind { name: Vec::new(), key: KeyAt::Index(1), sum: Tally::default() }],
             slots: [0; SLOTS],
             last_kind: OTHERS,
             databases: Vec::new(),
             last_database: 0,
-            prefixes: Prefixes::new(separator),
-            largest: Vec::new(),
-            largest_wanted,
+            prefixes: PrefixTable::new(separator),
+            largest: Top::new(largest_wanted),
             times_ms: None,
             transactions: 0,
             largest_transaction: None,
@@ -124,11 +124,7 @@ impl Gathered {
         if let Some(key) = key {
             self.prefixes.add(RdbString::Raw(key), bytes);
         }
-        if self.largest.len() < self.largest_wanted
-            || self.largest.last().is_some_and(|last| bytes > last.bytes)
-        {
-            self.keep_large(command, key);
-        }
+        self.largest.offer(bytes, || Large::of(command, key));
         if let Some(time) = command.time_ms {
             let (first, last) = self.times_ms.unwrap_or((time, time));
             self.times_ms = Some((first.min(time), last.max(time)));
@@ -163,7 +159,7 @@ impl Gathered {
 
     /// Most bytes first; those that are not told apart last.
     pub fn kinds(&self) -> Vec<&Kind> {
-        let mut kinds: Vec<&Kind> = self.kinds.iter().filter(|kind| kind.sum.commands > 0).collect();
+        let mut kinds: Vec<&Kind> = self.kinds.iter().filter(|kind| kind.sum.count > 0).collect();
         kinds.sort_by(|a, b| {
             let rank = |kind: &Kind| (kind.name.is_empty(), std::cmp::Reverse(kind.sum.bytes));
             rank(a).cmp(&rank(b)).then(a.name.cmp(&b.name))
@@ -200,12 +196,12 @@ impl Gathered {
             return OTHERS;
         }
         let name = name.to_ascii_uppercase();
-        self.kinds.push(Kind { key: KeyAt::of(&name), name, sum: Sum::default() });
+        self.kinds.push(Kind { key: KeyAt::of(&name), name, sum: Tally::default() });
         self.kinds.len() - 1
     }
 
     #[inline]
-    fn database(&mut self, number: u64) -> &mut Sum {
+    fn database(&mut self, number: u64) -> &mut Tally {
         let last = self.last_database;
         if self.databases.get(last).is_none_or(|(other, _)| *other != number) {
             self.last_database = self.find_database(number);
@@ -220,31 +216,10 @@ impl Gathered {
             Some(at) => at,
             None if self.databases.len() == MOST_DATABASES => MOST_DATABASES - 1,
             None => {
-                self.databases.push((number, Sum::default()));
+                self.databases.push((number, Tally::default()));
                 self.databases.len() - 1
             }
         }
-    }
-
-    #[cold]
-    fn keep_large(&mut self, command: &Command<'_, '_>, key: Option<&[u8]>) {
-        if self.largest_wanted == 0 {
-            return;
-        }
-        self.largest.truncate(self.largest_wanted - 1);
-        let at = self.largest.partition_point(|large| large.bytes >= command.bytes);
-        let name = command.name();
-        self.largest.insert(
-            at,
-            Large {
-                file: command.file,
-                offset: command.offset,
-                db: command.db,
-                name: name[..name.len().min(LONGEST_NAME)].to_ascii_uppercase(),
-                key: key.map(|key| key[..key.len().min(KEY_BYTES)].to_vec()),
-                bytes: command.bytes,
-            },
-        );
     }
 }
 
@@ -265,9 +240,9 @@ mod tests {
             add(&mut gathered, &[name, b"k"], bytes);
         }
         let kinds: Vec<_> = gathered.kinds().iter().map(|kind| (kind.name.clone(), kind.sum)).collect();
-        let sum = |commands, bytes| Sum { commands, bytes };
+        let sum = |count, bytes| Tally { count, bytes };
         assert_eq!(kinds, [(b"SET".to_vec(), sum(4, 11)), (b"GET".to_vec(), sum(1, 4))]);
-        let largest: Vec<_> = gathered.largest.iter().map(|large| large.bytes).collect();
+        let largest: Vec<_> = gathered.largest.sorted().iter().map(|large| large.bytes).collect();
         assert_eq!(largest, [5, 4]);
     }
 
@@ -280,7 +255,7 @@ mod tests {
         add(&mut gathered, &[&[b'x'; 1000]], 10);
         let kinds = gathered.kinds();
         assert_eq!(kinds.len(), MOST_KINDS);
-        assert_eq!(kinds.iter().map(|kind| kind.sum.commands).sum::<u64>(), 3001);
+        assert_eq!(kinds.iter().map(|kind| kind.sum.count).sum::<u64>(), 3001);
         assert!(kinds.last().unwrap().name.is_empty());
     }
 

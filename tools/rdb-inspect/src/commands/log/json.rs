@@ -14,18 +14,18 @@ pub fn write(out: &mut Vec<u8>, report: &Report, gathered: &Gathered, prefixes: 
         "kind": report.kind.id(),
         "verdict": verdict(report),
         "bytes": report.bytes(),
-        "commands": gathered.total.commands,
+        "commands": gathered.total.count,
         "command_bytes": gathered.total.bytes,
         "time_from_ms": gathered.times_ms.map(|(first, _)| first),
         "time_until_ms": gathered.times_ms.map(|(_, last)| last),
         "by_command": gathered.kinds().iter().map(|kind| json!({
             "command": text(&kind.name),
-            "commands": kind.sum.commands,
+            "commands": kind.sum.count,
             "bytes": kind.sum.bytes,
         })).collect::<Vec<_>>(),
         "databases": gathered.databases.iter().map(|(db, sum)| json!({
             "db": db,
-            "commands": sum.commands,
+            "commands": sum.count,
             "bytes": sum.bytes,
         })).collect::<Vec<_>>(),
         "prefixes": prefixes_of(gathered, prefixes),
@@ -54,13 +54,13 @@ fn prefixes_of(gathered: &Gathered, count: usize) -> Value {
     let top = prefixes.top(count);
     let top = top
         .iter()
-        .map(|(name, sum)| json!({ "prefix": text(name), "commands": sum.keys, "bytes": sum.bytes }));
+        .map(|(name, sum)| json!({ "prefix": text(name), "commands": sum.count, "bytes": sum.bytes }));
     json!({
         "exact": prefixes.is_exact,
         "kept": prefixes.len(),
         "top": top.collect::<Vec<_>>(),
-        "none": { "commands": prefixes.none.keys, "bytes": prefixes.none.bytes },
-        "other": { "commands": prefixes.other.keys, "bytes": prefixes.other.bytes },
+        "none": { "commands": prefixes.none.count, "bytes": prefixes.none.bytes },
+        "other": { "commands": prefixes.other.count, "bytes": prefixes.other.bytes },
     })
 }
 
@@ -69,7 +69,8 @@ fn file_name(report: &Report, index: usize) -> Option<String> {
 }
 
 fn largest(report: &Report, gathered: &Gathered) -> Vec<Value> {
-    let commands = gathered.largest.iter().map(|large| {
+    let largest = gathered.largest.sorted();
+    let commands = largest.iter().map(|large| {
         json!({
             "file": file_name(report, large.file),
             "offset": large.offset,

@@ -7,10 +7,11 @@ use formats::rdb::string::StringBuffer;
 
 use super::command::Command;
 use crate::content::{PIECE_BYTES, damage_of};
+use crate::dates;
 use crate::failure::Failure;
 use crate::json_text::{self, push_integer};
+use crate::names;
 use crate::output::Output;
-use crate::text;
 
 /// Writes one line for each command.
 pub struct Lines {
@@ -22,14 +23,14 @@ pub struct Lines {
     names_files: bool,
     left: u64,
     /// The time that was shown last, and how.
-    time: (i64, [u8; 24]),
+    time: (i64, String),
     buffer: StringBuffer,
 }
 
 impl Lines {
     /// `limit`: the number of commands that are wanted.
     pub fn new(output: Output, json: bool, cut: Option<usize>, limit: Option<u64>) -> Lines {
-        let time = (0, iso_time(0));
+        let time = (0, dates::utc_ms(0));
         let left = limit.unwrap_or(u64::MAX);
         Lines { output, json, cut, names_files: false, left, time, buffer: StringBuffer::default() }
     }
@@ -58,16 +59,17 @@ impl Lines {
     }
 
     fn text(&mut self, command: &Command<'_, '_>, name: &str) -> Result<(), Failure> {
-        let time = command.time_ms.map(|ms| self.iso(ms));
-        let names_files = self.names_files;
+        if let Some(ms) = command.time_ms.filter(|ms| *ms != self.time.0) {
+            self.time = (ms, dates::utc_ms(ms));
+        }
         let out = self.output.buffer();
-        if names_files {
-            text::push_name(out, name.as_bytes());
+        if self.names_files {
+            names::push(out, name.as_bytes());
             out.push(b':');
         }
         push_integer(out, command.offset);
         out.push(b'\t');
-        out.extend_from_slice(time.as_ref().map_or(b"-", |time| time));
+        out.extend_from_slice(command.time_ms.map_or("-", |_| &self.time.1).as_bytes());
         out.push(b'\t');
         if let Some((shard, position)) = command.place {
             let _ = write!(out, "{shard}:{position}\t"); // writing to a vector does not fail
@@ -95,7 +97,7 @@ impl Lines {
         }
         self.output.buffer().push(b'"');
         for piece in shown.chunks(PIECE_BYTES) {
-            text::push_escaped(self.output.buffer(), piece);
+            names::push_escaped(self.output.buffer(), piece);
             self.output.flow()?;
         }
         self.output.buffer().push(b'"');
@@ -134,39 +136,5 @@ impl Lines {
         }
         self.output.buffer().extend_from_slice(b"]}\n");
         Ok(())
-    }
-
-    fn iso(&mut self, ms: i64) -> [u8; 24] {
-        if self.time.0 != ms {
-            self.time = (ms, iso_time(ms));
-        }
-        self.time.1
-    }
-}
-
-/// `2026-11-20T07:47:12.250Z`, as --from takes it but for the fraction.
-fn iso_time(ms: i64) -> [u8; 24] {
-    let mut out = *b"0000-00-00T00:00:00.000Z";
-    let date = text::date(ms);
-    // Years of more than four digits do not fit: no clock tells them.
-    if let (Some(day), Some(clock), 23) = (date.get(..10), date.get(11..19), date.len()) {
-        out[..10].copy_from_slice(day.as_bytes());
-        out[11..19].copy_from_slice(clock.as_bytes());
-    }
-    let fraction = ms.rem_euclid(1000);
-    for (i, divisor) in [100, 10, 1].into_iter().enumerate() {
-        out[20 + i] = b'0' + (fraction / divisor % 10) as u8;
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_sort_as_text() {
-        assert_eq!(&iso_time(951_782_399_042), b"2000-02-28T23:59:59.042Z");
-        assert_eq!(&iso_time(i64::MAX)[..4], b"0000");
     }
 }

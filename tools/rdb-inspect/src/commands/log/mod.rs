@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use crate::failure::{Failure, Verdict};
 use crate::output::Output;
 use crate::style::Style;
+use crate::top;
 use filter::Filter;
 use gather::Gathered;
 use lines::Lines;
@@ -27,8 +28,6 @@ use source::Source;
 
 /// Most arguments of a command in an append-only file.
 const MAX_ARGS: u64 = 2 << 20;
-/// More large commands than this are not kept.
-const MOST_LARGEST: usize = 1000;
 /// Most bytes of an argument that are shown.
 const SHOWN_BYTES: usize = 128;
 
@@ -81,30 +80,31 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", requires = "commands", default_value_t = SHOWN_BYTES)]
     cut: usize,
     /// Stop after so many commands; the rest is not looked at
-    #[arg(short = 'n', long, value_name = "NUMBER", requires = "commands")]
+    #[arg(short = 'n', long, value_name = "COUNT", requires = "commands")]
     limit: Option<u64>,
     /// What ends the prefix of a key
     #[arg(long, value_name = "TEXT", default_value = ":")]
     separator: String,
     /// How many prefixes to show; up to 4096 are counted at a time, as by `summary`
-    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
     prefixes: usize,
-    /// How many of the largest commands to show, up to 1000
-    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
-    largest: usize,
+    /// How many of the largest commands to show, up to 10,000
+    #[arg(long, alias = "largest", value_name = "COUNT", default_value_t = 10, value_parser = top::parse_limit)]
+    top: usize,
     /// Most arguments of a command in an append-only file: more are taken for damage
-    #[arg(long, value_name = "NUMBER", default_value_t = MAX_ARGS)]
+    #[arg(long, value_name = "COUNT", default_value_t = MAX_ARGS)]
     max_args: u64,
     /// Write a JSON object for each FILE, one a line
     ///
-    /// Members: `name`, `kind` ("aof", "aof_directory", "segment", "everfast_directory"), `verdict` ("sound",
-    /// "torn", "damaged"), `bytes`, `commands`, `command_bytes`, `time_from_ms` and `time_until_ms` (or null), `by_command`
-    /// [{command, commands, bytes}] ("" for those beyond 1023 names), `databases` [{db, commands, bytes}], `prefixes` {exact,
-    /// kept, top: [{prefix, commands, bytes}], none, other}, `largest` [{file, offset, db, command, key, bytes}],
-    /// `transactions` (in logs of Everfast, parts of shards) {count, largest: {file, offset, commands, bytes}}, `files` [{name, role, bytes, sound_until, commands,
-    /// preamble: {version, keys, bytes, checksum}, segment: {epoch, log, number, uid, shards, frames, sealed}}], `epochs`,
-    /// `logs` [{log, epoch, sealed, frames, first_frame, durable_frames, shards: [{shard, first_position, end_position}],
-    /// first_gsn, last_gsn}], `remarks`, and `findings` [{file, offset, what, sound_until, bytes_behind, vouched_by, damage}].
+    /// Members: `name`, `kind` ("aof", "aof_directory", "segment", "everfast_directory"), `verdict` ("sound", "torn",
+    /// "damaged"), `bytes`, `commands`, `command_bytes`, `time_from_ms` and `time_until_ms` (or null), `by_command`
+    /// [{command, commands, bytes}] ("" for those beyond 1023 names), `databases` [{db, commands, bytes}], `prefixes`
+    /// {exact, kept, top: [{prefix, commands, bytes}], none, other}, `largest` [{file, offset, db, command, key, bytes}],
+    /// `transactions` (in logs of Everfast, parts of shards) {count, largest: {file, offset, commands, bytes}}, `files`
+    /// [{name, role, bytes, sound_until, commands, preamble: {version, keys, bytes, checksum}, segment: {epoch, log,
+    /// number, uid, shards, frames, sealed}}], `epochs`, `logs` [{log, epoch, sealed, frames, first_frame, durable_frames,
+    /// shards: [{shard, first_position, end_position}], first_gsn, last_gsn}], `remarks`, and `findings` [{file, offset,
+    /// what, sound_until, bytes_behind, vouched_by, damage}].
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -127,7 +127,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         if let Some(lines) = &mut lines {
             lines.name_files(source.has_several_files() || args.files.len() > 1);
         }
-        let gathered = Gathered::new(args.separator.as_bytes(), args.largest.min(MOST_LARGEST));
+        let gathered = Gathered::new(args.separator.as_bytes(), args.top);
         let mut sink = Sink::new(&args.filter, gathered, lines.as_mut());
         let report = source.read(args.max_args, &mut sink)?;
         damaged |= report.is_damaged();

@@ -1,12 +1,14 @@
 //! The sums for people: tables that fit into 90 columns.
 
-use super::gather::{Gathered, Sum};
+use super::gather::Gathered;
 use super::report::{FileFacts, Finding, LogFacts, Report};
+use crate::dates;
+use crate::histogram::Tally;
+use crate::names;
+use crate::sheet::{NAME, Sheet, padded};
 use crate::style::Style;
 use crate::text;
 
-/// Columns in which names must fit.
-const NAME: usize = 38;
 /// Files, logs, databases and names of commands that are shown one by one.
 const SHOWN: usize = 32;
 /// Shards of a log that are shown one by one.
@@ -21,21 +23,19 @@ pub fn write(
     prefixes: usize,
     is_filtered: bool,
 ) {
-    let mut table = Table { style, report, gathered, lines: Vec::new() };
+    let sheet = Sheet::new(style, "COMMANDS", gathered.total);
+    let mut table = Table { report, gathered, sheet };
     table.head(is_filtered);
     table.files();
     table.logs();
-    if gathered.total.commands > 0 {
+    if gathered.total.count > 0 {
         table.kinds();
         table.databases();
-        table.prefixes(prefixes);
+        table.sheet.prefixes(&gathered.prefixes, prefixes);
         table.largest();
     }
     table.findings();
-    for line in table.lines {
-        out.extend_from_slice(line.trim_end().as_bytes());
-        out.push(b'\n');
-    }
+    table.sheet.write(out);
 }
 
 /// In a word.
@@ -83,46 +83,45 @@ pub fn finding_text(finding: &Finding) -> String {
 }
 
 struct Table<'t> {
-    style: Style,
     report: &'t Report,
     gathered: &'t Gathered,
-    lines: Vec<String>,
+    sheet: Sheet,
 }
 
 impl Table<'_> {
     fn head(&mut self, is_filtered: bool) {
         let report = self.report;
         let verdict = match verdict(report) {
-            "sound" => self.style.green("sound"),
-            "torn" => self.style.yellow("torn end"),
-            _ => self.style.red("DAMAGED"),
+            "sound" => self.sheet.style.green("sound"),
+            "torn" => self.sheet.style.yellow("torn end"),
+            _ => self.sheet.style.red("DAMAGED"),
         };
-        let name = self.style.bold(text::shortened(report.name.as_bytes(), 50));
+        let name = self.sheet.style.bold(names::shortened(report.name.as_bytes(), 50));
         let size = text::bytes(report.bytes());
-        self.lines.push(format!("{name}  {}, {size}, {verdict}", report.kind.name()));
+        self.sheet.line(format!("{name}  {}, {size}, {verdict}", report.kind.name()));
         let total = self.gathered.total;
         let frames: u64 = report.logs.iter().map(|log| log.frames.1.0 - log.frames.0.0).sum();
-        let mut facts = format!("{} commands in {}", text::count(total.commands), text::bytes(total.bytes));
+        let mut facts = format!("{} commands in {}", text::count(total.count), text::bytes(total.bytes));
         if !report.logs.is_empty() {
             facts.push_str(&format!(", {} frames in all", text::count(frames)));
         }
         if is_filtered {
             facts.push_str(" (of those that were asked for)");
         }
-        self.lines.push(format!("  {facts}"));
+        self.sheet.line(format!("  {facts}"));
         if let Some((first, last)) = self.gathered.times_ms {
             let took = text::duration(last.abs_diff(first));
-            self.lines.push(format!("  written from {} to {} ({took})", text::date(first), text::date(last)));
+            self.sheet.line(format!("  written from {} to {} ({took})", dates::utc(first), dates::utc(last)));
         }
         self.transactions();
         for remark in &report.remarks {
-            self.lines.push(format!("  {}", self.style.dim(remark)));
+            self.sheet.dim(remark);
         }
     }
 
     fn transactions(&mut self) {
         let Some(largest) = self.gathered.largest_transaction else { return };
-        self.lines.push(format!(
+        self.sheet.line(format!(
             "  {} transactions, the largest {} commands, {} at {}",
             text::count(self.gathered.transactions),
             text::count(largest.commands),
@@ -139,41 +138,27 @@ impl Table<'_> {
         }
     }
 
-    fn heading(&mut self, heading: String) {
-        self.lines.push(String::new());
-        self.lines.push(self.style.bold(heading.trim_end()));
-    }
-
     fn files(&mut self) {
         let report = self.report;
         let alone = report.files.len() == 1;
         if alone && report.files[0].preamble.is_none() && report.files[0].segment.is_none() {
             return;
         }
-        self.heading(format!(
+        self.sheet.heading(format!(
             "{:<NAME$}{:>11}{:>16}{:>14}  KIND",
             "FILES", "BYTES", "WHOLE UP TO", "COMMANDS"
         ));
         for file in report.files.iter().take(SHOWN) {
-            let name = text::shortened(file.name.as_bytes(), NAME - 2);
+            let name = names::shortened(file.name.as_bytes(), NAME - 2);
             let (bytes, commands) = (text::bytes(file.bytes), text::count(file.commands));
-            let pad = NAME - name.chars().count();
-            self.lines.push(format!(
-                "{name}{:pad$}{bytes:>11}{:>16}{commands:>14}  {}",
-                "",
+            self.sheet.line(format!(
+                "{}{bytes:>11}{:>16}{commands:>14}  {}",
+                padded(&name, NAME),
                 file.sound_until,
-                self.style.dim(role(file))
+                self.sheet.style.dim(role(file))
             ));
         }
-        self.more(report.files.len());
-    }
-
-    /// A line for what is not shown.
-    fn more(&mut self, count: usize) {
-        if count > SHOWN {
-            let more = format!("and {} more: --json shows all", text::count((count - SHOWN) as u64));
-            self.lines.push(self.style.dim(more));
-        }
+        self.sheet.more(report.files.len(), SHOWN);
     }
 
     fn logs(&mut self) {
@@ -181,7 +166,7 @@ impl Table<'_> {
         if report.logs.is_empty() {
             return;
         }
-        self.heading(format!(
+        self.sheet.heading(format!(
             "{:<6}{:>6}  {:<8}{:>10}{:>10}{:>14}{:>14}  SHARD: POSITIONS",
             "LOGS", "EPOCH", "", "FRAMES", "DURABLE", "FIRST GSN", "LAST GSN"
         ));
@@ -192,7 +177,7 @@ impl Table<'_> {
                 None => "",
             };
             let gsn = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
-            self.lines.push(format!(
+            self.sheet.line(format!(
                 "{:<6}{:>6}  {state:<8}{:>10}{:>10}{:>14}{:>14}  {}",
                 log.id.0,
                 log.epoch.0,
@@ -203,51 +188,21 @@ impl Table<'_> {
                 positions(log)
             ));
         }
-        self.more(report.logs.len());
-    }
-
-    fn shares(&self, sum: Sum) -> String {
-        let total = self.gathered.total;
-        format!(
-            "{:>13} {:>6} {:>10} {:>6}",
-            text::count(sum.commands),
-            text::percent(sum.commands, total.commands),
-            text::bytes(sum.bytes),
-            text::percent(sum.bytes, total.bytes)
-        )
-    }
-
-    fn shares_heading(&mut self, title: &str) {
-        self.heading(format!(
-            "{title:<width$}{:>13} {:>6} {:>10}",
-            "COMMANDS",
-            "",
-            "BYTES",
-            width = NAME + 2
-        ));
-    }
-
-    fn row(&mut self, name: &str, sum: Sum) {
-        let pad = (NAME + 2).saturating_sub(name.chars().count());
-        let row = format!("{name}{:pad$}{}", "", self.shares(sum));
-        self.lines.push(row);
+        self.sheet.more(report.logs.len(), SHOWN);
     }
 
     fn kinds(&mut self) {
-        self.shares_heading("COMMANDS");
+        self.sheet.shares_heading("COMMANDS", NAME + 2, "");
         let kinds = self.gathered.kinds();
-        let mut rest = Sum::default();
+        let mut rest = Tally::default();
         for (i, kind) in kinds.iter().enumerate() {
             if i < SHOWN && !kind.name.is_empty() {
-                self.row(&text::shortened(&kind.name, NAME), kind.sum);
+                self.sheet.row(&names::shortened(&kind.name, NAME), kind.sum);
             } else {
-                rest.commands += kind.sum.commands;
-                rest.bytes += kind.sum.bytes;
+                rest.merge(kind.sum);
             }
         }
-        if rest.commands > 0 {
-            self.row("(others)", rest);
-        }
+        self.sheet.nameless("(others)", rest);
     }
 
     fn databases(&mut self) {
@@ -255,69 +210,46 @@ impl Table<'_> {
         if matches!(databases[..], [(0, _)]) {
             return;
         }
-        self.shares_heading("DATABASES");
+        self.sheet.shares_heading("DATABASES", NAME + 2, "");
         let mut sorted = databases.clone();
         sorted.sort_unstable_by_key(|(number, _)| *number);
         for (number, sum) in sorted.iter().take(SHOWN) {
-            self.row(&number.to_string(), *sum);
+            self.sheet.row(&number.to_string(), *sum);
         }
-        self.more(sorted.len());
-    }
-
-    fn prefixes(&mut self, count: usize) {
-        let prefixes = &self.gathered.prefixes;
-        if prefixes.len() == 0 || count == 0 {
-            return;
-        }
-        self.shares_heading(if prefixes.is_exact { "PREFIX" } else { "PREFIX (APPROXIMATE)" });
-        let of = |sum: crate::commands::summary::prefixes::Sum| Sum { commands: sum.keys, bytes: sum.bytes };
-        let mut rest = of(prefixes.other);
-        for (i, (name, sum)) in prefixes.top(usize::MAX).into_iter().enumerate() {
-            if i < count {
-                self.row(&text::shortened(name, NAME), of(sum));
-            } else {
-                rest.commands += sum.keys;
-                rest.bytes += sum.bytes;
-            }
-        }
-        for (name, sum) in [("(others)", rest), ("(none)", of(prefixes.none))] {
-            if sum.commands > 0 {
-                self.row(name, sum);
-            }
-        }
+        self.sheet.more(sorted.len(), SHOWN);
     }
 
     fn largest(&mut self) {
-        let gathered = self.gathered;
-        if gathered.largest.is_empty() {
+        let largest = self.gathered.largest.sorted();
+        if largest.is_empty() {
             return;
         }
-        self.heading(format!(
+        self.sheet.heading(format!(
             "{:<NAME$}  {:>4}{:>11}  {:<16}AT",
             "LARGEST COMMANDS", "DB", "BYTES", "COMMAND"
         ));
-        for large in &gathered.largest {
-            let name = large.key.as_deref().map_or("-".to_owned(), |key| text::shortened(key, NAME));
-            let pad = NAME - name.chars().count().min(NAME);
-            let command = text::shortened(&large.name, 15);
-            self.lines.push(format!(
-                "{name}{:pad$}  {:>4}{:>11}  {command:<16}{}",
-                "",
+        for large in largest {
+            let name = large.key.as_deref().map_or("-".to_owned(), |key| names::shortened(key, NAME));
+            let command = names::shortened(&large.name, 15);
+            self.sheet.line(format!(
+                "{}  {:>4}{:>11}  {command:<16}{}",
+                padded(&name, NAME),
                 large.db,
                 text::bytes(large.bytes),
-                self.style.dim(self.place(large.file, large.offset))
+                self.sheet.style.dim(self.place(large.file, large.offset))
             ));
         }
     }
 
     fn findings(&mut self) {
         if !self.report.findings.is_empty() {
-            self.lines.push(String::new());
+            self.sheet.line("");
         }
         for finding in &self.report.findings {
             let line = finding_text(finding);
-            let painted = if finding.is_damage { self.style.red(line) } else { self.style.yellow(line) };
-            self.lines.push(painted);
+            let painted =
+                if finding.is_damage { self.sheet.style.red(line) } else { self.sheet.style.yellow(line) };
+            self.sheet.line(painted);
         }
     }
 }

@@ -1,16 +1,13 @@
 //! `resp`: the commands that fill a server with the same keys.
 
-use std::path::PathBuf;
-
 use formats::rdb::{Item, KeyRecord, RdbError, RdbString, Scratch, ValueKind, ValueType, Version};
 
-use crate::cli::Files;
+use crate::cli::{Destination, Files};
 use crate::commands::json::selected;
 use crate::complaints::Complaints;
 use crate::content::damage_of;
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
-use crate::output::Output;
 use crate::select::{Select, now_ms};
 use crate::walk::walk;
 use commands::Commands;
@@ -37,7 +34,7 @@ pub struct Args {
     #[command(flatten)]
     files: Files,
     /// Elements that one command adds
-    #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
     /// Delete each key before it is filled
     #[arg(long)]
@@ -58,9 +55,8 @@ pub struct Args {
     /// Leave libraries of functions out
     #[arg(long)]
     no_functions: bool,
-    /// Write to this file, which appears when it is complete, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    destination: Destination,
     #[command(flatten)]
     select: Select,
 }
@@ -84,7 +80,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let mut sound = true;
     let mut export = Export {
         args,
-        commands: Commands::new(Output::to(args.output.as_deref())?),
+        commands: Commands::new(args.destination.open()?),
         scratch: Scratch::default(),
         db: None,
         now_ms: now_ms(),

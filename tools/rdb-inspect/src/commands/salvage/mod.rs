@@ -7,11 +7,9 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use formats::rdb::version::HEADER_BYTES;
 use formats::rdb::{Dialect, KeyRecord, Version};
+use std::collections::BTreeMap;
 
 use self::report::Report;
 use self::scan::{Found, Scan, Scanner, each_item, head_at};
@@ -19,14 +17,13 @@ use crate::bits::Bits;
 use crate::duplicates::{Take, each_duplicate};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
-use crate::key_table::{DEFAULT_BUDGET, Place};
+use crate::key_table::{Place, TableMemory};
 use crate::names;
 use crate::output::Output;
 use crate::rewrite::items::ItemWriter;
 use crate::rewrite::record::RecordWriter;
-use crate::rewrite::target::{parse_version, refuse_input};
+use crate::rewrite::target::{FromTo, parse_version};
 use crate::rewrite::{RdbFile, Sink};
-use crate::select::parse_bytes;
 
 /// Write all keys that can be read of a damaged file into a sound one
 ///
@@ -39,12 +36,8 @@ use crate::select::parse_bytes;
 /// are to be taken with care. Exit code 0: nothing was lost, 1: something was; the file is written in both cases.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Damaged RDB file, or `-` for standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Where the keys go
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[command(flatten)]
+    files: FromTo,
     /// Keep what can be read of broken collections: elements up to where they break, without those that cannot be unpacked;
     /// of streams, nodes that are sound, without groups
     #[arg(long)]
@@ -53,24 +46,22 @@ pub struct Args {
     #[arg(long, value_name = "VERSION", value_parser = parse_version)]
     assume_version: Option<Version>,
     /// Name at most so many keys and places; all are counted
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 50)]
     limit: usize,
-    /// Memory for the table that finds repeated keys, 24 bytes a key; with less, more passes
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value_t = DEFAULT_BUDGET)]
-    memory: u64,
-    /// One JSON object: version_read, version_written, keys_written, checksum_good, keys_of_assumed_db, keys_lost (of those
-    /// that could be counted), lost (offset, db, key, problem), bytes_lost, ranges (start, end, problem, key), partial (db,
-    /// key, elements), repeated_keys
+    #[command(flatten)]
+    memory: TableMemory,
+    /// One JSON object: file, version_read, version_assumed, version_written, keys_written, checksum_good,
+    /// keys_of_assumed_db, keys_lost (of those that could be counted), lost (offset, db, key, problem), bytes_lost, ranges
+    /// (start, end, problem, db, key), partial_keys, partial (db, key, elements), repeated_keys
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
-    refuse_input(&args.output, std::slice::from_ref(&args.file))?;
-    let input = Input::open(&args.file)?;
-    let (report, output) = salvage(&input, args, Output::to(Some(&args.output))?)?;
+    let input = args.files.open()?;
+    let (report, output) = salvage(&input, args, Output::to(Some(&args.files.output))?)?;
     output.finish()?;
-    if args.output.as_os_str() == "-" {
+    if args.files.output.as_os_str() == "-" {
         let mut text = Vec::new();
         report.write(args.json, &mut text);
         eprint!("{}", String::from_utf8_lossy(&text));
@@ -138,7 +129,7 @@ fn repeated_keys<'a>(file: &'a [u8], version: Version, scan: &Scan, args: &Args)
         })
     };
     let again = |place: Place| head_at(file, place.offset, version, place.db);
-    each_duplicate(scan.keys, args.memory, records, again, |_, _| {
+    each_duplicate(scan.keys, args.memory.bytes, records, again, |_, _| {
         repeated.set(number.get());
         Ok(())
     })?;

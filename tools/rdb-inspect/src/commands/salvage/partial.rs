@@ -14,8 +14,9 @@ use formats::rdb::stream::StreamNode;
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Element, KeyRecord, Scratch, StreamId, Value, ValueType};
 
+use crate::content::{Stop, damage_of};
 use crate::failure::Failure;
-use crate::rewrite::elements::{self, Kept, Stop};
+use crate::rewrite::elements::{self, Kept};
 use crate::rewrite::record::attributes_len;
 use crate::rewrite::{RdbFile, Sink};
 use crate::soundness::hash_with_seed;
@@ -66,19 +67,16 @@ fn each_readable(
 ) -> Result<(), Failure> {
     let mut seen = Seen { seed: RandomState::new().hash_one(0), hashes: HashSet::new() };
     let mut filtered = |element: &Element<'_>| -> Result<(), Stop> {
-        if is_good(element, &mut seen) {
+        if seen.hashes.len() < MAX_ELEMENTS && is_good(element, &mut seen) {
             visit(element)?;
         }
-        if seen.hashes.len() < MAX_ELEMENTS { Ok(()) } else { Err(Stop::Enough) }
+        Ok(())
     };
     let result = match value.kind {
         ValueKind::ListQuicklist | ValueKind::ListQuicklist2 => each_node(value, scratch, &mut filtered),
         _ => value.for_each(scratch, |element| filtered(&element)),
     };
-    match result {
-        Err(Stop::Failure(failure)) => Err(failure),
-        _ => Ok(()),
-    }
+    damage_of(result).map(drop)
 }
 
 /// Visits the items of a list node by node: a broken one costs no other.
@@ -109,9 +107,7 @@ fn each_node(
             None => Value { kind: ValueKind::ListZiplist, bytes, offset }
                 .for_each(scratch, |element| visit(&element)),
         };
-        if let Err(stop @ (Stop::Failure(_) | Stop::Enough)) = result {
-            return Err(stop);
-        }
+        damage_of(result)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::scan::{Broken, Lost, Piece, Scan};
 use crate::input::Input;
+use crate::json_text::text;
 use crate::names;
 
 pub(super) struct Report {
@@ -176,7 +177,7 @@ impl Report {
         let ranges: Vec<Value> = self.lost.iter().map(Lost::json).collect();
         let partial: Vec<Value> = self.partial.iter().map(PartialKey::json).collect();
         json!({
-            "file": self.name,
+            "file": text(self.name.as_bytes()),
             "version_read": self.version_read.to_string(),
             "version_assumed": self.version_is_guess,
             "version_written": self.version_written.to_string(),
@@ -197,7 +198,7 @@ impl Report {
 impl Broken {
     fn json(&self) -> Value {
         json!({
-            "offset": self.offset, "db": self.db, "key": names::json(&self.key), "problem": self.problem,
+            "offset": self.offset, "db": self.db, "key": text(&self.key), "problem": self.problem,
         })
     }
 }
@@ -206,14 +207,14 @@ impl Lost {
     fn json(&self) -> Value {
         json!({
             "start": self.start, "end": self.end, "problem": self.problem, "db": self.db,
-            "key": self.key.as_deref().map(names::json),
+            "key": self.key.as_deref().map(text),
         })
     }
 }
 
 impl PartialKey {
     fn json(&self) -> Value {
-        json!({ "db": self.db, "key": names::json(&self.key), "elements": self.elements })
+        json!({ "db": self.db, "key": text(&self.key), "elements": self.elements })
     }
 }
 

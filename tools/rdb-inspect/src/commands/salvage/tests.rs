@@ -19,12 +19,11 @@ fn testdata(name: &str) -> Vec<u8> {
 
 fn args(partial: bool) -> Args {
     Args {
-        file: PathBuf::new(),
-        output: PathBuf::new(),
+        files: FromTo { file: PathBuf::new(), output: PathBuf::new() },
         partial,
         assume_version: None,
         limit: 10,
-        memory: DEFAULT_BUDGET,
+        memory: TableMemory::default(),
         json: false,
     }
 }

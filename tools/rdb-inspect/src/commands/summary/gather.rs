@@ -2,10 +2,13 @@
 //!
 //! Invariant: what is kept has a limit: [`MOST_DATABASES`], [`MOST_NAMES`], the top lists, the prefixes.
 
-use formats::rdb::string::StringBuffer;
 use formats::rdb::{Item, KeyRecord, RdbError, RdbString, Scratch, ValueKind, ValueType};
 
-use super::prefixes::Prefixes;
+use crate::content;
+use crate::histogram::{ExpiryHistogram, FrequencyHistogram, IdleHistogram, SizeHistogram};
+use crate::names;
+use crate::prefix_table::PrefixTable;
+use crate::top::Top;
 
 /// Databases that are told apart; keys of further ones are counted with the last.
 const MOST_DATABASES: usize = 4096;
@@ -13,21 +16,6 @@ const MOST_DATABASES: usize = 4096;
 const MOST_NAMES: usize = 64;
 /// Bytes of a name that are kept.
 const NAME_BYTES: usize = 256;
-
-/// Upper ends of the classes of remaining life in milliseconds; beside them: never, expired, later.
-pub const EXPIRY_LIMITS: [(i64, &str); 5] = [
-    (60_000, "< 1m"),
-    (3_600_000, "< 1h"),
-    (86_400_000, "< 1d"),
-    (7 * 86_400_000, "< 7d"),
-    (30 * 86_400_000, "< 30d"),
-];
-/// Upper ends of the classes of idle time in seconds; beside them: longer.
-pub const IDLE_LIMITS: [(u64, &str); 5] =
-    [(60, "< 1m"), (3600, "< 1h"), (86_400, "< 1d"), (7 * 86_400, "< 7d"), (30 * 86_400, "< 30d")];
-/// Upper ends of the classes of frequencies.
-pub const FREQUENCY_LIMITS: [(u8, &str); 5] =
-    [(0, "0"), (4, "1-4"), (9, "5-9"), (49, "10-49"), (255, "50-255")];
 
 /// Forms of a string, which has one type byte for all.
 const STRING_FORMS: [&str; 3] = ["raw", "int", "lzf"];
@@ -84,21 +72,31 @@ pub struct Large {
     pub elements: Option<u64>,
 }
 
+impl Large {
+    #[cold]
+    fn of(record: &KeyRecord<'_>, elements: Option<u64>) -> Large {
+        Large {
+            db: record.db,
+            key: start_of(record.key),
+            value_type: record.value.value_type(),
+            encoding: content::encoding(&record.value),
+            bytes: record.bytes.len() as u64,
+            elements,
+        }
+    }
+}
+
 /// All that is counted.
 pub struct Gathered {
     pub aux: Vec<(Vec<u8>, Vec<u8>)>,
     pub databases: Vec<Database>,
     forms: [Group; FORMS],
-    /// Sizes: keys whose record has up to 2^i bytes, and more than half of that.
-    pub sizes: [Group; 65],
-    /// None, expired, the classes, later.
-    pub expiry: [u64; EXPIRY_LIMITS.len() + 3],
-    pub idle: [u64; IDLE_LIMITS.len() + 1],
-    pub frequency: [u64; FREQUENCY_LIMITS.len()],
-    pub prefixes: Prefixes,
-    /// Largest first.
-    pub largest: Vec<Large>,
-    largest_wanted: usize,
+    pub sizes: SizeHistogram,
+    pub expiry: ExpiryHistogram,
+    pub idle: Option<IdleHistogram>,
+    pub frequency: Option<FrequencyHistogram>,
+    pub prefixes: PrefixTable,
+    pub largest: Top<Large>,
     /// Names of libraries.
     pub functions: Vec<Vec<u8>>,
     pub function_count: u64,
@@ -108,7 +106,6 @@ pub struct Gathered {
     /// Values whose elements cannot be counted, and the first error.
     pub damaged: u64,
     pub first_damage: Option<RdbError>,
-    now_ms: i64,
     scratch: Scratch,
 }
 
@@ -118,20 +115,18 @@ impl Gathered {
             aux: Vec::new(),
             databases: Vec::new(),
             forms: [Group::default(); FORMS],
-            sizes: [Group::default(); 65],
-            expiry: Default::default(),
-            idle: Default::default(),
-            frequency: Default::default(),
-            prefixes: Prefixes::new(separator),
-            largest: Vec::new(),
-            largest_wanted,
+            sizes: SizeHistogram::default(),
+            expiry: ExpiryHistogram::new(now_ms.unsigned_abs()),
+            idle: None,
+            frequency: None,
+            prefixes: PrefixTable::new(separator),
+            largest: Top::new(largest_wanted),
             functions: Vec::new(),
             function_count: 0,
             modules: Vec::new(),
             slots: 0,
             damaged: 0,
             first_damage: None,
-            now_ms,
             scratch: Scratch::default(),
         }
     }
@@ -152,19 +147,20 @@ impl Gathered {
             kind => (kind as usize, self.count(record)),
         };
         self.forms[form].add(bytes, elements.unwrap_or(0));
-        self.sizes[(64 - (bytes - 1).leading_zeros()) as usize].add(bytes, 0);
-        self.expiry[expiry_class(record.expires_at_ms, self.now_ms)] += 1;
-        self.usage(record);
+        self.sizes.add(bytes);
+        self.expiry.add(record.expires_at_ms.map(|at| at.max(0).unsigned_abs()), bytes);
+        if let Some(seconds) = record.idle_seconds {
+            self.idle.get_or_insert_default().add(seconds, bytes);
+        }
+        if let Some(counter) = record.frequency {
+            self.frequency.get_or_insert_default().add(counter, bytes);
+        }
         let database = self.database(record.db);
         database.keys += 1;
         database.bytes += bytes;
         database.expiring += u64::from(record.expires_at_ms.is_some());
         self.prefixes.add(record.key, bytes);
-        if self.largest.len() < self.largest_wanted
-            || self.largest.last().is_some_and(|last| bytes > last.bytes)
-        {
-            self.keep_large(record, elements);
-        }
+        self.largest.offer(bytes, || Large::of(record, elements));
     }
 
     /// Elements; of damaged values none.
@@ -188,18 +184,6 @@ impl Gathered {
     }
 
     #[inline]
-    fn usage(&mut self, record: &KeyRecord<'_>) {
-        if let Some(seconds) = record.idle_seconds {
-            let class = IDLE_LIMITS.iter().position(|(limit, _)| seconds < *limit);
-            self.idle[class.unwrap_or(IDLE_LIMITS.len())] += 1;
-        }
-        if let Some(frequency) = record.frequency {
-            let class = FREQUENCY_LIMITS.iter().position(|(limit, _)| frequency <= *limit);
-            self.frequency[class.unwrap_or(FREQUENCY_LIMITS.len() - 1)] += 1;
-        }
-    }
-
-    #[inline]
     fn database(&mut self, number: u64) -> &mut Database {
         // A file has its keys database by database.
         let at = match self.databases.iter().rposition(|database| database.number == number) {
@@ -211,22 +195,6 @@ impl Gathered {
             None => self.databases.len() - 1,
         };
         &mut self.databases[at]
-    }
-
-    #[cold]
-    fn keep_large(&mut self, record: &KeyRecord<'_>, elements: Option<u64>) {
-        let bytes = record.bytes.len() as u64;
-        let at = self.largest.partition_point(|large| large.bytes >= bytes);
-        let large = Large {
-            db: record.db,
-            key: start_of(record.key),
-            value_type: record.value.value_type(),
-            encoding: crate::content::encoding(&record.value),
-            bytes,
-            elements,
-        };
-        self.largest.insert(at, large);
-        self.largest.truncate(self.largest_wanted);
     }
 
     fn other(&mut self, item: Item<'_>) {
@@ -279,26 +247,6 @@ impl Gathered {
         self.forms.iter().for_each(|group| total.merge(group));
         total
     }
-
-    pub fn expiring(&self) -> u64 {
-        self.expiry[1..].iter().sum()
-    }
-}
-
-/// Names of the classes of remaining life.
-pub fn expiry_names() -> impl Iterator<Item = &'static str> {
-    ["never", "expired"].into_iter().chain(EXPIRY_LIMITS.map(|(_, name)| name)).chain(["later"])
-}
-
-#[inline]
-fn expiry_class(at: Option<i64>, now_ms: i64) -> usize {
-    let Some(at) = at else { return 0 };
-    let left = at.saturating_sub(now_ms);
-    if left <= 0 {
-        return 1;
-    }
-    let class = EXPIRY_LIMITS.iter().position(|(limit, _)| left < *limit);
-    2 + class.unwrap_or(EXPIRY_LIMITS.len())
 }
 
 /// Which form a string has, by the first byte of its length.
@@ -320,18 +268,7 @@ fn form_of(form: usize) -> (ValueType, &'static str) {
 }
 
 fn start_of(string: RdbString<'_>) -> Vec<u8> {
-    let mut start = Vec::new();
-    let mut buffer = StringBuffer::default();
-    if string.len() <= crate::content::PIECE_BYTES {
-        start.extend(string.bytes(&mut buffer).unwrap_or_default().iter().take(NAME_BYTES));
-        return start;
-    }
-    // Damage behind the start does no harm here.
-    let _ = string.for_each_chunk(|chunk| {
-        let missing = NAME_BYTES - start.len();
-        start.extend(chunk.iter().take(missing));
-    });
-    start
+    names::start_of(string, NAME_BYTES)
 }
 
 /// The name in `#!lua name=mylib`, with which the code of a library begins.
@@ -363,13 +300,5 @@ mod tests {
     fn libraries_name_themselves() {
         assert_eq!(library_name(b"#!lua name=alib\nreturn 1"), Some(b"alib".to_vec()));
         assert_eq!(library_name(b"return 1\n#!lua name=x"), None);
-    }
-
-    #[test]
-    fn lives_have_classes() {
-        let names: Vec<_> = expiry_names().collect();
-        let class = |at| names[expiry_class(at, 1000)];
-        assert_eq!([class(None), class(Some(1000)), class(Some(1001))], ["never", "expired", "< 1m"]);
-        assert_eq!([class(Some(61_000)), class(Some(i64::MAX))], ["< 1h", "later"]);
     }
 }

@@ -3,8 +3,8 @@
 use formats::rdb::version::Dialect;
 use serde_json::{Map, Value, json};
 
-use super::gather::{FREQUENCY_LIMITS, Gathered, Group, IDLE_LIMITS, expiry_names};
-use super::prefixes::Sum;
+use super::gather::{Gathered, Group};
+use crate::histogram::Tally;
 use crate::input::Input;
 use crate::json_text::text;
 use crate::walk::{Checksum, Findings};
@@ -22,7 +22,7 @@ pub fn write(out: &mut Vec<u8>, input: &Input, gathered: &Gathered, findings: &F
         "rdb_version": findings.version.map(|version| version.number),
         "aux": gathered.aux.iter().map(|(name, value)| (text(name), text(value).into())).collect::<Map<_, _>>(),
         "keys": total.keys,
-        "expiring": gathered.expiring(),
+        "expiring": gathered.expiry.expiring(),
         "bytes": total.bytes,
         "databases": gathered.databases.iter().map(|database| json!({
             "db": database.number,
@@ -32,7 +32,7 @@ pub fn write(out: &mut Vec<u8>, input: &Input, gathered: &Gathered, findings: &F
         })).collect::<Vec<_>>(),
         "types": types(gathered),
         "sizes": sizes(gathered),
-        "expiry": classes(expiry_names().zip(gathered.expiry)),
+        "expiry": classes(gathered.expiry.classes()),
         "prefixes": prefixes_of(gathered, prefixes),
         "largest": largest(gathered),
         "functions": {
@@ -48,20 +48,18 @@ pub fn write(out: &mut Vec<u8>, input: &Input, gathered: &Gathered, findings: &F
         "damaged_values": gathered.damaged,
         "damage": damage(gathered, findings),
     });
-    if gathered.idle.iter().any(|&keys| keys > 0) {
-        let names = IDLE_LIMITS.iter().map(|(_, name)| *name).chain(["longer"]);
-        object["idle"] = classes(names.zip(gathered.idle));
+    if let Some(idle) = &gathered.idle {
+        object["idle"] = classes(idle.classes());
     }
-    if gathered.frequency.iter().any(|&keys| keys > 0) {
-        let names = FREQUENCY_LIMITS.iter().map(|(_, name)| *name);
-        object["frequency"] = classes(names.zip(gathered.frequency));
+    if let Some(frequency) = &gathered.frequency {
+        object["frequency"] = classes(frequency.classes());
     }
     out.extend_from_slice(object.to_string().as_bytes());
     out.push(b'\n');
 }
 
-fn classes<'c>(classes: impl Iterator<Item = (&'c str, u64)>) -> Value {
-    Value::Object(classes.map(|(name, keys)| (name.to_string(), keys.into())).collect())
+fn classes(classes: impl Iterator<Item = (String, Tally)>) -> Value {
+    Value::Object(classes.map(|(name, tally)| (name, tally.count.into())).collect())
 }
 
 fn types(gathered: &Gathered) -> Vec<Value> {
@@ -87,18 +85,16 @@ fn named(member: &str, name: &str, group: &Group) -> Value {
 }
 
 fn sizes(gathered: &Gathered) -> Vec<Value> {
-    let sizes = gathered.sizes.iter().enumerate().filter(|(_, group)| group.keys > 0);
-    let sizes = sizes
-        .map(|(i, group)| json!({ "up_to": 1u64 << i.min(63), "keys": group.keys, "bytes": group.bytes }));
-    sizes.collect()
+    let sizes = gathered.sizes.classes().filter(|(_, tally)| tally.count > 0);
+    sizes.map(|(up_to, tally)| json!({ "up_to": up_to, "keys": tally.count, "bytes": tally.bytes })).collect()
 }
 
 fn prefixes_of(gathered: &Gathered, count: usize) -> Value {
     let prefixes = &gathered.prefixes;
-    let sum = |sum: Sum| json!({ "keys": sum.keys, "bytes": sum.bytes });
+    let sum = |sum: Tally| json!({ "keys": sum.count, "bytes": sum.bytes });
     let top = prefixes.top(count);
     let top =
-        top.iter().map(|(name, sum)| json!({ "prefix": text(name), "keys": sum.keys, "bytes": sum.bytes }));
+        top.iter().map(|(name, sum)| json!({ "prefix": text(name), "keys": sum.count, "bytes": sum.bytes }));
     json!({
         "exact": prefixes.is_exact,
         "kept": prefixes.len(),
@@ -109,7 +105,8 @@ fn prefixes_of(gathered: &Gathered, count: usize) -> Value {
 }
 
 fn largest(gathered: &Gathered) -> Vec<Value> {
-    let keys = gathered.largest.iter().map(|large| {
+    let largest = gathered.largest.sorted();
+    let keys = largest.iter().map(|large| {
         json!({
             "db": large.db,
             "key": text(&large.key),

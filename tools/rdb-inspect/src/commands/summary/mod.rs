@@ -6,12 +6,12 @@ use crate::input::Input;
 use crate::output::Output;
 use crate::select::now_ms;
 use crate::style::Style;
+use crate::top;
 use crate::walk::walk;
 use gather::Gathered;
 
 mod gather;
 mod json;
-pub mod prefixes;
 mod table;
 
 /// Show what is in a file (the default)
@@ -29,11 +29,11 @@ pub struct Args {
     ///
     /// Up to 4096 prefixes of up to 128 bytes are counted at a time. Where there are more, those with few bytes are
     /// counted as "other" and the numbers of single prefixes may be somewhat too small, which is told.
-    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
     prefixes: usize,
-    /// How many of the largest keys to show, up to 1000
-    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
-    largest: usize,
+    /// How many of the largest keys to show, up to 10,000
+    #[arg(long, alias = "largest", value_name = "COUNT", default_value_t = 10, value_parser = top::parse_limit)]
+    top: usize,
     /// Write a JSON object for each file, one a line
     ///
     /// Members: `file`, `file_bytes`, `format` ("redis" or "valkey"), `rdb_version`, `aux` {name: value}, `keys`,
@@ -42,13 +42,11 @@ pub struct Args {
     /// `expiry` {class: keys}, `idle` and `frequency` {class: keys} if the file has them, `prefixes` {exact, kept, top:
     /// [{prefix, keys, bytes}], none, other}, `largest` [{db, key, type, encoding, bytes, elements}], `functions` {count,
     /// names}, `modules` {name: values}, `slots`, `checksum` ("good", "wrong", "absent", "unknown"), `trailing_bytes`,
-    /// `command_bytes` (of an append-only file, behind the RDB file), `damaged_values`, and `damage` {offset, what, key} or null.
+    /// `command_bytes` (of an append-only file, behind the RDB file), `damaged_values`, and `damage` {offset, what, key} or
+    /// null.
     #[arg(long)]
     json: bool,
 }
-
-/// More large keys than this are not kept.
-const MOST_LARGEST: usize = 1000;
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let inputs = Input::open_all(&args.files.files)?;
@@ -57,8 +55,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let mut sound = true;
     let style = Style::stdout();
     for (i, input) in inputs.iter().enumerate() {
-        let largest = args.largest.min(MOST_LARGEST);
-        let mut gathered = Gathered::new(args.separator.as_bytes(), largest, now_ms());
+        let mut gathered = Gathered::new(args.separator.as_bytes(), args.top, now_ms());
         let findings = walk(input, |item| {
             gathered.item(item);
             Ok(())

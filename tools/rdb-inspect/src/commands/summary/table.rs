@@ -2,18 +2,22 @@
 
 use std::io::Write;
 
-use super::gather::{FREQUENCY_LIMITS, Gathered, Group, IDLE_LIMITS, expiry_names};
+use super::gather::{Gathered, Group};
+use crate::dates;
+use crate::histogram::Tally;
 use crate::input::Input;
+use crate::names;
+use crate::sheet::{NAME, Sheet, padded};
 use crate::style::Style;
 use crate::text;
 use crate::walk::{Checksum, Findings};
 
+/// Columns of the name of a database or a type.
+const KIND: usize = 16;
 /// Columns of a bar.
 const BAR: usize = 14;
 /// Columns of one of two histograms side by side.
 const HALF: usize = 42;
-/// Columns in which names of prefixes and keys must fit.
-const NAME: usize = 38;
 /// Databases, and names of libraries and modules, that are shown one by one.
 const SHOWN: usize = 16;
 
@@ -26,22 +30,20 @@ pub fn write(
     findings: &Findings,
     prefixes: usize,
 ) {
-    let table = Table { style, gathered, total: gathered.total() };
-    let mut lines = Vec::new();
-    table.head(&mut lines, input, findings);
-    if table.total.keys > 0 {
-        table.databases(&mut lines);
-        table.types(&mut lines);
-        table.histograms(&mut lines);
-        table.prefixes(&mut lines, prefixes);
-        table.largest(&mut lines);
+    let total = gathered.total();
+    let mut sheet = Sheet::new(style, "KEYS", Tally { count: total.keys, bytes: total.bytes });
+    let table = Table { style, gathered, total };
+    table.head(&mut sheet, input, findings);
+    if total.keys > 0 {
+        table.databases(&mut sheet);
+        table.types(&mut sheet);
+        table.histograms(&mut sheet);
+        sheet.prefixes(&gathered.prefixes, prefixes);
+        table.largest(&mut sheet);
     }
-    table.rare(&mut lines);
-    table.damage(&mut lines, findings);
-    for line in lines {
-        out.extend_from_slice(line.trim_end().as_bytes());
-        out.push(b'\n');
-    }
+    table.rare(&mut sheet);
+    table.damage(&mut sheet, findings);
+    sheet.write(out);
 }
 
 /// Sums over several inputs.
@@ -58,7 +60,7 @@ impl Total {
         self.files += 1;
         self.file_bytes += input.len();
         self.keys += gathered.total().keys;
-        self.expiring += gathered.expiring();
+        self.expiring += gathered.expiry.expiring();
     }
 
     pub fn write(&self, out: &mut Vec<u8>, style: Style) {
@@ -80,7 +82,7 @@ struct Table<'t> {
 }
 
 impl Table<'_> {
-    fn head(&self, lines: &mut Vec<String>, input: &Input, findings: &Findings) {
+    fn head(&self, sheet: &mut Sheet, input: &Input, findings: &Findings) {
         let checksum = match findings.checksum {
             Checksum::Good => self.style.green("checksum good"),
             Checksum::Wrong { .. } => self.style.red("checksum wrong"),
@@ -88,21 +90,21 @@ impl Table<'_> {
             Checksum::Unknown => self.style.red("damaged"),
         };
         let version = findings.version.map_or("no RDB file".into(), |version| version.to_string());
-        let name = text::shortened(input.name.as_bytes(), 50);
+        let name = names::shortened(input.name.as_bytes(), 50);
         let size = text::bytes(input.len());
-        lines.push(format!("{}  {version}, {size}, {checksum}", self.style.bold(name)));
+        sheet.line(format!("{}  {version}, {size}, {checksum}", self.style.bold(name)));
         let producer = self.producer();
         if !producer.is_empty() {
-            lines.push(format!("  {}", self.style.dim(producer)));
+            sheet.dim(&producer);
         }
         for line in self.other_facts() {
-            lines.push(format!("  {}", self.style.dim(line)));
+            sheet.dim(&line);
         }
         if findings.command_bytes > 0 {
             let bytes = text::bytes(findings.command_bytes);
             let line =
                 format!("{bytes} of commands follow, which are not counted here: see `rdb-inspect log`");
-            lines.push(format!("  {}", self.style.yellow(line)));
+            sheet.line(format!("  {}", self.style.yellow(line)));
         }
         let keys = match self.total.keys {
             0 => "no keys".into(),
@@ -110,19 +112,19 @@ impl Table<'_> {
                 "{} keys in {}, {}",
                 text::count(keys),
                 text::bytes(self.total.bytes),
-                match self.gathered.expiring() {
+                match self.gathered.expiry.expiring() {
                     0 => "none expires".into(),
                     expiring =>
                         format!("{} ({}) expire", text::count(expiring), text::percent(expiring, keys)),
                 }
             ),
         };
-        lines.push(format!("  {keys}"));
+        sheet.line(format!("  {keys}"));
     }
 
     fn aux(&self, name: &str) -> Option<String> {
         let (_, value) = self.gathered.aux.iter().find(|(other, _)| other == name.as_bytes())?;
-        Some(text::shortened(value, NAME))
+        Some(names::shortened(value, NAME))
     }
 
     /// Who wrote the file, and when.
@@ -134,7 +136,7 @@ impl Table<'_> {
         );
         facts.extend(self.aux("redis-bits").map(|bits| format!("{bits} bit")));
         let number = |name| self.aux(name).and_then(|value| value.parse::<u32>().ok());
-        facts.extend(number("ctime").map(|seconds| text::date(i64::from(seconds) * 1000)));
+        facts.extend(number("ctime").map(|seconds| dates::utc(i64::from(seconds) * 1000)));
         let memory = self.aux("used-mem").and_then(|value| value.parse().ok());
         facts.extend(memory.map(|bytes: u64| format!("{} in memory", text::bytes(bytes))));
         facts.join(", ")
@@ -148,7 +150,7 @@ impl Table<'_> {
             if PLACED.contains(&name.as_slice()) || lines.len() > 4 {
                 continue;
             }
-            let fact = format!("{} {}", text::shortened(name, NAME), text::shortened(value, NAME + 4));
+            let fact = format!("{} {}", names::shortened(name, NAME), names::shortened(value, NAME + 4));
             match lines.last_mut() {
                 Some(line) if line.len() + fact.len() < 84 => {
                     line.push_str(", ");
@@ -160,104 +162,71 @@ impl Table<'_> {
         lines
     }
 
-    fn heading(&self, lines: &mut Vec<String>, heading: String) {
-        lines.push(String::new());
-        lines.push(self.style.bold(heading));
-    }
-
-    /// Keys and bytes with their shares.
-    fn shares(&self, keys: u64, bytes: u64) -> String {
-        let share = |part, whole| self.style.dim(format!("{:>6}", text::percent(part, whole)));
-        format!(
-            "{:>13} {} {:>10} {}",
-            text::count(keys),
-            share(keys, self.total.keys),
-            text::bytes(bytes),
-            share(bytes, self.total.bytes)
-        )
-    }
-
-    fn databases(&self, lines: &mut Vec<String>) {
+    fn databases(&self, sheet: &mut Sheet) {
         let databases = &self.gathered.databases;
         if let [only] = &databases[..]
             && only.number == 0
         {
             return;
         }
-        self.heading(
-            lines,
-            format!("{:<16}{:>13} {:>6} {:>10} {:>6}{:>14}", "DATABASE", "KEYS", "", "BYTES", "", "EXPIRING"),
-        );
+        sheet.shares_heading("DATABASE", KIND, &format!("{:>14}", "EXPIRING"));
         for database in databases.iter().take(SHOWN) {
-            let shares = self.shares(database.keys, database.bytes);
-            lines.push(format!("{:<16}{shares}{:>14}", database.number, text::count(database.expiring)));
+            let shares = sheet.shares(Tally { count: database.keys, bytes: database.bytes });
+            sheet.line(format!("{:<KIND$}{shares}{:>14}", database.number, text::count(database.expiring)));
         }
-        if databases.len() > SHOWN {
-            lines.push(self.style.dim(format!("{} more", databases.len() - SHOWN)));
-        }
+        sheet.more(databases.len(), SHOWN);
     }
 
-    fn types(&self, lines: &mut Vec<String>) {
-        self.heading(
-            lines,
-            format!(
-                "{:<16}{:>13} {:>6} {:>10} {:>6}{:>14}{:>12}",
-                "TYPE", "KEYS", "", "BYTES", "", "ELEMENTS", "LARGEST"
-            ),
-        );
+    fn types(&self, sheet: &mut Sheet) {
+        sheet.shares_heading("TYPE", KIND, &format!("{:>14}{:>12}", "ELEMENTS", "LARGEST"));
         for (value_type, total, encodings) in self.gathered.types() {
-            let row = |name: String, group: &Group| {
-                let shares = self.shares(group.keys, group.bytes);
+            let mut row = |name: String, group: &Group| {
+                let shares = sheet.shares(Tally { count: group.keys, bytes: group.bytes });
                 let (elements, largest) = (text::count(group.elements), text::bytes(group.largest));
-                format!("{name}{shares}{elements:>14}{largest:>12}")
+                sheet.line(format!("{name}{shares}{elements:>14}{largest:>12}"));
             };
             if let [(encoding, group)] = &encodings[..] {
                 let name = value_type.name();
-                let room = 16usize.saturating_sub(name.len() + 1);
+                let room = KIND.saturating_sub(name.len() + 1);
                 let encoding = self.style.dim(format!("{encoding:<room$}"));
-                lines.push(row(format!("{name} {encoding}"), group));
+                row(format!("{name} {encoding}"), group);
                 continue;
             }
-            lines.push(row(format!("{:<16}", value_type.name()), &total));
+            row(format!("{:<KIND$}", value_type.name()), &total);
             for (encoding, group) in &encodings {
-                lines.push(row(self.style.dim(format!("  {encoding:<14}")), group));
+                row(self.style.dim(format!("  {encoding:<14}")), group);
             }
         }
     }
 
-    fn histograms(&self, lines: &mut Vec<String>) {
-        let used: Vec<usize> =
-            (0..self.gathered.sizes.len()).filter(|&i| self.gathered.sizes[i].keys > 0).collect();
-        let (Some(&first), Some(&last)) = (used.first(), used.last()) else { return };
-        let sizes = (first..=last).map(|i| {
-            let size = text::bytes(1u64 << i.min(63));
-            (format!("up to {:>8}", size.replace(".0", "")), self.gathered.sizes[i].keys)
+    fn histograms(&self, sheet: &mut Sheet) {
+        let sizes = self.gathered.sizes.classes().map(|(up_to, tally)| {
+            let size = text::bytes(up_to.saturating_add(1)).replace(".0", "");
+            (format!("< {size:>8}"), tally)
         });
-        let sizes = self.histogram("SIZE IN THE FILE", sizes.collect());
-        let expiry = expiry_names().zip(self.gathered.expiry);
-        let expiry = expiry.filter(|(_, keys)| *keys > 0).map(|(name, keys)| (name.into(), keys));
-        let mut right = self.histogram("EXPIRES IN", expiry.collect());
-        let idle = IDLE_LIMITS.iter().map(|(_, name)| *name).chain(["longer"]).zip(self.gathered.idle);
-        let frequency = FREQUENCY_LIMITS.iter().map(|(_, name)| *name).zip(self.gathered.frequency);
-        let usage: [(&str, Vec<(&str, u64)>); 2] =
-            [("IDLE FOR", idle.collect()), ("FREQUENCY (LFU)", frequency.collect())];
-        for (title, classes) in usage {
-            if classes.iter().any(|(_, keys)| *keys > 0) {
-                right.push((0, String::new()));
-                let classes = classes.into_iter().map(|(name, keys)| (name.to_string(), keys)).collect();
-                right.extend(self.histogram(title, classes));
-            }
+        let sizes = self.histogram("SIZE IN THE FILE", sizes);
+        let expiry = self.gathered.expiry.classes().filter(|(_, tally)| tally.count > 0);
+        let mut right = self.histogram("EXPIRES IN", expiry);
+        let apart = || (0, String::new());
+        if let Some(idle) = &self.gathered.idle {
+            right.push(apart());
+            right.extend(self.histogram("IDLE FOR", idle.classes()));
         }
-        lines.push(String::new());
+        if let Some(frequency) = &self.gathered.frequency {
+            right.push(apart());
+            right.extend(self.histogram("FREQUENCY (LFU)", frequency.classes()));
+        }
+        sheet.line("");
         for i in 0..sizes.len().max(right.len()) {
             let (width, left) = sizes.get(i).cloned().unwrap_or_default();
             let right = right.get(i).map_or("", |(_, line)| line);
-            lines.push(format!("{left}{:pad$}{right}", "", pad = HALF + 4 - width.min(HALF)));
+            sheet.line(format!("{left}{:pad$}{right}", "", pad = HALF + 4 - width.min(HALF)));
         }
     }
 
     /// Lines with the columns that they take.
-    fn histogram(&self, title: &str, classes: Vec<(String, u64)>) -> Vec<(usize, String)> {
+    fn histogram(&self, title: &str, classes: impl Iterator<Item = (String, Tally)>) -> Vec<(usize, String)> {
+        let classes: Vec<(String, u64)> = classes.map(|(name, tally)| (name, tally.count)).collect();
         let most = classes.iter().map(|(_, keys)| *keys).max().unwrap_or(1).max(1);
         let mut lines = vec![(title.len(), self.style.bold(title))];
         for (name, keys) in classes {
@@ -269,55 +238,19 @@ impl Table<'_> {
         lines
     }
 
-    fn prefixes(&self, lines: &mut Vec<String>, count: usize) {
-        let prefixes = &self.gathered.prefixes;
-        if prefixes.len() == 0 || count == 0 {
+    fn largest(&self, sheet: &mut Sheet) {
+        let largest = self.gathered.largest.sorted();
+        if largest.is_empty() {
             return;
         }
-        let about = if prefixes.is_exact { "PREFIX" } else { "PREFIX (APPROXIMATE)" };
-        self.heading(
-            lines,
-            format!("{about:<width$}{:>13} {:>6} {:>10} {:>6}", "KEYS", "", "BYTES", "", width = NAME + 2),
-        );
-        let row = |name: &str, sum: super::prefixes::Sum| {
-            let pad = (NAME + 2).saturating_sub(name.chars().count());
-            format!("{:pad$}{}", "", self.shares(sum.keys, sum.bytes))
-        };
-        let mut rest = prefixes.other;
-        let all = prefixes.top(usize::MAX);
-        for (i, (name, sum)) in all.iter().enumerate() {
-            if i < count {
-                let name = text::shortened(name, NAME);
-                lines.push(format!("{name}{}", row(&name, *sum)));
-            } else {
-                rest.keys += sum.keys;
-                rest.bytes += sum.bytes;
-            }
-        }
-        for (name, sum) in [("(others)", rest), ("(none)", prefixes.none)] {
-            if sum.keys > 0 {
-                lines.push(format!("{}{}", self.style.dim(name), row(name, sum)));
-            }
-        }
-    }
-
-    fn largest(&self, lines: &mut Vec<String>) {
-        if self.gathered.largest.is_empty() {
-            return;
-        }
-        self.heading(
-            lines,
-            format!(
-                "{:<NAME$}  {:>4}{:>11}{:>14}  {:<16}",
-                "LARGEST KEYS", "DB", "BYTES", "ELEMENTS", "TYPE"
-            ),
-        );
-        for large in &self.gathered.largest {
-            let name = text::shortened(&large.key, NAME);
-            let pad = NAME - name.chars().count().min(NAME);
-            lines.push(format!(
-                "{name}{:pad$}  {:>4}{:>11}{:>14}  {} {}",
-                "",
+        sheet.heading(format!(
+            "{:<NAME$}  {:>4}{:>11}{:>14}  TYPE",
+            "LARGEST KEYS", "DB", "BYTES", "ELEMENTS"
+        ));
+        for large in largest {
+            sheet.line(format!(
+                "{}  {:>4}{:>11}{:>14}  {} {}",
+                padded(&names::shortened(&large.key, NAME), NAME),
                 large.db,
                 text::bytes(large.bytes),
                 large.elements.map_or("damaged".into(), text::count),
@@ -328,11 +261,11 @@ impl Table<'_> {
     }
 
     /// What few files have.
-    fn rare(&self, lines: &mut Vec<String>) {
+    fn rare(&self, sheet: &mut Sheet) {
         let gathered = self.gathered;
         let mut facts = Vec::new();
         if gathered.function_count > 0 {
-            let names = gathered.functions.iter().take(SHOWN).map(|name| text::shortened(name, NAME));
+            let names = gathered.functions.iter().take(SHOWN).map(|name| names::shortened(name, NAME));
             let names = names.collect::<Vec<_>>().join(", ");
             facts.push(format!("Libraries of functions: {} ({names})", text::count(gathered.function_count)));
         }
@@ -345,12 +278,12 @@ impl Table<'_> {
             facts.push(format!("Slots of a cluster: {}", text::count(gathered.slots)));
         }
         if !facts.is_empty() {
-            lines.push(String::new());
-            lines.extend(facts);
+            sheet.line("");
+            facts.into_iter().for_each(|fact| sheet.line(fact));
         }
     }
 
-    fn damage(&self, lines: &mut Vec<String>, findings: &Findings) {
+    fn damage(&self, sheet: &mut Sheet, findings: &Findings) {
         let mut what = Vec::new();
         if let Some(damage) = &findings.damage {
             what.push(format!("Damaged at {damage}; what is behind it was not read."));
@@ -366,8 +299,8 @@ impl Table<'_> {
             what.push(format!("{} follow the end.", text::bytes(findings.trailing_bytes)));
         }
         if !what.is_empty() {
-            lines.push(String::new());
-            lines.extend(what.iter().map(|line| self.style.red(line)));
+            sheet.line("");
+            what.iter().for_each(|line| sheet.line(self.style.red(line)));
         }
     }
 }

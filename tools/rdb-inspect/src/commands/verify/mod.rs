@@ -9,10 +9,9 @@ use crate::cli::Files;
 use crate::duplicates::{Take, each_duplicate};
 use crate::failure::{Failure, Verdict};
 use crate::input::Input;
-use crate::key_table::{DEFAULT_BUDGET, Place};
+use crate::key_table::{Place, TableMemory};
 use crate::names;
 use crate::output::Output;
-use crate::select::parse_bytes;
 use crate::soundness::Checker;
 use crate::walk::{Findings, walk, walk_again};
 
@@ -32,16 +31,16 @@ pub struct Args {
     /// is not enough for it
     #[arg(long)]
     duplicates: bool,
-    /// Memory for the table of --duplicates
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value_t = DEFAULT_BUDGET)]
-    memory: u64,
+    #[command(flatten)]
+    memory: TableMemory,
     /// Name at most so many broken values and repeated keys; all are counted
-    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
     limit: usize,
     /// One JSON object a file and line: file, version, bytes, verdict (sound, damaged), keys, expiring, databases,
     /// functions, elements, checksum (good, wrong, absent, unknown), damage (null, or offset, reading, problem, key,
     /// bytes_not_verified), broken_values, broken (offset, db, key, type, problem), empty_collections, overlong_lengths,
-    /// trailing_bytes, command_bytes (of an append-only file), duplicate_keys (null if not looked for)
+    /// trailing_bytes, command_bytes (of an append-only file), duplicate_keys (null if not looked for), duplicates
+    /// (db, key, offsets)
     #[arg(long)]
     json: bool,
     /// Say nothing of sound files
@@ -155,7 +154,7 @@ fn find_duplicates<'a>(
         })
     };
     let again = |place: Place| place.record(input.bytes(), version);
-    each_duplicate(report.keys, args.memory, scan, again, |record, first| {
+    each_duplicate(report.keys, args.memory.bytes, scan, again, |record, first| {
         count += 1;
         if named.len() < args.limit {
             named.push((record.db, names::kept(record.key), first.offset, record.offset));
@@ -170,6 +169,7 @@ fn find_duplicates<'a>(
 #[cfg(test)]
 pub fn is_sound(input: &Input) -> Result<bool, Failure> {
     let files = Files { files: Vec::new() };
-    let args = Args { files, duplicates: true, memory: DEFAULT_BUDGET, limit: 1, json: false, quiet: false };
+    let args =
+        Args { files, duplicates: true, memory: TableMemory::default(), limit: 1, json: false, quiet: false };
     Ok(verify(input, &args)?.is_sound())
 }

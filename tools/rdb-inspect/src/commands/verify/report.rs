@@ -6,6 +6,7 @@ use formats::rdb::{KeyRecord, RdbError};
 use serde_json::{Value, json};
 
 use crate::input::Input;
+use crate::json_text::text;
 use crate::names;
 use crate::walk::{Checksum, Findings};
 
@@ -180,7 +181,7 @@ impl Report {
                 "offset": damage.error.offset(),
                 "reading": damage.error.part(),
                 "problem": damage.error.problem().to_string(),
-                "key": damage.key.as_deref().map(names::json),
+                "key": damage.key.as_deref().map(text),
                 "bytes_not_verified": self.not_verified(),
             })
         });
@@ -192,7 +193,7 @@ impl Report {
         };
         let duplicates: Vec<Value> = self.duplicates.iter().map(duplicate_json).collect();
         let object = json!({
-            "file": self.name,
+            "file": text(self.name.as_bytes()),
             "version": findings.version.map(|version| version.to_string()),
             "bytes": self.bytes,
             "verdict": if self.is_sound() { "sound" } else { "damaged" },
@@ -223,14 +224,14 @@ impl Broken {
             "offset": self.offset,
             "problem": self.problem,
             "db": key.map(|(db, ..)| db),
-            "key": key.map(|(_, name, _)| names::json(name)),
+            "key": key.map(|(_, name, _)| text(name)),
             "type": key.map(|(.., kind)| kind),
         })
     }
 }
 
 fn duplicate_json((db, key, first, again): &(u64, Vec<u8>, u64, u64)) -> Value {
-    json!({ "db": db, "key": names::json(key), "offsets": [first, again] })
+    json!({ "db": db, "key": text(key), "offsets": [first, again] })
 }
 
 fn more(out: &mut Vec<u8>, count: u64, named: usize) -> std::io::Result<()> {

@@ -1,63 +1,54 @@
-//! Counts keys by their prefix.
+//! Counts keys by their first prefix, in a table of limited size.
+//!
+//! Beside [`prefix_tree`](crate::prefix_tree), which parts names at several places and weighs their types: here a separator
+//! may be longer than a byte, keys without one are told from those whose prefix was dropped, and a key costs one look into
+//! a flat table, so that it can be counted while a file is read at full speed.
 //!
 //! Invariants:
 //! 1. [`MOST_PREFIXES`] prefixes are kept, of [`LONGEST_PREFIX`] bytes at most.
 //! 2. The sums over all prefixes, those kept and "other", are exact. Where more prefixes than are kept came, the number of
-//!    a single one may be too small, because it was dropped and came again: then [`Prefixes::is_exact`] says so.
+//!    a single one may be too small, because it was dropped and came again: then [`PrefixTable::is_exact`] says so.
 
 use formats::rdb::string::StringBuffer;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::content::PIECE_BYTES;
+use crate::histogram::Tally;
 
-/// Prefixes that are kept.
-pub const MOST_PREFIXES: usize = 4096;
+/// PrefixTable that are kept.
+const MOST_PREFIXES: usize = 4096;
 /// Slots of the table: half of them stay free.
 const SLOTS: usize = 2 * MOST_PREFIXES;
 /// Longer prefixes are not counted by themselves.
-pub const LONGEST_PREFIX: usize = 128;
-
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub struct Sum {
-    pub keys: u64,
-    pub bytes: u64,
-}
-
-impl Sum {
-    #[inline]
-    fn add(&mut self, bytes: u64) {
-        self.keys += 1;
-        self.bytes += bytes;
-    }
-}
+const LONGEST_PREFIX: usize = 128;
 
 struct Slot {
     hash: u64,
     name: Box<[u8]>,
-    sum: Sum,
+    sum: Tally,
 }
 
-pub struct Prefixes {
+pub struct PrefixTable {
     separator: Box<[u8]>,
     slots: Vec<Option<Slot>>,
     count: usize,
     /// Keys without a separator near their start.
-    pub none: Sum,
+    pub none: Tally,
     /// Keys whose prefix was dropped.
-    pub other: Sum,
+    pub other: Tally,
     pub is_exact: bool,
     buffer: StringBuffer,
 }
 
-impl Prefixes {
+impl PrefixTable {
     /// A prefix ends with the first `separator`.
-    pub fn new(separator: &[u8]) -> Prefixes {
-        Prefixes {
+    pub fn new(separator: &[u8]) -> PrefixTable {
+        PrefixTable {
             separator: separator.into(),
             slots: std::iter::repeat_with(|| None).take(SLOTS).collect(),
             count: 0,
-            none: Sum::default(),
-            other: Sum::default(),
+            none: Tally::default(),
+            other: Tally::default(),
             is_exact: true,
             buffer: StringBuffer::default(),
         }
@@ -93,17 +84,16 @@ impl Prefixes {
             self.drop_smaller_half();
             return self.add_prefix(prefix, bytes);
         }
-        self.slots[at] = Some(Slot { hash, name: prefix.into(), sum: Sum { keys: 1, bytes } });
+        self.slots[at] = Some(Slot { hash, name: prefix.into(), sum: Tally { count: 1, bytes } });
         self.count += 1;
     }
 
     fn drop_smaller_half(&mut self) {
         self.is_exact = false;
         let mut slots: Vec<Slot> = self.slots.iter_mut().filter_map(Option::take).collect();
-        slots.sort_unstable_by_key(|slot| std::cmp::Reverse((slot.sum.bytes, slot.sum.keys)));
+        slots.sort_unstable_by_key(|slot| std::cmp::Reverse((slot.sum.bytes, slot.sum.count)));
         for dropped in slots.drain(MOST_PREFIXES / 2..) {
-            self.other.keys += dropped.sum.keys;
-            self.other.bytes += dropped.sum.bytes;
+            self.other.merge(dropped.sum);
         }
         self.count = slots.len();
         for slot in slots {
@@ -121,7 +111,7 @@ impl Prefixes {
     }
 
     /// The prefixes with most bytes.
-    pub fn top(&self, count: usize) -> Vec<(&[u8], Sum)> {
+    pub fn top(&self, count: usize) -> Vec<(&[u8], Tally)> {
         let mut all: Vec<_> = self.slots.iter().flatten().map(|slot| (&*slot.name, slot.sum)).collect();
         all.sort_unstable_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then(a.0.cmp(b.0)));
         all.truncate(count);
@@ -158,14 +148,14 @@ mod tests {
 
     #[test]
     fn sums_are_exact_when_prefixes_are_dropped() {
-        let mut prefixes = Prefixes::new(b":");
+        let mut prefixes = PrefixTable::new(b":");
         for i in 0..20_000u32 {
             prefixes.add(RdbString::Raw(format!("rare{i}:x").as_bytes()), 10);
             prefixes.add(RdbString::Raw(b"often:x"), 10);
         }
         assert!(!prefixes.is_exact && prefixes.len() <= MOST_PREFIXES);
-        assert_eq!(prefixes.top(1), [(&b"often:"[..], Sum { keys: 20_000, bytes: 200_000 })]);
-        let kept: u64 = prefixes.top(usize::MAX).iter().map(|(_, sum)| sum.keys).sum();
-        assert_eq!(kept + prefixes.other.keys, 40_000);
+        assert_eq!(prefixes.top(1), [(&b"often:"[..], Tally { count: 20_000, bytes: 200_000 })]);
+        let kept: u64 = prefixes.top(usize::MAX).iter().map(|(_, sum)| sum.count).sum();
+        assert_eq!(kept + prefixes.other.count, 40_000);
     }
 }

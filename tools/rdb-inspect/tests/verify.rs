@@ -118,6 +118,16 @@ fn what_a_server_refuses_is_found() {
 }
 
 #[test]
+fn members_that_were_made_to_collide_are_two() {
+    // Eight bytes of the hash's constants: without a seed their product with the next eight, whatever these are, is zero.
+    const CONSTANTS: [u8; 8] = [0xB8, 0xFE, 0x6C, 0x39, 0x23, 0xA4, 0x4B, 0xBE];
+    let member = |letter: u8| [b" ".as_slice(), &CONSTANTS, &[letter; 8], &[b'x'; 16]].concat();
+    let set = [b"REDIS0010\xFE\x00\x02\x01s\x02".as_slice(), &member(b'a'), &member(b'b')].concat();
+    let file = [&set[..], b"\xFF\0\0\0\0\0\0\0\0"].concat();
+    verify(&[], &file).good();
+}
+
+#[test]
 fn broken_values_are_named_up_to_a_limit() {
     let broken = [b"\0".as_slice(), &string(b"k"), BROKEN_LZF].concat();
     let report = inspect(["verify", "--json", "-n", "1", &rdb(&[&broken, &broken]).path]).json();

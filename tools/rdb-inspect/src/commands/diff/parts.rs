@@ -11,7 +11,8 @@
 //! | | info, group, pending entry, consumer | what is kept of it |
 //!
 //! Invariants:
-//! 1. Parts are visited one at a time; hashes of 128 bits stand for names and contents.
+//! 1. Parts are visited one at a time; hashes of 128 bits stand for names and contents, with a seed of the run, so that no
+//!    file can be made to have two collide.
 //! 2. The sum over all parts does not depend on their order, and is that of another value only by chance: 2^-128.
 //! 3. What one of two forms cannot hold (a consumer's active time, the first id of a stream) is left out for both.
 
@@ -131,15 +132,14 @@ impl Part<'_> {
 }
 
 /// Visits the parts of values, with buffers that are used again.
-#[derive(Default)]
 pub(super) struct PartReader {
     scratch: Scratch,
     hasher: Hasher,
 }
 
 /// Hashes names and contents.
-#[derive(Default)]
 struct Hasher {
+    seed: u64,
     buffer: StringBuffer,
     bytes: Vec<u8>,
     group: u64,
@@ -147,6 +147,13 @@ struct Hasher {
 }
 
 impl PartReader {
+    /// Values that are compared need readers of one seed.
+    pub(super) fn new(seed: u64) -> PartReader {
+        let hasher =
+            Hasher { seed, buffer: StringBuffer::default(), bytes: Vec::new(), group: 0, consumer: 0 };
+        PartReader { scratch: Scratch::default(), hasher }
+    }
+
     /// Visits all parts. Ends at the first error.
     pub(super) fn for_each<E: From<RdbError>>(
         &mut self,
@@ -178,6 +185,7 @@ impl PartReader {
 impl Hasher {
     fn hash(&mut self, string: RdbString<'_>, seed: u64) -> Result<u128, RdbError> {
         const IN_ONE_PIECE: usize = 1 << 20;
+        let seed = seed.wrapping_add(self.seed);
         if string.len() <= IN_ONE_PIECE {
             return Ok(xxh3_128_with_seed(string.bytes(&mut self.buffer)?, seed));
         }

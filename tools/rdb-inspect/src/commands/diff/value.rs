@@ -6,6 +6,8 @@
 //!    into. What differs is found with a table of one side's parts, in several passes where it would exceed
 //!    [`TABLE_PARTS`]; only those that are shown are kept as text.
 
+use std::hash::{BuildHasher, RandomState};
+
 use formats::rdb::{RdbError, Value, ValueType};
 
 use super::parts::{Common, Part, PartReader};
@@ -39,9 +41,15 @@ pub(super) struct ValueChange {
     pub(super) too_long: bool,
 }
 
-#[derive(Default)]
 pub(super) struct ValueComparer {
     readers: [PartReader; 2],
+}
+
+impl Default for ValueComparer {
+    fn default() -> ValueComparer {
+        let seed = RandomState::new().hash_one(0);
+        ValueComparer { readers: [PartReader::new(seed), PartReader::new(seed)] }
+    }
 }
 
 /// The parts of one bucket.

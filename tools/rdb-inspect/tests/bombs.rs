@@ -38,6 +38,8 @@ fn run_within(kib: u32, arguments: &[&str]) -> Run {
     let mut limited = std::process::Command::new("sh");
     limited.args(["-c", &format!("ulimit -v {kib} && exec \"$0\" \"$@\"")]);
     limited.arg(program().get_program()).args(arguments);
+    // Every thread's arena would reserve 64 MiB that it does not use.
+    limited.env("MALLOC_ARENA_MAX", "1");
     limited.stdin(Stdio::null()).output().expect("it runs").into()
 }
 

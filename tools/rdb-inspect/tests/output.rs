@@ -227,7 +227,7 @@ fn help_that_cannot_be_written_is_a_failure() {
 fn the_folder_of_manual_pages_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("share/man1");
-    inspect(["man".as_ref(), "--output".as_ref(), pages.as_os_str()]).good();
+    inspect(["man".as_ref(), "--output-dir".as_ref(), pages.as_os_str()]).good();
     assert!(names(&pages).contains(&"rdb-inspect.1".to_owned()));
 }
 

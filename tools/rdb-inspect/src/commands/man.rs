@@ -9,7 +9,7 @@ use crate::output::Output;
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder for rdb-inspect.1, rdb-inspect-summary.1, …; made if need be
-    #[arg(long, alias = "output", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
 }
 

@@ -19,14 +19,14 @@ use crate::report::render;
 /// when the file was made. Needs up to 60 MB of memory.
 ///
 /// Example:
-///   rdb-inspect report dump.rdb --output report.html
+///   rdb-inspect report dump.rdb --html report.html
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     files: Files,
     /// Write the page to this file, which appears when it is complete; `-` for standard output
-    #[arg(short, long, alias = "html", value_name = "FILE")]
+    #[arg(short, long, visible_alias = "html", value_name = "FILE")]
     output: PathBuf,
     /// An ASCII character behind which keys are parted; may be repeated
     #[arg(long, value_name = "CHARACTER", default_value = ":", value_parser = parse_separator)]

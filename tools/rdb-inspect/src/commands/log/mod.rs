@@ -92,7 +92,7 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = parse_prefixes)]
     prefixes: usize,
     /// How many of the largest commands to show, up to 10,000
-    #[arg(long, alias = "largest", value_name = "COUNT", default_value_t = 10, value_parser = top::parse_limit)]
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = top::parse_limit)]
     top: usize,
     /// Most arguments of a command in an append-only file: more are taken for damage
     #[arg(long, value_name = "COUNT", default_value_t = MAX_ARGS)]

@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = parse_prefixes)]
     prefixes: usize,
     /// How many of the largest keys to show, up to 10,000
-    #[arg(long, alias = "largest", value_name = "COUNT", default_value_t = 10, value_parser = top::parse_limit)]
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = top::parse_limit)]
     top: usize,
     /// Write a JSON object for each file, one a line
     ///

@@ -119,6 +119,14 @@ impl Input {
         self.map.len() as u64
     }
 
+    /// Fails if the file is something else that is known: what has lost its beginning is not.
+    pub fn refuse_known_kinds(&self) -> Result<(), Failure> {
+        match kind(self.bytes()) {
+            Kind::Rdb | Kind::Unknown => Ok(()),
+            _ => self.refuse_other_kinds(),
+        }
+    }
+
     /// Fails if the file is of another kind, or newer than what is understood. One whose first bytes are damaged is neither.
     pub fn refuse_other_kinds(&self) -> Result<(), Failure> {
         let what = match kind(self.bytes()) {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::destination::refuse_folder;
 use crate::failure::{Failure, Verdict};
 use crate::output::Output;
 
@@ -15,6 +16,9 @@ pub struct Args {
 
 pub fn run(args: &Args, command: clap::Command) -> Result<Verdict, Failure> {
     if let Some(folder) = &args.output_dir {
+        if folder.exists() {
+            refuse_folder(folder, &[])?;
+        }
         let make =
             || std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder));
         make().map_err(|error| Failure::file(folder, error))?;

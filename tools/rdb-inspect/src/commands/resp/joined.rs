@@ -44,8 +44,8 @@ pub(super) fn refuse_clashes<'a>(inputs: &'a [Input], args: &Args) -> Result<(),
     })
 }
 
-/// Visits the keys that will be written, as of the databases that they go to, with those from which they come. Offsets count
-/// through all inputs.
+/// Visits the keys that will be written, as of the databases that they go to, with a number for the input and the database from
+/// which they come. Offsets count through all inputs.
 fn each_key<'a>(
     inputs: &'a [Input],
     args: &Args,
@@ -53,7 +53,7 @@ fn each_key<'a>(
 ) -> Result<(), Failure> {
     let now_ms = now_ms();
     let mut start = 0;
-    for input in inputs {
+    for (number, input) in inputs.iter().enumerate() {
         let mut selector = args.select.selector();
         walk_again(input, |item| {
             let Item::Key(mut record) = item else { return Ok(()) };
@@ -62,8 +62,8 @@ fn each_key<'a>(
             if expired && !args.with_expired || !selector.accepts(&record).unwrap_or(false) {
                 return Ok(());
             }
-            let source = record.db;
-            record.db = args.target_db(source);
+            let source = (number as u64) << 48 ^ record.db;
+            record.db = args.target_db(record.db);
             record.offset += start;
             visit(record, source)
         })?;

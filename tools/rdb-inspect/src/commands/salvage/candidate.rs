@@ -45,6 +45,8 @@ const LEAST_WINDOW: u64 = 512;
 const MAX_KEY_BYTES: usize = 1 << 20;
 /// Largest plausible number of a database.
 const MAX_DB: u64 = 1 << 16;
+/// Databases that a server has by default: with none beyond, two bytes are enough to look like the choice of one.
+const DEFAULT_DATABASES: u64 = 16;
 /// Plausible times at which keys expire: the years 1990 to 2200, in milliseconds since 1970.
 const EXPIRY_MS: std::ops::Range<i64> = 631_152_000_000..7_258_118_400_000;
 /// Places between two looks at whether the user asked to stop.
@@ -194,7 +196,7 @@ impl<'a> Search<'a> {
                     }
                     None => return read(decoder.offset()),
                 },
-                Ok(Some(Item::SelectDb(db))) if db < MAX_DB => {}
+                Ok(Some(Item::SelectDb(db))) if is_believable(db, decoder.rest()) => {}
                 Ok(Some(Item::End { .. })) => {
                     let is_end = decoder.offset() == self.file.len() as u64;
                     return if keys > 0 && is_end { Chain::Taken } else { read(before) };
@@ -263,6 +265,11 @@ impl<'a> Search<'a> {
             _ => 0,
         }
     }
+}
+
+/// Whether a database is chosen, and not two bytes of something else: servers since Redis 3.2 tell its size at once.
+fn is_believable(db: u64, rest: &[u8]) -> bool {
+    db < DEFAULT_DATABASES || db < MAX_DB && rest.first() == Some(&opcode::RESIZE_DB)
 }
 
 /// Evidence of a packed structure that is sound.

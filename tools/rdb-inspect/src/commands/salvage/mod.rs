@@ -33,7 +33,7 @@ use crate::rewrite::{RdbFile, Sink};
 /// Reads the file as a server would. Where a value cannot be read, its key is left out. Where the end of a record cannot be
 /// found, the next place is searched at which records start again: at least three that are sound in every respect and do
 /// not look like chance. Records just before such a place are left out where they look like chance themselves, and named as
-/// doubtful where nothing behind them confirms them.
+/// doubtful where nothing behind them confirms them; so is the first record behind such a place.
 ///
 /// Which database the keys behind such a place belong to is not known until the file names one. They are put into the last
 /// one known; but if there is another value under one of their names, all of them into one that the file does not use, so
@@ -56,13 +56,13 @@ pub struct Args {
     /// Version to read the file as where its first bytes do not say, or one that is newer than this program: 10, 11, 12, 80
     #[arg(long, value_name = "VERSION", value_parser = parse_version)]
     assume_version: Option<Version>,
-    /// Name at most so many keys and places; all are counted
+    /// Name at most so many keys and places, which takes some hundred bytes of memory for each; all are counted
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 50)]
     limit: usize,
     #[command(flatten)]
     memory: TableMemory,
-    /// One JSON object: file, version_read, version_assumed, version_written, keys_written, checksum_good, command_bytes
-    /// (behind the end, not written), keys_lost (of those that could be counted), lost (offset, db, key, problem), bytes_lost,
+    /// One JSON object: file, version_read, version_assumed, version_written, keys_written, checksum_good (also
+    /// where the file has none), command_bytes (behind the end, not written), keys_lost (of those that could be counted), lost (offset, db, key, problem), bytes_lost,
     /// ranges (start, end, problem, db, key), doubtful_keys and doubtful (offset, db, key), keys_of_assumed_db,
     /// runs_of_assumed_db and assumed_db (start, end, db, spare, keys), partial_keys and partial (db, key, elements),
     /// repeated_keys, repeated_keys_that_differ (which are lost) and repeated (offset, db, key, identical)
@@ -72,6 +72,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
     let input = args.files.open()?;
+    input.refuse_known_kinds()?;
     let destination = Output::to(Some(&args.files.output), std::slice::from_ref(&args.files.file))?;
     let (report, output) = salvage(&input, args, destination)?;
     output.finish()?;

@@ -189,7 +189,7 @@ impl Report {
             let keys = self.doubtful_keys;
             writeln!(
                 out,
-                "  {keys} keys are doubtful, just before a damaged place or by their names, and were written:"
+                "  {keys} keys are doubtful, beside a damaged place or by their names, and were written:"
             )?;
         }
         for key in &self.doubtful {

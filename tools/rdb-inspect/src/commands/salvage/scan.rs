@@ -102,7 +102,7 @@ pub(super) struct Scan {
     pub(super) broken: Bits,
     /// The first of them.
     pub(super) named: Vec<Broken>,
-    /// Which of them nothing confirms: just before a damaged place, or under a name that looks like chance.
+    /// Which of them nothing confirms: beside a damaged place, or under a name that looks like chance.
     pub(super) doubtful: Bits,
     /// The first of them.
     pub(super) named_doubtful: Vec<Doubtful>,
@@ -193,7 +193,9 @@ impl<'a> Scanner<'a> {
         let mut lost =
             Lost { start: at, end: self.file.len() as u64, db, problem, key: key.map(names::kept) };
         let mut place = None;
-        if self.scan.pieces.len() < MAX_PIECES {
+        if self.scan.pieces.len() >= MAX_PIECES {
+            lost.problem = "damaged at so many places that the rest was not searched".into();
+        } else {
             place = self.search.next_place(at as usize + 1, self.file.len(), &mut self.checker)?;
             let mut failed = key;
             if let Some((mark, inner)) = self.records_within(at as usize, place)? {
@@ -290,6 +292,10 @@ impl<'a> Scanner<'a> {
                 }
                 Ok(Some(Item::Key(record))) => {
                     self.key(&record, last_db)?;
+                    if !is_first && record.offset == start as u64 {
+                        // It may be the inside of a value that has lost its head.
+                        self.scan.doubt(self.scan.keys - 1, Some(record), self.limit);
+                    }
                     continue;
                 }
                 Ok(Some(Item::SelectDb(db))) => {

@@ -173,12 +173,26 @@ fn doubtful_keys_are_named() {
     bytes[9 + 10 * record..][..2 * record].fill(0xFF);
     let (report, _) = bench.salvage(&bytes, "ones");
     let report = json(&report);
-    assert_eq!(
-        (&report["doubtful_keys"], &report["doubtful"][0]["key"]),
-        (&1.into(), &"item:0009".into()),
-        "{report}"
-    );
-    assert_eq!(report["doubtful"][0]["offset"], 9 + 9 * record);
+    let named: Vec<_> =
+        (0..2).map(|i| (&report["doubtful"][i]["key"], &report["doubtful"][i]["offset"])).collect();
+    let (before, behind) = ((9 + 9 * record).into(), (9 + 12 * record).into());
+    assert_eq!(report["doubtful_keys"], 2, "{report}");
+    assert_eq!(named, [(&"item:0009".into(), &before), (&"item:0012".into(), &behind)]);
+}
+
+#[test]
+fn a_database_by_chance_is_not_believed() {
+    let mut bench = Bench::new();
+    let records: Vec<u8> = (0..20).flat_map(|i| string(&format!("item:{i:04}"), b"some value")).collect();
+    let mut bytes = file(&records);
+    let record = records.len() / 20;
+    let damage = &mut bytes[9 + 10 * record..][..2 * record];
+    damage.fill(0xFF);
+    // The choice of database 4095, were it not for what lies before it.
+    damage[2 * record - 3..].copy_from_slice(&[0xFE, 0x4F, 0xFF]);
+    let (report, salvaged) = bench.salvage(&bytes, "a database");
+    assert!(keys(&salvaged).iter().all(|(db, ..)| *db == 0), "{:?}", json(&report));
+    assert_eq!(json(&report)["keys_of_assumed_db"], 8);
 }
 
 #[test]

@@ -13,8 +13,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::{Builder, NamedTempFile, TempDir};
 
 const PREFIX: &str = ".rdb-inspect-";
-/// A folder to which files are added meanwhile is not removed at the first attempt.
-const REMOVE_ATTEMPTS: usize = 100;
 
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -34,10 +32,8 @@ pub fn remove_all(first: impl FnOnce()) -> Held {
     for path in list.drain(..).rev() {
         let is_ours = path.file_name().is_some_and(|name| name.as_bytes().starts_with(PREFIX.as_bytes()));
         match is_ours {
-            true if fs::remove_file(&path).is_err() => {
-                (0..REMOVE_ATTEMPTS).any(|_| fs::remove_dir_all(&path).is_ok() || !path.exists());
-            }
-            true => {}
+            // A folder's files are made under the lock: none comes while they are removed.
+            true => drop(fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path))),
             false => drop(fs::remove_dir(&path)), // others may have put something into it
         }
     }

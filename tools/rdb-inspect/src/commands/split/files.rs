@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use formats::rdb::{Item, Version};
@@ -70,10 +70,11 @@ pub(super) struct Appended {
 
 impl Sink for Appended {
     fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let write = || -> io::Result<()> {
-            OpenOptions::new().append(true).create(true).open(&self.path)?.write_all(bytes)
+        let open = || {
+            let _held = unfinished::hold(); // none is made in a folder that is being removed
+            OpenOptions::new().append(true).create(true).open(&self.path)
         };
-        write().map_err(|error| Failure::file(&self.path, error))
+        open().and_then(|mut file| file.write_all(bytes)).map_err(|error| Failure::file(&self.path, error))
     }
 }
 

@@ -87,8 +87,7 @@ impl Server {
         let mut config = loaded.config;
         limits::raise_open_files(&mut config);
         if config.shards == 0 {
-            config.shards =
-                std::thread::available_parallelism().map_or(1, |cores| cores.get().min(1024) as u16);
+            config.shards = one_shard_per_core();
         }
         let started = clock::now();
         let data_dir = match config.appendonly {
@@ -154,6 +153,10 @@ impl Server {
         }
         result
     }
+}
+
+fn one_shard_per_core() -> u16 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(1024) as u16)
 }
 
 fn announce(config: &Config) {

@@ -54,14 +54,7 @@ impl DataDir {
     /// no data files.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<DataDir, PersistError> {
         disk.create_dir(dir).map_err(PersistError::io("create", dir))?;
-        let lock_path = dir.join(file_names::LOCK);
-        let lock = match disk.lock(&lock_path) {
-            Ok(lock) => lock,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(PersistError::Locked { dir: dir.to_path_buf() });
-            }
-            Err(error) => return Err(PersistError::io("lock", &lock_path)(error)),
-        };
+        let lock = lock(&*disk, dir)?;
         let manifest = match ManifestFile::load(&*disk, dir.to_path_buf())? {
             Some(manifest) => manifest,
             None => create_manifest(&*disk, dir)?,
@@ -268,6 +261,15 @@ impl Drop for DataDir {
 
 fn panicked() -> PersistError {
     PersistError::Unclosed { log: LogId(0), bytes: 0, why: "a log writer panicked".to_owned() }
+}
+
+/// Takes the lock of a data directory; creates its file where there is none.
+pub(super) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DirLock>, PersistError> {
+    let path = dir.join(file_names::LOCK);
+    disk.lock(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => PersistError::Locked { dir: dir.to_path_buf() },
+        _ => PersistError::io("lock", &path)(error),
+    })
 }
 
 /// The first MANIFEST, if the directory has no data of ours.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use formats::log::Manifest;
 
+use super::data_dir::lock;
 use super::disk::{DirLock, Disk};
 use super::error::PersistError;
 use super::file_names;
@@ -50,12 +51,4 @@ impl ReadOnlyDir {
     pub fn recover(&self) -> Result<Recovered, PersistError> {
         recovery::look(&self.files)
     }
-}
-
-fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DirLock>, PersistError> {
-    let path = dir.join(file_names::LOCK);
-    disk.lock(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => PersistError::Locked { dir: dir.to_path_buf() },
-        _ => PersistError::io("lock", &path)(error),
-    })
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
-use super::{ServerError, replay, run_id, start_shards};
+use super::{ServerError, one_shard_per_core, replay, run_id, start_shards};
 use crate::config::Config;
 use crate::persist::RecoveryReport;
 use crate::persist::disk::Disk;
@@ -33,7 +33,7 @@ pub fn load(disk: Arc<dyn Disk>, dir: &Path) -> Result<Offline, ServerError> {
     let dir = ReadOnlyDir::open(disk, dir)?;
     let recovered = dir.recover()?;
     let report = recovered.report.clone();
-    let shards = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(1024) as u16);
+    let shards = one_shard_per_core();
     // No address to bind: the shards serve nobody.
     let config = Config { bind: Vec::new(), databases: DATABASES, shards, ..Config::default() };
     let shared = Shared::new(shards, config.clone(), run_id());

@@ -181,6 +181,14 @@ impl<'a> Value<'a> {
         self.input().string("string").ok()
     }
 
+    /// The type of a module's value.
+    pub fn module_id(&self) -> Option<ModuleId> {
+        if self.kind != ValueKind::Module {
+            return None;
+        }
+        self.input().length("module id").ok().map(ModuleId)
+    }
+
     fn input(&self) -> Input<'a> {
         Input::new(self.bytes, self.offset)
     }

@@ -41,12 +41,18 @@ pub fn file(input: &Input, max_args: u64, sink: &mut Sink<'_>) -> Result<Report,
     Ok(report)
 }
 
+/// What is in a folder, in the order of names.
+pub fn paths_in(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = std::fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut paths: Vec<PathBuf> = entries.map_err(|error| Failure::file(dir, error))?;
+    paths.sort();
+    Ok(paths)
+}
+
 /// The manifest in `dir`, if there is one and only one.
 pub fn manifest_in(dir: &Path) -> Result<Option<PathBuf>, Failure> {
-    let entries = std::fs::read_dir(dir).map_err(|error| Failure::file(dir, error))?;
-    let mut found: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_manifest(path)).collect();
-    found.sort();
+    let mut found = paths_in(dir)?;
+    found.retain(|path| is_manifest(path));
     match found.len() {
         0 | 1 => Ok(found.pop()),
         _ => Err(Failure::Usage(format!(

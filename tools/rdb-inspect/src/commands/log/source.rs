@@ -33,9 +33,7 @@ impl Source {
         if let Some(manifest) = aof::manifest_in(dir)? {
             return Ok(Source::AofDirectory { name: dir.display().to_string(), manifest });
         }
-        let entries = std::fs::read_dir(dir).map_err(|error| Failure::file(dir, error))?;
-        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        paths.sort();
+        let paths = aof::paths_in(dir)?;
         for folder in paths.iter().filter(|path| path.is_dir()) {
             if let Ok(Some(manifest)) = aof::manifest_in(folder) {
                 return Ok(Source::AofDirectory { name: folder.display().to_string(), manifest });

@@ -96,13 +96,11 @@ impl Filling<'_, '_> {
 
     /// Adds an element of one or two strings; one that cannot be read is left out.
     fn add(&mut self, strings: &[RdbString<'_>]) -> Result<(), Failure> {
-        for string in strings {
-            if let Err(error) = string.check() {
+        if strings.iter().any(|string| string.len() > PIECE_BYTES) {
+            if let Err(error) = strings.iter().try_for_each(RdbString::check) {
                 self.damage.get_or_insert(error);
                 return Ok(());
             }
-        }
-        if strings.iter().any(|string| string.len() > PIECE_BYTES) {
             self.flush()?;
             self.begin(strings.len() as u64)?;
             for &string in strings {
@@ -110,9 +108,16 @@ impl Filling<'_, '_> {
             }
             return self.commands.output.flow();
         }
+        let start = self.waiting.len();
         for string in strings {
-            // They were checked above.
-            push_argument(&mut self.waiting, string.bytes(&mut self.buffer).unwrap_or_default());
+            match string.bytes(&mut self.buffer) {
+                Ok(bytes) => push_argument(&mut self.waiting, bytes),
+                Err(error) => {
+                    self.waiting.truncate(start);
+                    self.damage.get_or_insert(error);
+                    return Ok(());
+                }
+            }
         }
         self.elements += 1;
         self.arguments += strings.len() as u64;

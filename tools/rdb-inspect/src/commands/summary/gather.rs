@@ -165,8 +165,8 @@ impl Gathered {
 
     /// Elements; of damaged values none.
     fn count(&mut self, record: &KeyRecord<'_>) -> Option<u64> {
-        if record.value.kind == ValueKind::Module {
-            let id = module_name(record);
+        if let Some(id) = record.value.module_id() {
+            let id = id.name();
             match self.modules.iter().position(|(name, _)| *name == id) {
                 Some(at) => self.modules[at].1 += 1,
                 None if self.modules.len() < MOST_NAMES => self.modules.push((id, 1)),
@@ -276,20 +276,6 @@ fn library_name(code: &[u8]) -> Option<Vec<u8>> {
     let line = code.split(|&byte| byte == b'\n').next()?;
     let word = line.split(|&byte| byte == b' ').find_map(|word| word.strip_prefix(b"name="))?;
     Some(word.to_vec())
-}
-
-fn module_name(record: &KeyRecord<'_>) -> String {
-    use formats::rdb::Element;
-    use formats::rdb::value::ModulePart;
-    let mut name = String::new();
-    // The first part is the name: nothing behind it is wanted.
-    let _ = record.value.for_each(&mut Scratch::default(), |part| {
-        if let Element::ModulePart(ModulePart::Id(id)) = part {
-            name = id.name();
-        }
-        Err(RdbError::new(0, "", formats::rdb::Problem::OpaqueModule))
-    });
-    name
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::harness::RedisServer;
-use crate::program::{key, rdb, run, server_file, string};
+use crate::program::{BROKEN_LZF, key, rdb, run, server_file, string};
 
 fn client(server: &RedisServer) -> Command {
     let mut client = Command::new("redis-cli");
@@ -110,6 +110,15 @@ fn elements_are_sent_in_batches() {
     assert_eq!(commands, "SELECT 0\nRPUSH l i0 i1\nRPUSH l i2 i3\nRPUSH l i4");
     let replacing = words(&run(&["resp", "--replace", "--no-select", &input.path]).stdout);
     assert_eq!(replacing, "DEL l\nRPUSH l i0 i1 i2 i3 i4");
+}
+
+#[test]
+fn an_element_that_cannot_be_read_is_left_out_whole() {
+    let hash = [b"\x04".as_slice(), &string(b"h"), b"\x03", &string(b"a"), &string(b"1")].concat();
+    let input = rdb(&[&hash, &string(b"b"), BROKEN_LZF, &string(b"c"), &string(b"3")]);
+    let result = run(&["resp", &input.path]);
+    assert_eq!((result.code, words(&result.stdout).as_str()), (1, "SELECT 0\nHSET h a 1 c 3"));
+    assert!(result.stderr.contains("LZF"), "{}", result.stderr);
 }
 
 #[test]

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use formats::log::manifest::{EpochEntry, LogEntry, LogState, Seal, SegmentEntry};
+use formats::log::manifest::{EpochEntry, LogEntry, LogStart, LogState, Seal, SegmentEntry};
 use formats::log::{Epoch, Gsn, LogId, Manifest, SegmentHeader, SegmentNo, SegmentUid, ShardId};
 
+use super::checkpoint::Checkpoint;
 use super::disk::{DirLock, Disk};
 use super::error::{PersistError, Refusal};
 use super::file_names::{self, FileKind};
@@ -39,6 +40,8 @@ struct Running {
     /// Known once recovered; taken when the logs start.
     next_gsn: Option<Gsn>,
     writers: Vec<WriterThread>,
+    /// One per log.
+    spares: Vec<Arc<SpareSlot>>,
     preparer: Option<Preparer>,
 }
 
@@ -128,8 +131,9 @@ impl DataDir {
                 log: LogId(manifest.next_log.0.saturating_add(u32::from(writer))),
                 segment: SegmentNo(0),
                 uid: SegmentUid(0),
-                checkpoint: 0,
+                checkpoint: manifest.newest_checkpoint().map_or(0, |checkpoint| checkpoint.id.0),
                 file_bytes: 0,
+                hash_seed: manifest.hash_seed,
                 shards: shards.clone(),
             };
             let made = self.files.make_segment(header.clone(), options.segments.first_bytes);
@@ -150,7 +154,8 @@ impl DataDir {
             manifest.remove_logs(|_| false);
             for log in logs {
                 let (id, shards) = (log.header.log, log.shards.clone());
-                manifest.logs.push(LogEntry { id, epoch: number, shards, state: LogState::Open });
+                let from = LogStart::zero(&shards);
+                manifest.logs.push(LogEntry { id, epoch: number, shards, from, state: LogState::Open });
                 let PreparedSegment { number, uid, bytes, .. } = log.segment;
                 manifest.insert_segment(SegmentEntry { log: id, number, uid, bytes });
             }
@@ -171,10 +176,12 @@ impl DataDir {
         };
         let shards: Vec<Arc<LogShared>> = log.shards.iter().map(shared).collect();
         let first_bytes = options.segments.first_bytes;
+        let spare = Arc::new(SpareSlot::new(Arc::clone(&self.files), log.header, first_bytes));
+        running.spares.push(Arc::clone(&spare));
         let parts = WriterParts {
             log: id,
             segment: Segment::new(log.segment),
-            spare: Arc::new(SpareSlot::new(Arc::clone(&self.files), log.header, first_bytes)),
+            spare,
             preparer: running.preparer.as_ref().and_then(Preparer::requests),
             sizes: options.segments,
             shards: shards.clone(),
@@ -195,6 +202,19 @@ impl DataDir {
         self.running().writers.iter().for_each(|writer| writer.queue().wake());
     }
 
+    /// Begins a checkpoint of the running logs.
+    ///
+    /// # Errors
+    /// A log has no segment to go on in, for want of space mostly; or no logs run.
+    pub fn begin_checkpoint(&self) -> Result<Checkpoint, PersistError> {
+        let (spares, queues) = {
+            let running = self.running();
+            let queues: Vec<_> = running.writers.iter().map(|writer| Arc::clone(writer.queue())).collect();
+            (running.spares.clone(), queues)
+        };
+        Checkpoint::begin(Arc::clone(&self.files), spares, queues)
+    }
+
     /// Writes and syncs everything handed over and seals the logs: the next start finds a clean end. Every
     /// shard must have dropped its [`Log`], or called `submit_all`, before.
     ///
@@ -213,6 +233,7 @@ impl DataDir {
     fn stop_threads(&self) -> (Vec<LogWriter>, Option<PersistError>) {
         let (writers, preparer) = {
             let mut running = self.running();
+            running.spares.clear();
             (std::mem::take(&mut running.writers), running.preparer.take())
         };
         let mut closed = Vec::new();
@@ -239,11 +260,15 @@ impl DataDir {
         if writers.is_empty() {
             return Ok(());
         }
-        let seal = |writer: &LogWriter| -> Option<Seal> { (writer.frames().0 > 0).then(|| writer.seal()) };
+        let manifest = self.files.manifest();
+        let has_frames = |writer: &LogWriter| {
+            manifest.log(writer.log()).is_some_and(|log| writer.frames() > log.from.frames)
+        };
+        let seal = |writer: &LogWriter| -> Option<Seal> { has_frames(writer).then(|| writer.seal()) };
         let seals: HashMap<LogId, Option<Seal>> =
             writers.iter().map(|writer| (writer.log(), seal(writer))).collect();
         self.files.update_manifest_or_fail(|manifest| recovery::apply_seals(manifest, &seals))?;
-        for writer in writers.iter_mut().filter(|writer| writer.frames().0 > 0) {
+        for writer in writers.iter_mut().filter(|writer| has_frames(writer)) {
             // Gives space back; failure costs nothing else.
             let _ = writer.segment().truncate();
         }
@@ -274,8 +299,16 @@ pub(super) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DirLock>, Pers
 
 /// The first MANIFEST, if the directory has no data of ours.
 fn create_manifest(disk: &dyn Disk, dir: &Path) -> Result<ManifestFile, PersistError> {
+    refuse_data_files(disk, dir)?;
+    ManifestFile::create(disk, dir.to_path_buf(), Manifest::new(random_u64()))
+}
+
+/// Without MANIFEST nothing says what the data files in a directory are.
+pub(super) fn refuse_data_files(disk: &dyn Disk, dir: &Path) -> Result<(), PersistError> {
     let names = disk.list(dir).map_err(PersistError::io("list", dir))?;
-    let is_data = |name: &&String| matches!(FileKind::of(name), FileKind::Segment(..) | FileKind::Pool(_));
+    let is_data = |name: &&String| {
+        matches!(FileKind::of(name), FileKind::Segment(..) | FileKind::Pool(_) | FileKind::Snapshot(..))
+    };
     if let Some(name) = names.iter().find(is_data) {
         return Err(Refusal {
             file: dir.join(name),
@@ -285,5 +318,5 @@ fn create_manifest(disk: &dyn Disk, dir: &Path) -> Result<ManifestFile, PersistE
         }
         .into());
     }
-    ManifestFile::create(disk, dir.to_path_buf(), Manifest::new(random_u64()))
+    Ok(())
 }

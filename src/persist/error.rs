@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use formats::log::ManifestError;
+use formats::log::{CheckpointId, Gsn, ManifestError};
 
 /// Why a data directory cannot be opened, recovered, written or closed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,11 @@ pub enum PersistError {
     Refused(#[from] Refusal),
     #[error("the data directory must be recovered, once, before logs are started")]
     NotRecovered,
+    #[error(
+        "history begins at checkpoint {oldest}, cut at {time_ms} ms since 1970 behind number {gsn}: \
+         nothing before it can be recovered"
+    )]
+    BeforeHistory { oldest: CheckpointId, time_ms: u64, gsn: Gsn },
     #[error("logs are running: the data directory cannot be recovered under them")]
     Running,
     #[error("impossible log options: {0}")]

@@ -1,6 +1,6 @@
 //! How the files of a data directory are called. No other module spells a file name.
 
-use formats::log::{LogId, SegmentNo};
+use formats::log::{CheckpointId, LogId, SegmentNo, ShardId};
 
 pub const MANIFEST: &str = "MANIFEST";
 pub const MANIFEST_TMP: &str = "MANIFEST.tmp";
@@ -14,6 +14,11 @@ pub fn segment(log: LogId, number: SegmentNo) -> String {
 /// `pool-<number>.seg`: a used segment file, waiting to be overwritten.
 pub fn pool(number: u64) -> String {
     format!("pool-{number}.seg")
+}
+
+/// `checkpoint-<checkpoint>-shard-<shard>.rdb`: a shard's snapshot.
+pub fn snapshot(checkpoint: CheckpointId, shard: ShardId) -> String {
+    format!("checkpoint-{checkpoint}-shard-{shard}.rdb")
 }
 
 /// A file for a measurement; never data.
@@ -30,6 +35,7 @@ pub enum FileKind {
     Lock,
     Segment(LogId, SegmentNo),
     Pool(u64),
+    Snapshot(CheckpointId, ShardId),
     /// Not one of ours.
     Other,
 }
@@ -46,6 +52,13 @@ impl FileKind {
     }
 
     fn numbered(name: &str) -> Option<FileKind> {
+        if let Some(stem) = name.strip_suffix(".rdb") {
+            let (checkpoint, shard) = stem.strip_prefix("checkpoint-")?.split_once("-shard-")?;
+            return Some(FileKind::Snapshot(
+                CheckpointId(checkpoint.parse().ok()?),
+                ShardId(shard.parse().ok()?),
+            ));
+        }
         let stem = name.strip_suffix(".seg")?;
         if let Some(number) = stem.strip_prefix("pool-") {
             return Some(FileKind::Pool(number.parse().ok()?));
@@ -66,10 +79,22 @@ mod tests {
             FileKind::Segment(LogId(3), SegmentNo(14))
         );
         assert_eq!(FileKind::of(&pool(7)), FileKind::Pool(7));
+        assert_eq!(
+            FileKind::of(&snapshot(CheckpointId(12), ShardId(3))),
+            FileKind::Snapshot(CheckpointId(12), ShardId(3))
+        );
         assert_eq!(FileKind::of(&calibration(1)), FileKind::Temporary);
         assert_eq!(FileKind::of(MANIFEST), FileKind::Manifest);
         assert_eq!(FileKind::of(MANIFEST_TMP), FileKind::Temporary);
-        for name in ["dump.rdb", "log-1.seg", "log-1-x.seg", "log-1-1.segx", "pool-.seg", "LOCK2"] {
+        for name in [
+            "dump.rdb",
+            "log-1.seg",
+            "log-1-x.seg",
+            "log-1-1.segx",
+            "checkpoint-1-0.rdb",
+            "pool-.seg",
+            "LOCK2",
+        ] {
             assert_eq!(FileKind::of(name), FileKind::Other, "{name}");
         }
     }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use formats::log::manifest::SegmentEntry;
 use formats::log::segment::SEGMENT_HEADER_BYTES;
-use formats::log::{Manifest, SegmentHeader, SegmentNo, SegmentUid};
+use formats::log::{CheckpointId, Manifest, SegmentHeader, SegmentNo, SegmentUid, ShardId};
 
 use super::disk::{Disk, DiskFile};
 use super::error::PersistError;
@@ -193,11 +193,35 @@ impl Files {
                         self.recycle(name);
                     }
                 }
+                FileKind::Snapshot(checkpoint, shard) => {
+                    if !names_snapshot(&manifest, checkpoint, shard) {
+                        drop(self.disk.remove(&self.path(name)));
+                    }
+                }
                 FileKind::Temporary => drop(self.disk.remove(&self.path(name))),
                 FileKind::Manifest | FileKind::Lock | FileKind::Pool(_) | FileKind::Other => {}
             }
         }
         Ok(())
+    }
+
+    /// Gives back the files that `before` names and MANIFEST does not any more: segments to the pool, snapshots to the
+    /// file system. Failure leaves leftovers for the next start.
+    pub fn release(&self, before: &Manifest) {
+        let now = self.manifest();
+        for segment in &before.segments {
+            if now.segments_of(segment.log).all(|kept| kept.number != segment.number) {
+                self.recycle(&file_names::segment(segment.log, segment.number));
+            }
+        }
+        for checkpoint in &before.checkpoints {
+            for snapshot in &checkpoint.snapshots {
+                if !names_snapshot(&now, checkpoint.id, snapshot.shard) {
+                    let _ =
+                        self.disk.remove(&self.path(&file_names::snapshot(checkpoint.id, snapshot.shard)));
+                }
+            }
+        }
     }
 
     fn adopt_pool(&self, kinds: &[(FileKind, String)]) {
@@ -213,4 +237,9 @@ impl Files {
             }
         }
     }
+}
+
+fn names_snapshot(manifest: &Manifest, id: CheckpointId, shard: ShardId) -> bool {
+    let checkpoint = manifest.checkpoints.iter().find(|checkpoint| checkpoint.id == id);
+    checkpoint.is_some_and(|checkpoint| checkpoint.snapshots.iter().any(|snapshot| snapshot.shard == shard))
 }

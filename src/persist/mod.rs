@@ -8,8 +8,12 @@
 //! files       a data directory's disk, MANIFEST and pool of used files
 //! poison      a failed sync latches
 //! log         appending: shard side, queue, writer thread, segments
+//! checkpoint  snapshots and cuts become what a start begins with
+//! retention   which checkpoints are kept, a pure function
 //! recovery    scan, plan, seal, replay
-//! data_dir    the life of a data directory: open, recover, log, close
+//! data_dir    the life of a data directory: open, recover, log, checkpoint, close
+//! fresh       a new data directory made of snapshots
+//! read_only   a data directory that is only looked at
 //! ```
 //!
 //! The bytes are drawn in docs/data-files.md.
@@ -23,13 +27,17 @@
 //!    ever read.
 //! 4. A file goes back to the pool only after a MANIFEST that does not name it is durable.
 //! 5. `durable <= written <= appended` for each shard.
-//! 6. This module knows no keys and no sockets.
+//! 6. MANIFEST names a checkpoint when its snapshots are durable and each log goes on behind its cut; what it replaces is
+//!    forgotten by the same change.
+//! 7. This module knows no keys and no sockets.
 
+mod checkpoint;
 mod data_dir;
 pub mod disk;
 pub mod error;
 pub mod file_names;
 mod files;
+pub mod fresh;
 pub mod log;
 mod manifest;
 mod poison;
@@ -37,12 +45,20 @@ mod random;
 pub mod read_only;
 pub use random::random_u64;
 pub mod recovery;
+pub mod retention;
 
 #[cfg(test)]
 mod tests;
 
+pub use checkpoint::{Checkpoint, CutFacts};
 pub use data_dir::DataDir;
 pub use error::{PersistError, Refusal};
-pub use formats::log::{Epoch, FrameNo, Gsn, LogId, Position, SegmentNo, ShardId};
-pub use log::{Log, LogMetrics, LogOptions, LogShared, LogStatus, SyncPolicy, WakeShard, calibrate_writers};
-pub use recovery::{Recovered, RecoveryReport, ReplayEpoch, ReplayError, ReplayLog};
+pub use formats::log::manifest::{LogCut, SnapshotEntry};
+pub use formats::log::{CheckpointId, Epoch, FrameNo, Gsn, LogId, Position, SegmentNo, ShardId};
+pub use log::{
+    CutRequest, Log, LogMetrics, LogOptions, LogShared, LogStatus, SyncPolicy, WakeShard, calibrate_writers,
+};
+pub use recovery::{
+    Limit, Recovered, RecoveredSnapshot, RecoveryReport, ReplayEpoch, ReplayError, ReplayLog,
+};
+pub use retention::Retention;

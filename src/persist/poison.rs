@@ -2,8 +2,8 @@
 //!
 //! After a failed fsync the kernel may have dropped the pages and call them clean: the next fsync succeeds
 //! and proves nothing. So a log whose sync failed once is poisoned until its data is written anew elsewhere.
-//! The way back is a checkpoint: when one that holds everything appended is durable, its owner starts a new
-//! log; the poisoned one is never synced again.
+//! The way back is a checkpoint: when one that holds everything appended before its cut is durable, the log needs
+//! nothing of what was written before; the segment that failed is never synced again.
 //!
 //! Invariants:
 //! 1. Once poisoned, always poisoned.

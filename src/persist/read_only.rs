@@ -16,7 +16,7 @@ use super::error::PersistError;
 use super::file_names;
 use super::files::Files;
 use super::manifest::ManifestFile;
-use super::recovery::{self, Recovered};
+use super::recovery::{self, Limit, Recovered};
 
 /// See the module.
 pub struct ReadOnlyDir {
@@ -47,8 +47,8 @@ impl ReadOnlyDir {
         self.files.manifest()
     }
 
-    /// What the next start of a server would find.
-    pub fn recover(&self) -> Result<Recovered, PersistError> {
-        recovery::look(&self.files)
+    /// What the next start of a server would find; or what there was up to a limit.
+    pub fn recover(&self, limit: Option<Limit>) -> Result<Recovered, PersistError> {
+        recovery::look(&self.files, limit)
     }
 }

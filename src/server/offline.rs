@@ -31,7 +31,7 @@ pub struct Offline {
 /// A server runs on it, or would refuse to start on it.
 pub fn load(disk: Arc<dyn Disk>, dir: &Path) -> Result<Offline, ServerError> {
     let dir = ReadOnlyDir::open(disk, dir)?;
-    let recovered = dir.recover()?;
+    let recovered = dir.recover(None)?;
     let report = recovered.report.clone();
     let shards = one_shard_per_core();
     // No address to bind: the shards serve nobody.

@@ -52,6 +52,10 @@ newtype!(
     FrameNo(u64), "{}"
 );
 newtype!(
+    /// A checkpoint of a data directory, ascending from 1.
+    CheckpointId(u64), "{}"
+);
+newtype!(
     /// Global sequence number: the order of transactions that touch several shards. Continues over epochs.
     Gsn(u64), "{}"
 );
@@ -67,6 +71,13 @@ impl FrameNo {
     /// The number of the next frame.
     pub fn next(self) -> FrameNo {
         FrameNo(self.0.saturating_add(1))
+    }
+}
+
+impl CheckpointId {
+    /// The number of the next checkpoint.
+    pub fn next(self) -> CheckpointId {
+        CheckpointId(self.0.saturating_add(1))
     }
 }
 

@@ -1,17 +1,23 @@
-//! MANIFEST: which files are the data, and where each log ends. Text, so that a person can read it in an
-//! emergency.
+//! MANIFEST: which files are the data, where each log begins and ends, and which snapshots stand for what came
+//! before. Text, so that a person can read it in an emergency.
 //!
 //! ```text
-//! everfast-manifest 1
+//! everfast-manifest 2
 //! hash-seed 00c0ffee00c0ffee
 //! next-epoch 3
 //! next-log 5
+//! next-checkpoint 2
+//! history released
 //! epoch 1 shards 2 first-gsn 1
-//! log 1 epoch 1 shards 0,1 sealed segment 0 offset 8192 frames 12 ends 0:40,1:7
-//! segment 1 0 uid 0123456789abcdef bytes 8192
 //! epoch 2 shards 1 first-gsn 17
+//! log 1 epoch 1 shards 0,1 from 9 at 0:31,1:2 sealed segment 3 offset 8192 frames 12 ends 0:40,1:7
 //! log 4 epoch 2 shards 0 open
+//! segment 1 3 uid 0123456789abcdef bytes 8192
 //! segment 4 0 uid fedcba9876543210 bytes 4194304
+//! checkpoint 1 epoch 1 gsn 16 time 1790000000000
+//! snapshot 1 0 bytes 4096 keys 31 crc64 0123456789abcdef
+//! snapshot 1 1 bytes 211 keys 2 crc64 fedcba9876543210
+//! cut 1 log 1 segment 3 frames 9 ends 0:31,1:2
 //! crc32 89abcdef
 //! ```
 //!
@@ -19,16 +25,17 @@
 //!
 //! Invariants:
 //! 1. A [`Manifest`] is consistent: every log has its epoch, every segment its log, a shard has one log per
-//!    epoch, numbers ascend, and a sealed log's last segment is there.
+//!    epoch, numbers ascend, a sealed log's last segment is there, and a checkpoint has its snapshots and cuts only
+//!    logs of its epoch, at segments that are there.
 //! 2. What `encode` writes, `verify` reads back to the same value.
 
 use std::collections::HashSet;
 
-use super::ids::{Epoch, FrameNo, Gsn, LogId, Position, SegmentNo, SegmentUid, ShardId};
+use super::ids::{CheckpointId, Epoch, FrameNo, Gsn, LogId, Position, SegmentNo, SegmentUid, ShardId};
 use super::manifest_text;
 
-/// The version of MANIFEST that this code writes; it reads no other.
-pub const MANIFEST_VERSION: u32 = 1;
+/// The version of MANIFEST that this code writes; it reads this one and those before.
+pub const MANIFEST_VERSION: u32 = 2;
 /// Most bytes of a MANIFEST.
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 
@@ -39,9 +46,14 @@ pub struct Manifest {
     pub hash_seed: u64,
     pub next_epoch: Epoch,
     pub next_log: LogId,
+    pub next_checkpoint: CheckpointId,
+    /// The logs reach back to the empty beginning: nothing was released to a checkpoint yet.
+    pub is_whole: bool,
     pub epochs: Vec<EpochEntry>,
     pub logs: Vec<LogEntry>,
     pub segments: Vec<SegmentEntry>,
+    /// Ascending. The newest one is what a start begins with.
+    pub checkpoints: Vec<CheckpointEntry>,
 }
 
 /// One start of the server.
@@ -60,7 +72,25 @@ pub struct LogEntry {
     pub epoch: Epoch,
     /// Shards whose frames it holds.
     pub shards: Vec<ShardId>,
+    /// Where the segments that are still there begin.
+    pub from: LogStart,
     pub state: LogState,
+}
+
+/// Where a log begins: what came before is in the snapshots of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogStart {
+    /// Frames that came before.
+    pub frames: FrameNo,
+    /// Effects of each shard that came before.
+    pub positions: Vec<(ShardId, Position)>,
+}
+
+impl LogStart {
+    /// The very beginning.
+    pub fn zero(shards: &[ShardId]) -> LogStart {
+        LogStart { frames: FrameNo(0), positions: shards.iter().map(|&shard| (shard, Position(0))).collect() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +122,51 @@ pub struct SegmentEntry {
     pub bytes: u64,
 }
 
+/// A state of all data: snapshots, and where the logs go on behind them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointEntry {
+    pub id: CheckpointId,
+    /// What is in later epochs, and in this one behind the cuts, comes on top. 0: before all epochs.
+    pub epoch: Epoch,
+    /// The last global sequence number given out before the cut.
+    pub gsn: Gsn,
+    /// When it was cut, in ms since 1970.
+    pub time_ms: u64,
+    /// One per shard of that time, in their order.
+    pub snapshots: Vec<SnapshotEntry>,
+    /// Of the logs of its epoch; a log without a cut here has nothing behind it.
+    pub cuts: Vec<LogCut>,
+}
+
+/// One shard's part of a checkpoint: an RDB file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotEntry {
+    pub shard: ShardId,
+    /// Size of the file.
+    pub bytes: u64,
+    pub keys: u64,
+    /// The checksum at the end of the file.
+    pub crc64: u64,
+}
+
+/// Where a log goes on behind a checkpoint: at the start of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogCut {
+    pub log: LogId,
+    pub segment: SegmentNo,
+    /// Frames before it.
+    pub frames: FrameNo,
+    /// Effects of each shard before it.
+    pub ends: Vec<(ShardId, Position)>,
+}
+
+impl LogCut {
+    /// The cut as the beginning of what follows it.
+    pub fn start(&self) -> LogStart {
+        LogStart { frames: self.frames, positions: self.ends.clone() }
+    }
+}
+
 /// Why a MANIFEST is not accepted. Lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
@@ -101,7 +176,7 @@ pub enum ManifestError {
     Checksum { expected: u32, found: u32 },
     #[error("not a MANIFEST: expected first line `everfast-manifest <version>`")]
     NoMagic,
-    #[error("MANIFEST of format version {found}; this program reads version {MANIFEST_VERSION}")]
+    #[error("MANIFEST of format version {found}; this program reads up to version {MANIFEST_VERSION}")]
     NewerVersion { found: u32 },
     #[error("MANIFEST line {line}: expected {expected}")]
     Syntax { line: usize, expected: &'static str },
@@ -129,9 +204,12 @@ impl Manifest {
             hash_seed,
             next_epoch: Epoch(1),
             next_log: LogId(1),
+            next_checkpoint: CheckpointId(1),
+            is_whole: true,
             epochs: Vec::new(),
             logs: Vec::new(),
             segments: Vec::new(),
+            checkpoints: Vec::new(),
         }
     }
 
@@ -160,22 +238,50 @@ impl Manifest {
         self.segments.insert(place, entry);
     }
 
-    /// Forgets logs and with them their segments, and epochs that have no log left.
+    /// The checkpoint that a start begins with.
+    pub fn newest_checkpoint(&self) -> Option<&CheckpointEntry> {
+        self.checkpoints.last()
+    }
+
+    /// Forgets logs and with them their segments and cuts, and epochs that have no log left.
     pub fn remove_logs(&mut self, remove: impl Fn(&LogEntry) -> bool) {
         self.logs.retain(|log| !remove(log));
         let kept: HashSet<LogId> = self.logs.iter().map(|log| log.id).collect();
         let epochs: HashSet<Epoch> = self.logs.iter().map(|log| log.epoch).collect();
         self.segments.retain(|segment| kept.contains(&segment.log));
+        for checkpoint in &mut self.checkpoints {
+            checkpoint.cuts.retain(|cut| kept.contains(&cut.log));
+        }
         // The newest epoch stays: its first GSN keeps the numbers ascending.
         let newest = self.epochs.last().map(|epoch| epoch.number);
         self.epochs.retain(|epoch| epochs.contains(&epoch.number) || Some(epoch.number) == newest);
+    }
+
+    /// Forgets what is older than a checkpoint: older ones, the logs of earlier epochs, and what its cuts leave behind.
+    /// Files that are not named any more may be deleted once the MANIFEST is durable.
+    pub fn release_before(&mut self, keep: CheckpointId) {
+        let Some(kept) = self.checkpoints.iter().find(|checkpoint| checkpoint.id == keep).cloned() else {
+            return;
+        };
+        self.is_whole = false;
+        self.checkpoints.retain(|checkpoint| checkpoint.id >= keep);
+        let has_more =
+            |log: &LogEntry| log.epoch > kept.epoch || kept.cuts.iter().any(|cut| cut.log == log.id);
+        self.remove_logs(|log| !has_more(log));
+        for cut in &kept.cuts {
+            if let Some(log) = self.logs.iter_mut().find(|log| log.id == cut.log) {
+                log.from = cut.start();
+            }
+            self.segments.retain(|segment| segment.log != cut.log || segment.number >= cut.segment);
+        }
     }
 
     /// Checks invariant 1.
     pub fn check(&self) -> Result<(), ManifestError> {
         self.check_epochs()?;
         self.check_logs()?;
-        self.check_segments()
+        self.check_segments()?;
+        self.check_checkpoints()
     }
 
     fn check_epochs(&self) -> Result<(), ManifestError> {
@@ -205,6 +311,9 @@ impl Manifest {
             let Some(epoch) = self.epoch(log.epoch) else {
                 return inconsistent(format!("log {} belongs to unknown epoch {}", log.id, log.epoch));
             };
+            if !log.from.positions.iter().map(|(shard, _)| shard).eq(&log.shards) {
+                return inconsistent(format!("log {} does not begin for each of its shards", log.id));
+            }
             if log.shards.is_empty() {
                 return inconsistent(format!("log {} serves no shards", log.id));
             }
@@ -225,6 +334,9 @@ impl Manifest {
         if last.is_none_or(|last| last.number != seal.segment || seal.offset > last.bytes) {
             return inconsistent(format!("log {} is sealed at a segment that is not its last", log.id));
         }
+        if seal.frames < log.from.frames {
+            return inconsistent(format!("log {} is sealed before it begins", log.id));
+        }
         if !seal.ends.iter().map(|(shard, _)| shard).eq(&log.shards) {
             return inconsistent(format!("log {} is not sealed for each of its shards", log.id));
         }
@@ -242,6 +354,46 @@ impl Manifest {
                     segment.number, segment.log
                 ));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Manifest {
+    fn check_checkpoints(&self) -> Result<(), ManifestError> {
+        ascending("checkpoints", self.checkpoints.iter().map(|checkpoint| checkpoint.id))?;
+        // What a later one stands for goes at least as far.
+        let order =
+            self.checkpoints.iter().map(|checkpoint| (checkpoint.epoch, checkpoint.gsn, checkpoint.id));
+        ascending("epochs of checkpoints", order)?;
+        for checkpoint in &self.checkpoints {
+            let id = checkpoint.id;
+            if id >= self.next_checkpoint || checkpoint.epoch >= self.next_epoch {
+                return inconsistent(format!("checkpoint {id} is from the future"));
+            }
+            let shards = checkpoint.snapshots.iter().map(|snapshot| snapshot.shard.0);
+            if checkpoint.snapshots.is_empty() || !shards.eq(0..checkpoint.snapshots.len() as u16) {
+                return inconsistent(format!("checkpoint {id} does not have a snapshot for each shard"));
+            }
+            ascending("cuts", checkpoint.cuts.iter().map(|cut| cut.log))?;
+            for cut in &checkpoint.cuts {
+                self.check_cut(checkpoint, cut)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_cut(&self, checkpoint: &CheckpointEntry, cut: &LogCut) -> Result<(), ManifestError> {
+        let (id, log) = (checkpoint.id, cut.log);
+        let fits = self.log(log).is_some_and(|entry| {
+            let sealed_before = matches!(&entry.state, LogState::Sealed(seal) if seal.frames < cut.frames);
+            entry.epoch == checkpoint.epoch
+                && entry.from.frames <= cut.frames
+                && !sealed_before
+                && cut.ends.iter().map(|(shard, _)| shard).eq(&entry.shards)
+        });
+        if !fits || !self.segments_of(log).any(|segment| segment.number == cut.segment) {
+            return inconsistent(format!("checkpoint {id} cuts log {log} where it is not"));
         }
         Ok(())
     }

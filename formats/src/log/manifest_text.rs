@@ -3,9 +3,10 @@
 use std::fmt::{Display, Write};
 use std::str::{FromStr, SplitAsciiWhitespace};
 
-use super::ids::{Epoch, FrameNo, Gsn, LogId, Position, SegmentNo, SegmentUid, ShardId};
+use super::ids::{CheckpointId, Epoch, FrameNo, Gsn, LogId, Position, SegmentNo, SegmentUid, ShardId};
 use super::manifest::{
-    EpochEntry, LogEntry, LogState, MANIFEST_VERSION, Manifest, ManifestError, Seal, SegmentEntry,
+    CheckpointEntry, EpochEntry, LogCut, LogEntry, LogStart, LogState, MANIFEST_VERSION, Manifest,
+    ManifestError, Seal, SegmentEntry, SnapshotEntry,
 };
 use crate::checksum::crc32;
 
@@ -18,19 +19,37 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
     line(&mut text, format_args!("hash-seed {:016x}", manifest.hash_seed));
     line(&mut text, format_args!("next-epoch {}", manifest.next_epoch));
     line(&mut text, format_args!("next-log {}", manifest.next_log));
+    line(&mut text, format_args!("next-checkpoint {}", manifest.next_checkpoint));
+    line(&mut text, format_args!("history {}", if manifest.is_whole { "whole" } else { "released" }));
     for EpochEntry { number, shards, first_gsn } in &manifest.epochs {
         line(&mut text, format_args!("epoch {number} shards {shards} first-gsn {first_gsn}"));
     }
     for log in &manifest.logs {
-        let (id, epoch, shards, state) = (log.id, log.epoch, commas(&log.shards), state_text(&log.state));
-        line(&mut text, format_args!("log {id} epoch {epoch} shards {shards} {state}"));
+        let (id, epoch, shards) = (log.id, log.epoch, commas(&log.shards));
+        let (from, state) = (from_text(log), state_text(&log.state));
+        line(&mut text, format_args!("log {id} epoch {epoch} shards {shards} {from}{state}"));
     }
     for SegmentEntry { log, number, uid, bytes } in &manifest.segments {
         line(&mut text, format_args!("segment {log} {number} uid {uid} bytes {bytes}"));
     }
+    for checkpoint in &manifest.checkpoints {
+        put_checkpoint(&mut text, checkpoint);
+    }
     let crc = crc32(text.as_bytes());
     line(&mut text, format_args!("crc32 {crc:08x}"));
     text.into_bytes()
+}
+
+fn put_checkpoint(text: &mut String, checkpoint: &CheckpointEntry) {
+    let CheckpointEntry { id, epoch, gsn, time_ms, snapshots, cuts } = checkpoint;
+    line(text, format_args!("checkpoint {id} epoch {epoch} gsn {gsn} time {time_ms}"));
+    for SnapshotEntry { shard, bytes, keys, crc64 } in snapshots {
+        line(text, format_args!("snapshot {id} {shard} bytes {bytes} keys {keys} crc64 {crc64:016x}"));
+    }
+    for LogCut { log, segment, frames, ends } in cuts {
+        let ends = positions_text(ends);
+        line(text, format_args!("cut {id} log {log} segment {segment} frames {frames} ends {ends}"));
+    }
 }
 
 fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
@@ -38,12 +57,26 @@ fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{words}");
 }
 
+/// Nothing for a log that begins at its very beginning.
+fn from_text(log: &LogEntry) -> String {
+    match log.from == LogStart::zero(&log.shards) {
+        true => String::new(),
+        false => format!("from {} at {} ", log.from.frames, positions_text(&log.from.positions)),
+    }
+}
+
+fn positions_text(positions: &[(ShardId, Position)]) -> String {
+    let texts: Vec<String> =
+        positions.iter().map(|(shard, position)| format!("{shard}:{position}")).collect();
+    commas(&texts)
+}
+
 fn state_text(state: &LogState) -> String {
     match state {
         LogState::Open => "open".to_owned(),
         LogState::Sealed(Seal { segment, offset, frames, ends }) => {
-            let ends: Vec<String> = ends.iter().map(|(shard, end)| format!("{shard}:{end}")).collect();
-            format!("sealed segment {segment} offset {offset} frames {frames} ends {}", commas(&ends))
+            let ends = positions_text(ends);
+            format!("sealed segment {segment} offset {offset} frames {frames} ends {ends}")
         }
     }
 }
@@ -59,7 +92,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
         Some(Ok(version)) => version,
         _ => return Err(ManifestError::NoMagic),
     };
-    if version != MANIFEST_VERSION {
+    if version == 0 || version > MANIFEST_VERSION {
         return Err(ManifestError::NewerVersion { found: version });
     }
     let mut manifest = Manifest::new(0);
@@ -72,6 +105,18 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
     manifest.next_epoch = Epoch(epoch.last_field("next-epoch")?);
     let mut log = next()?;
     manifest.next_log = LogId(log.last_field("next-log")?);
+    if version > 1 {
+        let mut checkpoint = next()?;
+        manifest.next_checkpoint = CheckpointId(checkpoint.last_field("next-checkpoint")?);
+        let mut history = next()?;
+        history.word("history")?;
+        manifest.is_whole = match history.next(HISTORY)? {
+            "whole" => true,
+            "released" => false,
+            _ => return Err(history.expected(HISTORY)),
+        };
+        history.end()?;
+    }
     for mut line in lines {
         entry(&mut line, &mut manifest)?;
     }
@@ -101,25 +146,62 @@ fn entry(line: &mut Line<'_>, manifest: &mut Manifest) -> Result<(), ManifestErr
             shards: line.field("shards")?,
             first_gsn: Gsn(line.field("first-gsn")?),
         }),
-        "log" => manifest.logs.push(LogEntry {
-            id: LogId(line.number("log id")?),
-            epoch: Epoch(line.field("epoch")?),
-            shards: line.list("shards", |text| text.parse().ok().map(ShardId))?,
-            state: state(line)?,
-        }),
+        "log" => manifest.logs.push(log(line)?),
         "segment" => manifest.segments.push(SegmentEntry {
             log: LogId(line.number("log id")?),
             number: SegmentNo(line.number("segment number")?),
             uid: SegmentUid(line.word("uid").and_then(|()| line.hex("uid in hexadecimal"))?),
             bytes: line.field("bytes")?,
         }),
-        _ => return Err(line.expected("`epoch`, `log` or `segment`")),
+        "checkpoint" => manifest.checkpoints.push(CheckpointEntry {
+            id: CheckpointId(line.number("checkpoint number")?),
+            epoch: Epoch(line.field("epoch")?),
+            gsn: Gsn(line.field("gsn")?),
+            time_ms: line.field("time")?,
+            snapshots: Vec::new(),
+            cuts: Vec::new(),
+        }),
+        "snapshot" => {
+            let snapshot = SnapshotEntry {
+                shard: ShardId(line.part_of(manifest).and_then(|()| line.number("shard"))?),
+                bytes: line.field("bytes")?,
+                keys: line.field("keys")?,
+                crc64: line.word("crc64").and_then(|()| line.hex("crc64 in hexadecimal"))?,
+            };
+            manifest.checkpoints.last_mut().into_iter().for_each(|last| last.snapshots.push(snapshot));
+        }
+        "cut" => {
+            let cut = LogCut {
+                log: LogId(line.part_of(manifest).and_then(|()| line.field("log"))?),
+                segment: SegmentNo(line.field("segment")?),
+                frames: FrameNo(line.field("frames")?),
+                ends: line.list("ends", shard_end)?,
+            };
+            manifest.checkpoints.last_mut().into_iter().for_each(|last| last.cuts.push(cut.clone()));
+        }
+        _ => return Err(line.expected("`epoch`, `log`, `segment`, `checkpoint`, `snapshot` or `cut`")),
     }
     line.end()
 }
 
-fn state(line: &mut Line<'_>) -> Result<LogState, ManifestError> {
-    match line.next("`open` or `sealed`")? {
+fn log(line: &mut Line<'_>) -> Result<LogEntry, ManifestError> {
+    let id = LogId(line.number("log id")?);
+    let epoch = Epoch(line.field("epoch")?);
+    let shards = line.list("shards", |text| text.parse().ok().map(ShardId))?;
+    let mut from = LogStart::zero(&shards);
+    let mut word = line.next(STATES)?;
+    if word == "from" {
+        from = LogStart { frames: FrameNo(line.number("frames")?), positions: line.list("at", shard_end)? };
+        word = line.next(STATES)?;
+    }
+    Ok(LogEntry { id, epoch, shards, from, state: state(word, line)? })
+}
+
+const HISTORY: &str = "`whole` or `released`";
+const STATES: &str = "`open` or `sealed`";
+
+fn state(word: &str, line: &mut Line<'_>) -> Result<LogState, ManifestError> {
+    match word {
         "open" => Ok(LogState::Open),
         "sealed" => Ok(LogState::Sealed(Seal {
             segment: SegmentNo(line.field("segment")?),
@@ -127,7 +209,7 @@ fn state(line: &mut Line<'_>) -> Result<LogState, ManifestError> {
             frames: FrameNo(line.field("frames")?),
             ends: line.list("ends", shard_end)?,
         })),
-        _ => Err(line.expected("`open` or `sealed`")),
+        _ => Err(line.expected(STATES)),
     }
 }
 
@@ -185,6 +267,17 @@ impl<'a> Line<'a> {
         self.word(name)?;
         let items: Option<Vec<T>> = self.next(name)?.split(',').map(item).collect();
         items.ok_or(self.expected(name))
+    }
+
+    /// The number of the checkpoint that was told last.
+    fn part_of(&mut self, manifest: &Manifest) -> Result<(), ManifestError> {
+        let number = self.number("checkpoint number")?;
+        let last = manifest.checkpoints.last().map(|checkpoint| checkpoint.id);
+        if last == Some(CheckpointId(number)) {
+            Ok(())
+        } else {
+            Err(self.expected("the checkpoint told last"))
+        }
     }
 
     fn end(&mut self) -> Result<(), ManifestError> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! MANIFEST ── names ──► segment files ── hold ──► frames ── hold ──► effects (RESP arrays)
+//!          └─ names ──► snapshots (RDB files)
 //! ```
 
 pub mod effect;
@@ -13,6 +14,6 @@ pub mod segment;
 
 pub use effect::{EffectError, EffectReader};
 pub use frame::{Frame, FrameError, FrameHeader, TransactionEntry};
-pub use ids::{Epoch, FrameNo, Gsn, LogId, Position, SegmentNo, SegmentUid, ShardId};
+pub use ids::{CheckpointId, Epoch, FrameNo, Gsn, LogId, Position, SegmentNo, SegmentUid, ShardId};
 pub use manifest::{Manifest, ManifestError, UnverifiedManifest};
 pub use segment::{SegmentError, SegmentHeader};

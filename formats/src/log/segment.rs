@@ -6,7 +6,7 @@
 //! │ magic    │ version │ epoch   │ log      │ segment  │ uid     │ checkpoint    │ file     │shards │ 0     │
 //! │ EVERFSEG │ u32     │ u32     │ u32      │ u32      │ u64     │ it follows u64│ bytes u64│ u16   │ u16   │
 //! ├──────────┴─────────┴─────────┴──────────┴──────────┴─────────┴───────────────┴──────────┴───────┴───────┤
-//! │ 52: shard u16 × shards (those whose frames the log holds) │ zeros │ 4092: CRC-32 of bytes 0..4092       │
+//! │ 52: shard u16 × shards (those whose frames the log holds) │ zeros │ 4084: hash seed u64 │ 4092: CRC-32  │
 //! └───────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -27,6 +27,7 @@ pub const MAX_LOG_SHARDS: usize = 1024;
 
 const MAGIC: &[u8; 8] = b"EVERFSEG";
 const CRC_AT: usize = SEGMENT_HEADER_BYTES - 4;
+const HASH_SEED_AT: usize = CRC_AT - 8;
 const SHARDS_AT: usize = 52;
 
 /// What a segment file says of itself.
@@ -40,6 +41,8 @@ pub struct SegmentHeader {
     pub checkpoint: u64,
     /// Size of the file when it was prepared.
     pub file_bytes: u64,
+    /// Seed of the hash that places keys, as MANIFEST has it: for the day when MANIFEST is lost. 0: not told.
+    pub hash_seed: u64,
     pub shards: Vec<ShardId>,
 }
 
@@ -77,7 +80,8 @@ impl SegmentHeader {
         out.extend_from_slice(&(self.shards.len() as u16).to_le_bytes());
         out.extend_from_slice(&[0; 2]);
         self.shards.iter().for_each(|shard| out.extend_from_slice(&shard.0.to_le_bytes()));
-        out.resize(CRC_AT, 0);
+        out.resize(HASH_SEED_AT, 0);
+        out.extend_from_slice(&self.hash_seed.to_le_bytes());
         let crc = crc32(&out);
         out.extend_from_slice(&crc.to_le_bytes());
         out
@@ -104,11 +108,13 @@ impl SegmentHeader {
         if version != SEGMENT_VERSION {
             return Err(SegmentError::NewerVersion { found: version });
         }
-        read_fields(&mut cursor).ok_or(malformed(SHARDS_AT, "too many shards"))
+        let hash_seed =
+            Cursor::new(&bytes[HASH_SEED_AT..]).u64().ok_or(malformed(HASH_SEED_AT, "hash seed missing"))?;
+        read_fields(&mut cursor, hash_seed).ok_or(malformed(SHARDS_AT, "too many shards"))
     }
 }
 
-fn read_fields(cursor: &mut Cursor<'_>) -> Option<SegmentHeader> {
+fn read_fields(cursor: &mut Cursor<'_>, hash_seed: u64) -> Option<SegmentHeader> {
     let mut header = SegmentHeader {
         epoch: Epoch(cursor.u32()?),
         log: LogId(cursor.u32()?),
@@ -116,6 +122,7 @@ fn read_fields(cursor: &mut Cursor<'_>) -> Option<SegmentHeader> {
         uid: SegmentUid(cursor.u64()?),
         checkpoint: cursor.u64()?,
         file_bytes: cursor.u64()?,
+        hash_seed,
         shards: Vec::new(),
     };
     let shards = usize::from(cursor.u16()?);
@@ -141,6 +148,7 @@ mod tests {
             uid: SegmentUid(42),
             checkpoint: 0,
             file_bytes: 4 << 20,
+            hash_seed: 0x00c0_ffee,
             shards: vec![ShardId(1), ShardId(5)],
         }
     }
@@ -157,7 +165,7 @@ mod tests {
     #[test]
     fn every_bit_counts() {
         let bytes = sample().encode();
-        for bit in (0..60 * 8).chain((SEGMENT_HEADER_BYTES - 8) * 8..SEGMENT_HEADER_BYTES * 8) {
+        for bit in (0..60 * 8).chain((SEGMENT_HEADER_BYTES - 16) * 8..SEGMENT_HEADER_BYTES * 8) {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(SegmentHeader::decode(&damaged).is_err(), "bit {bit}");

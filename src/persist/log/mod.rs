@@ -11,9 +11,11 @@
 //! 1. `durable <= written <= appended`, asserted in release builds too.
 //! 2. The shard side does no I/O and blocks on nothing but a lock held for a few instructions.
 //! 3. Frames of a shard are written in the order in which its effects were appended.
+//! 4. A cut (see [`cut`]) parts the frames of a log in two: those before it stand in earlier segments than those behind.
 
 pub mod calibrate;
 mod chunk;
+mod cut;
 mod options;
 mod policy;
 mod preparer;
@@ -29,6 +31,8 @@ mod writer_thread;
 mod writer_tests;
 
 pub use calibrate::calibrate_writers;
+pub(crate) use cut::CutAnswer;
+pub use cut::CutRequest;
 pub use options::{LogOptions, SegmentSizes, WakeShard};
 pub use policy::SyncPolicy;
 pub use shard_log::Log;

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use formats::log::{SegmentHeader, SegmentNo};
+use formats::log::{CheckpointId, SegmentHeader, SegmentNo};
 
 use crate::persist::files::{Files, PreparedSegment};
 
@@ -42,12 +42,23 @@ impl SpareSlot {
 
     /// Makes the spare if there is none. An error is left to the writer, which tries again when it needs it.
     pub fn fill(&self) {
+        let _ = self.ensure();
+    }
+
+    /// As [`SpareSlot::fill`], for somebody who wants to know whether it worked.
+    pub fn ensure(&self) -> io::Result<()> {
         self.with(|files, state| {
             if state.ready.is_none() {
                 let bytes = state.wanted_bytes;
-                state.ready = state.make(files, bytes, None).ok();
+                state.ready = Some(state.make(files, bytes, None)?);
             }
-        });
+            Ok(())
+        })
+    }
+
+    /// Segments made from now on follow this checkpoint.
+    pub fn follow(&self, checkpoint: CheckpointId) {
+        self.with(|_, state| state.template.checkpoint = checkpoint.0);
     }
 
     /// The next segment, with room for `least_bytes` in all; made now if no spare fits. `wanted_bytes`: size

@@ -12,7 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
+use formats::log::{CheckpointId, ShardId};
+
 use super::chunk::Chunk;
+use super::cut::{CutRequest, Handed};
 
 /// Most buffers kept for reuse.
 const MAX_FREE_BUFFERS: usize = 16;
@@ -33,18 +36,21 @@ pub struct WriterQueue {
 
 #[derive(Default)]
 struct QueueState {
-    chunks: Vec<Chunk>,
+    handed: Vec<Handed>,
     free: Vec<Vec<u8>>,
     sync: bool,
+    healed: Option<CheckpointId>,
     closing: bool,
 }
 
 /// What the writer found in the queue.
 #[derive(Default)]
 pub struct Work {
-    pub chunks: Vec<Chunk>,
+    pub handed: Vec<Handed>,
     /// Sync soon, whatever the policy.
     pub sync: bool,
+    /// This checkpoint is durable: what came before its cut needs no log any more.
+    pub healed: Option<CheckpointId>,
     pub closing: bool,
 }
 
@@ -71,7 +77,7 @@ impl WriterQueue {
     /// Hands chunks over and wakes the writer; answers some buffers for the next ones.
     pub fn push(&self, chunks: &mut Vec<Chunk>, free: &mut Vec<Vec<u8>>) {
         let mut state = self.state();
-        state.chunks.append(chunks);
+        state.handed.extend(chunks.drain(..).map(Handed::Chunk));
         if free.is_empty() {
             free.extend(state.free.pop());
         }
@@ -79,6 +85,18 @@ impl WriterQueue {
         if self.ticks_owed() == 0 {
             self.wake();
         }
+    }
+
+    /// Behind what was pushed so far, a shard's view was frozen.
+    pub fn push_cut(&self, shard: ShardId, request: CutRequest) {
+        self.state().handed.push(Handed::Cut(shard, request));
+        self.wake();
+    }
+
+    /// A checkpoint is durable.
+    pub fn heal(&self, checkpoint: CheckpointId) {
+        self.state().healed = Some(checkpoint);
+        self.wake();
     }
 
     /// The writer is about to wake this many shards, and would rather take what they bring in one batch.
@@ -114,12 +132,12 @@ impl WriterQueue {
     /// Takes all there is. If it is something, the writer counts as writing until `finish_batch`.
     pub fn take(&self) -> Work {
         let mut state = self.state();
-        let chunks = std::mem::take(&mut state.chunks);
+        let handed = std::mem::take(&mut state.handed);
         let sync = std::mem::take(&mut state.sync);
-        if !chunks.is_empty() {
+        if !handed.is_empty() {
             self.writing.store(true, Ordering::SeqCst);
         }
-        Work { chunks, sync, closing: state.closing }
+        Work { handed, sync, healed: state.healed.take(), closing: state.closing }
     }
 
     pub fn finish_batch(&self, used: &mut Vec<Vec<u8>>) {

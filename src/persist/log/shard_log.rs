@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use formats::log::{Gsn, Position, ShardId};
 
 use super::chunk::Chunk;
+use super::cut::CutRequest;
 use super::policy::{HAND_OVER_BYTES, HAND_OVER_MS, SyncPolicy};
 use super::queue::WriterQueue;
 use super::shared::{LogShared, LogStatus};
@@ -182,6 +183,13 @@ impl Log {
         if sync {
             self.queue.request_sync();
         }
+    }
+
+    /// Everything appended so far is in the view that the shard freezes now; the log goes on in a new segment. Not
+    /// within a transaction.
+    pub fn cut(&mut self, request: CutRequest) {
+        self.submit_all();
+        self.queue.push_cut(self.shard, request);
     }
 
     /// Effects appended so far.

@@ -5,6 +5,7 @@ use formats::log::{EffectReader, FrameNo, LogId, SegmentUid};
 
 use super::*;
 use crate::persist::log::PolicyCell;
+use crate::persist::log::cut::Handed;
 
 const UID: SegmentUid = SegmentUid(1);
 
@@ -17,7 +18,12 @@ fn log(policy: SyncPolicy) -> Log {
 
 /// What was handed over, as the writer would find it.
 fn taken(log: &Log) -> Vec<Chunk> {
-    let chunks = log.queue.take().chunks;
+    let handed = log.queue.take().handed.into_iter();
+    let chunks = handed.filter_map(|handed| match handed {
+        Handed::Chunk(chunk) => Some(chunk),
+        Handed::Cut(..) => None,
+    });
+    let chunks = chunks.collect();
     log.queue.finish_batch(&mut Vec::new());
     chunks
 }
@@ -102,12 +108,12 @@ fn under_always_chunks_gather_while_the_writer_is_at_work() {
     log.append(0, &[b"DEL", b"a"]);
     log.submit(1);
     let work = log.queue.take();
-    assert_eq!(work.chunks.len(), 1);
+    assert_eq!(work.handed.len(), 1);
     log.append(0, &[b"DEL", b"b"]);
     log.submit(2);
     log.append(0, &[b"DEL", b"c"]);
     log.submit(3);
-    assert!(log.queue.take().chunks.is_empty() && log.has_gathered());
+    assert!(log.queue.take().handed.is_empty() && log.has_gathered());
     log.queue.finish_batch(&mut Vec::new());
     assert!(log.shared.stop_waiting(), "the writer knows whom to wake");
     log.submit(4);
@@ -168,7 +174,7 @@ fn a_requested_sync_takes_along_what_is_gathered() {
     log.request_sync();
     log.submit(1);
     let work = log.queue.take();
-    assert!(work.sync && work.chunks.len() == 1);
+    assert!(work.sync && work.handed.len() == 1);
     log.request_sync();
     log.submit(2);
     assert!(log.queue.take().sync, "with nothing gathered too");
@@ -198,7 +204,7 @@ fn what_is_gathered_is_handed_over_on_drop() {
     log.append(0, &[b"DEL", b"a"]);
     let queue = Arc::clone(&log.queue);
     drop(log);
-    assert_eq!(queue.take().chunks.len(), 1);
+    assert_eq!(queue.take().handed.len(), 1);
 }
 
 #[test]

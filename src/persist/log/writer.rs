@@ -6,9 +6,11 @@
 //! 2. A segment is synced before the first frame of the next one is written.
 //! 3. A group of frames that could not be written as a whole is written again at the same offset, before
 //!    anything else.
-//! 4. After a failed sync the log is poisoned: it is not synced again, durable positions stay, no new segment
-//!    is begun. Writing goes on while the segment lasts: what is in the file survives a killed process,
+//! 4. After a failed sync the log is poisoned: durable positions stay, its segment is not synced again, and no new one
+//!    is begun but at a cut. Writing goes on while the segment lasts: what is in the file survives a killed process,
 //!    though it proves nothing.
+//! 5. A poisoned log that was cut writes and syncs a new segment; what is durable there counts only when the checkpoint
+//!    is durable that stands for everything before the cut.
 
 use crate::clock;
 use std::collections::VecDeque;
@@ -17,11 +19,12 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use formats::log::manifest::Seal;
+use formats::log::manifest::{LogCut, Seal};
 use formats::log::segment::SEGMENT_HEADER_BYTES;
-use formats::log::{FrameNo, LogId, Position, ShardId};
+use formats::log::{CheckpointId, FrameNo, LogId, Position, ShardId};
 
 use super::chunk::Chunk;
+use super::cut::{CutAnswer, CutGate, CutRequest, Handed, Queued};
 use super::options::SegmentSizes;
 use super::policy::{PolicyCell, SYNC_INTERVAL_MS, SyncPolicy};
 use super::preparer::SpareSlot;
@@ -61,7 +64,8 @@ pub struct LogWriter {
     parts: WriterParts,
     segment_since_ms: u64,
     asked_for_spare: bool,
-    chunks: VecDeque<Chunk>,
+    gate: CutGate,
+    queued: VecDeque<Queued>,
     /// How many chunks at the front were made into frames for the current offset.
     sealed: usize,
     frames: FrameNo,
@@ -73,6 +77,8 @@ pub struct LogWriter {
     mean_sync_us: u64,
     retry: Option<Retry>,
     poison: Poison,
+    /// The checkpoint at whose cut the poisoned log began its segment anew: that one may be synced.
+    cut_poisoned: Option<CheckpointId>,
     buffer: Vec<u8>,
     used: Vec<Vec<u8>>,
     changed: Vec<bool>,
@@ -97,7 +103,8 @@ impl LogWriter {
             parts,
             segment_since_ms: now_ms,
             asked_for_spare: false,
-            chunks: VecDeque::new(),
+            gate: CutGate::default(),
+            queued: VecDeque::new(),
             sealed: 0,
             frames: FrameNo(0),
             durable_frames: FrameNo(0),
@@ -106,15 +113,17 @@ impl LogWriter {
             mean_sync_us: 0,
             retry: None,
             poison: Poison::default(),
+            cut_poisoned: None,
             buffer: Vec::new(),
             used: Vec::new(),
             changed,
         }
     }
 
-    /// Takes chunks into the writer's own queue.
-    pub fn accept(&mut self, chunks: Vec<Chunk>) {
-        self.chunks.extend(chunks);
+    /// Takes what shards handed over into the writer's own queue.
+    pub fn accept(&mut self, handed: Vec<Handed>) {
+        let shards = self.parts.shards.len();
+        handed.into_iter().for_each(|handed| self.gate.pass(handed, shards, &mut self.queued));
     }
 
     /// A sync shall come soon, whatever the policy.
@@ -148,8 +157,20 @@ impl LogWriter {
     }
 
     fn write_queued(&mut self, now_ms: u64) -> Result<(), Stop> {
-        while let Some(front) = self.chunks.front() {
+        while let Some(front) = self.queued.front() {
+            let front = match front {
+                Queued::Chunk(chunk) => chunk,
+                Queued::Cut(request) => {
+                    let request = request.clone();
+                    self.cut(&request, now_ms)?;
+                    continue;
+                }
+            };
             if self.sealed == 0 && front.frame_bytes() > self.parts.segment.free_bytes() {
+                if !self.can_sync() && self.queued.iter().any(|queued| queued.chunk().is_none()) {
+                    self.skip_chunk();
+                    continue;
+                }
                 let need = front.frame_bytes();
                 self.next_segment(need, now_ms)?;
             }
@@ -161,11 +182,19 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Leaves out a chunk of a poisoned log for which there is no room and which stands before a cut: only the
+    /// checkpoint will stand for it. Its frame's number is used up, so that nothing behind it is taken for its successor.
+    fn skip_chunk(&mut self) {
+        self.sealed = 1;
+        self.publish_written();
+    }
+
     /// Makes frames of the chunks that go in one write.
     fn seal_group(&mut self) {
         let mut room = self.parts.segment.free_bytes();
         let (mut number, mut total) = (self.frames, 0);
-        for chunk in &mut self.chunks {
+        for queued in &mut self.queued {
+            let Queued::Chunk(chunk) = queued else { break };
             let bytes = chunk.frame_bytes();
             if bytes > room || (total > 0 && total + bytes > GROUP_BYTES) {
                 break;
@@ -177,12 +206,12 @@ impl LogWriter {
     }
 
     fn write_group(&mut self, now_ms: u64) -> Result<(), Stop> {
-        let group = self.chunks.iter().take(self.sealed);
-        let frames = match self.sealed {
-            1 => self.chunks[0].frame(),
-            _ => {
+        let mut group = self.queued.iter().take(self.sealed).filter_map(Queued::chunk);
+        let frames = match (self.sealed, group.next()) {
+            (1, Some(chunk)) => chunk.frame(),
+            (_, first) => {
                 self.buffer.clear();
-                group.for_each(|chunk| self.buffer.extend_from_slice(chunk.frame()));
+                first.into_iter().chain(group).for_each(|chunk| self.buffer.extend_from_slice(chunk.frame()));
                 &self.buffer
             }
         };
@@ -201,7 +230,7 @@ impl LogWriter {
 
     fn publish_written(&mut self) {
         let mut effects = 0;
-        for chunk in self.chunks.drain(..self.sealed) {
+        for chunk in self.queued.drain(..self.sealed).filter_map(Queued::into_chunk) {
             self.frames = self.frames.next();
             effects += u64::from(chunk.effects());
             let place = place_of(&self.parts.shards, chunk.shard());
@@ -227,13 +256,50 @@ impl LogWriter {
         }
     }
 
+    /// Everything before the cut is written: goes on in a new segment, and says where.
+    fn cut(&mut self, request: &CutRequest, now_ms: u64) -> Result<(), Stop> {
+        if self.parts.segment.offset > SEGMENT_HEADER_BYTES as u64 {
+            if self.unsynced_since_ms.is_some() {
+                // If this fails, the checkpoint is what makes it durable.
+                let _ = self.sync();
+            }
+            self.switch_segment(0, now_ms)?;
+        }
+        if self.is_poisoned() {
+            self.cut_poisoned = Some(request.checkpoint);
+            self.unsynced_since_ms = None;
+        }
+        self.queued.pop_front();
+        let ends = self.parts.shards.iter().map(|shard| (shard.shard(), shard.written())).collect();
+        let (segment, frames) = (self.parts.segment.number, self.frames);
+        let cut = LogCut { log: self.parts.log, segment, frames, ends };
+        let _ = request.done.send(CutAnswer { cut, has_gap: self.is_poisoned() }); // who asked may have given up
+        Ok(())
+    }
+
+    /// The checkpoint is durable: what came before its cut needs no log. A log that was poisoned then is sound again.
+    pub fn heal(&mut self, checkpoint: CheckpointId) {
+        if self.cut_poisoned != Some(checkpoint) || (self.unsynced_since_ms.is_some() && self.sync().is_err())
+        {
+            return;
+        }
+        self.cut_poisoned = None;
+        self.poison = Poison::default();
+        self.publish_durable();
+        self.set_status(&LogStatus::Ok);
+    }
+
     fn next_segment(&mut self, frame_bytes: u64, now_ms: u64) -> Result<(), Stop> {
-        if self.poison.reason().is_some() {
+        if !self.can_sync() {
             return Err(Stop::Poisoned);
         }
         if self.unsynced_since_ms.is_some() {
             self.sync()?;
         }
+        self.switch_segment(frame_bytes, now_ms)
+    }
+
+    fn switch_segment(&mut self, frame_bytes: u64, now_ms: u64) -> Result<(), Stop> {
         let filled_in_ms = now_ms.saturating_sub(self.segment_since_ms);
         let wanted = next_segment_size(self.parts.segment.bytes, filled_in_ms, self.parts.sizes);
         let least = (SEGMENT_HEADER_BYTES as u64 + frame_bytes).next_multiple_of(SEGMENT_ROUNDING);
@@ -248,7 +314,7 @@ impl LogWriter {
     fn sync_if_due(&mut self, now_ms: u64) {
         let Some(since) = self.unsynced_since_ms else {
             // What was asked for may still wait to be written.
-            self.sync_requested &= !self.chunks.is_empty();
+            self.sync_requested &= !self.queued.is_empty();
             return;
         };
         let due = match self.parts.policy.get() {
@@ -263,8 +329,8 @@ impl LogWriter {
 
     /// Syncs the segment, and with it everything written.
     fn sync(&mut self) -> Result<(), Stop> {
-        self.sync_requested &= !self.chunks.is_empty();
-        if self.poison.reason().is_some() {
+        self.sync_requested &= !self.queued.is_empty();
+        if !self.can_sync() {
             return Err(Stop::Poisoned);
         }
         let started = clock::now();
@@ -273,6 +339,9 @@ impl LogWriter {
         self.mean_sync_us = (self.mean_sync_us * 7 + sync_us) / 8;
         add(&self.parts.metrics.syncs, 1);
         self.parts.metrics.sync_us.record(sync_us);
+        if self.is_poisoned() {
+            return self.synced_behind_cut(result);
+        }
         if let Err(why) = self.poison.latch(result) {
             let status = LogStatus::Poisoned(why.to_owned());
             self.set_status(&status);
@@ -280,6 +349,16 @@ impl LogWriter {
         }
         self.publish_durable();
         Ok(())
+    }
+
+    /// The segment behind the cut of a poisoned log was synced: that counts when the checkpoint is durable. If it
+    /// failed, another cut is needed.
+    fn synced_behind_cut(&mut self, result: io::Result<()>) -> Result<(), Stop> {
+        self.unsynced_since_ms = None;
+        result.map_err(|_| {
+            self.cut_poisoned = None;
+            Stop::Poisoned
+        })
     }
 
     fn publish_durable(&mut self) {
@@ -319,8 +398,7 @@ impl LogWriter {
     /// When `run` has something to do though nothing new came, in the clock of `run`.
     pub fn next_due_ms(&self) -> Option<u64> {
         let retry = self.retry.as_ref().map(|retry| retry.at_ms);
-        let every_second =
-            self.parts.policy.get() == SyncPolicy::EverySecond && self.poison.reason().is_none();
+        let every_second = self.parts.policy.get() == SyncPolicy::EverySecond && self.can_sync();
         let sync = self.unsynced_since_ms.filter(|_| every_second).map(|since| since + SYNC_INTERVAL_MS);
         retry.into_iter().chain(sync).min()
     }
@@ -360,7 +438,10 @@ impl LogWriter {
 
     /// Whether everything accepted is durable.
     pub fn is_clean(&self) -> bool {
-        self.chunks.is_empty() && self.unsynced_since_ms.is_none() && self.poison.reason().is_none()
+        self.queued.is_empty()
+            && self.gate.is_empty()
+            && self.unsynced_since_ms.is_none()
+            && !self.is_poisoned()
     }
 
     /// Whether a sync failed: then nothing more becomes durable here.
@@ -368,16 +449,20 @@ impl LogWriter {
         self.poison.reason().is_some()
     }
 
+    /// Whether a sync of the segment proves anything.
+    fn can_sync(&self) -> bool {
+        !self.is_poisoned() || self.cut_poisoned.is_some()
+    }
+
     /// Whether written frames wait for a sync that the policy wants now: it was switched to `always`.
     pub fn has_due_sync(&self) -> bool {
-        self.unsynced_since_ms.is_some()
-            && self.parts.policy.get() == SyncPolicy::Always
-            && self.poison.reason().is_none()
+        self.unsynced_since_ms.is_some() && self.parts.policy.get() == SyncPolicy::Always && self.can_sync()
     }
 
     /// Effect bytes accepted and not written.
     pub fn queued_bytes(&self) -> usize {
-        self.chunks.iter().map(Chunk::effect_bytes).sum()
+        let queued = self.queued.iter().filter_map(Queued::chunk).map(Chunk::effect_bytes).sum::<usize>();
+        queued + self.gate.held_bytes()
     }
 
     pub fn log(&self) -> LogId {

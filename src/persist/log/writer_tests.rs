@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use formats::log::manifest::{EpochEntry, LogEntry, LogState, SegmentEntry};
+use formats::log::manifest::{EpochEntry, LogEntry, LogStart, LogState, SegmentEntry};
 use formats::log::{
     Epoch, FrameNo, Gsn, LogId, Manifest, Position, SegmentHeader, SegmentNo, SegmentUid, ShardId,
 };
 
 use super::chunk::Chunk;
+use super::cut::Handed;
 use super::writer::{LogWriter, WriterParts};
 use super::*;
 use crate::persist::disk::{Fault, SimDisk};
@@ -39,6 +40,7 @@ fn bench(policy: SyncPolicy) -> Bench {
     manifest.logs.push(LogEntry {
         id: LogId(1),
         epoch: Epoch(1),
+        from: LogStart::zero(&shards),
         shards: shards.clone(),
         state: LogState::Open,
     });
@@ -51,6 +53,7 @@ fn bench(policy: SyncPolicy) -> Bench {
         uid: SegmentUid(0),
         checkpoint: 0,
         file_bytes: 0,
+        hash_seed: 0,
         shards: shards.clone(),
     };
     let segment = files.make_segment(header.clone(), SEGMENT_BYTES).unwrap();
@@ -89,7 +92,7 @@ impl Bench {
         chunk.hand_over(0);
         self.appended[shard] = chunk.end();
         self.shared[shard].note_handed_over(chunk.end(), chunk.effect_bytes());
-        self.writer.accept(vec![chunk]);
+        self.writer.accept(vec![Handed::Chunk(chunk)]);
     }
 
     fn run(&mut self) {

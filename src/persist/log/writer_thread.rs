@@ -67,16 +67,19 @@ fn serve(writer: &mut LogWriter, queue: &WriterQueue, wake: &WakeShard, close_pa
         }
         queue.expect_ticks(0);
         let work = queue.take();
-        let idle = work.chunks.is_empty() && !work.sync && !work.closing;
+        let idle = work.handed.is_empty() && !work.sync && work.healed.is_none() && !work.closing;
         if idle && writer.next_due_ms().is_none_or(|due| due > now_ms()) && !writer.has_due_sync() {
             sleep(writer.next_due_ms(), now_ms());
             continue;
         }
-        writer.accept(work.chunks);
+        writer.accept(work.handed);
         if work.sync {
             writer.request_sync();
         }
         writer.run(now_ms());
+        if let Some(checkpoint) = work.healed {
+            writer.heal(checkpoint);
+        }
         gather_until = writer.gather_time().map(|time| clock::now() + time);
         publish(writer, queue, wake, gather_until.is_some());
         if work.closing {
@@ -111,7 +114,7 @@ fn finish(
 ) {
     let closing = clock::now();
     loop {
-        writer.accept(queue.take().chunks);
+        writer.accept(queue.take().handed);
         writer.flush(now_ms());
         publish(writer, queue, wake, false);
         if writer.is_clean() || writer.is_poisoned() || closing.elapsed() >= patience {

@@ -1,6 +1,7 @@
 //! From what is on disk to what is replayed.
 //!
 //! ```text
+//! base: MANIFEST ──► a checkpoint       its snapshots verified; the logs are read from its cuts on
 //! scan: MANIFEST + files ──► facts      every frame checked; where each log ends, and who vouches for more
 //! plan: facts ──► cuts or a refusal     a pure function
 //! seal: cuts ──► MANIFEST               durable before anyone is served
@@ -13,6 +14,7 @@
 //! 3. What is not cut is durable too: un-vouched frames are written again and synced before they are sealed,
 //!    because they may have been read from a page cache whose disk never got them.
 
+mod base;
 pub mod plan;
 mod replay;
 mod report;
@@ -22,8 +24,10 @@ mod seal;
 #[cfg(test)]
 mod plan_tests;
 
-use formats::log::{Gsn, Manifest};
+use formats::log::manifest::CheckpointEntry;
+use formats::log::{CheckpointId, Gsn, Manifest};
 
+pub use base::{Limit, RecoveredSnapshot};
 pub use replay::{ReplayEpoch, ReplayError, ReplayLog};
 pub use report::{RecoveryReport, TailCut};
 pub(crate) use seal::apply_seals;
@@ -38,6 +42,10 @@ pub struct Recovered {
     /// Larger than every global sequence number used before.
     pub next_gsn: Gsn,
     pub report: RecoveryReport,
+    /// The checkpoint that it begins with.
+    pub base: Option<CheckpointId>,
+    /// Its snapshots, to be loaded first, in any order or in parallel.
+    pub snapshots: Vec<RecoveredSnapshot>,
     /// To be replayed one after the other; the logs of one epoch in any order or in parallel.
     pub epochs: Vec<ReplayEpoch>,
 }
@@ -45,35 +53,50 @@ pub struct Recovered {
 /// Scans, plans and seals.
 pub(crate) fn recover(files: &Files) -> Result<Recovered, PersistError> {
     let manifest = files.manifest();
-    let logs = scan::scan(files, &manifest)?;
-    let plan = planned(&manifest, &logs)?;
-    seal::seal(files, &logs, &plan)?;
-    Ok(recovered(&manifest, logs, &plan))
+    let found = Found::look(files, &manifest, None)?;
+    seal::seal(files, &manifest, &found.logs, &found.plan)?;
+    Ok(found.recovered(&manifest))
 }
 
-/// Scans and plans: what [`recover`] would answer, with nothing changed on disk.
-pub(crate) fn look(files: &Files) -> Result<Recovered, PersistError> {
+/// Scans and plans: what [`recover`] would answer, or what there was up to a limit, with nothing changed on disk.
+pub(crate) fn look(files: &Files, limit: Option<Limit>) -> Result<Recovered, PersistError> {
     let manifest = files.manifest();
-    let logs = scan::scan(files, &manifest)?;
-    let plan = planned(&manifest, &logs)?;
-    Ok(recovered(&manifest, logs, &plan))
+    Ok(Found::look(files, &manifest, limit)?.recovered(&manifest))
 }
 
-fn planned(manifest: &Manifest, logs: &[scan::ScannedLog]) -> Result<plan::Plan, PersistError> {
-    let facts: Vec<_> = logs.iter().map(|log| log.facts()).collect();
-    Ok(plan::plan(manifest, &facts)?)
+/// What a scan and a plan gave.
+struct Found<'a> {
+    base: Option<&'a CheckpointEntry>,
+    snapshots: Vec<RecoveredSnapshot>,
+    logs: Vec<scan::ScannedLog>,
+    plan: plan::Plan,
 }
 
-fn recovered(manifest: &Manifest, logs: Vec<scan::ScannedLog>, plan: &plan::Plan) -> Recovered {
-    Recovered {
-        hash_seed: manifest.hash_seed,
-        next_gsn: next_gsn(manifest, &logs),
-        report: report::report(manifest, &logs, plan),
-        epochs: replay::epochs(manifest, logs, plan),
+impl<'a> Found<'a> {
+    fn look(files: &Files, manifest: &'a Manifest, limit: Option<Limit>) -> Result<Found<'a>, PersistError> {
+        let base = base::choose(manifest, limit)?;
+        // The logs first: they are mostly shorter, and say the more surprising things.
+        let logs = scan::scan(files, manifest, base, limit)?;
+        let facts: Vec<_> = logs.iter().map(|log| log.facts()).collect();
+        let plan = plan::plan(manifest, &facts)?;
+        let snapshots = base.map_or(Ok(Vec::new()), |base| base::verify(files, base))?;
+        Ok(Found { base, snapshots, logs, plan })
     }
-}
 
-fn next_gsn(manifest: &Manifest, logs: &[scan::ScannedLog]) -> Gsn {
-    let seen = logs.iter().filter_map(|log| log.last_gsn).max().map_or(Gsn(1), Gsn::next);
-    manifest.epochs.iter().map(|epoch| epoch.first_gsn).fold(seen, Gsn::max)
+    fn recovered(self, manifest: &Manifest) -> Recovered {
+        Recovered {
+            hash_seed: manifest.hash_seed,
+            next_gsn: self.next_gsn(manifest),
+            report: report::report(manifest, self.base, &self.logs, &self.plan),
+            base: self.base.map(|base| base.id),
+            snapshots: self.snapshots,
+            epochs: replay::epochs(manifest, self.logs, &self.plan),
+        }
+    }
+
+    fn next_gsn(&self, manifest: &Manifest) -> Gsn {
+        let seen = self.logs.iter().filter_map(|log| log.last_gsn).max().map_or(Gsn(1), Gsn::next);
+        let first = manifest.epochs.iter().map(|epoch| epoch.first_gsn);
+        first.chain(manifest.checkpoints.iter().map(|checkpoint| checkpoint.gsn.next())).fold(seen, Gsn::max)
+    }
 }

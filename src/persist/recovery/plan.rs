@@ -3,7 +3,8 @@
 //! Invariants:
 //! 1. A log that ends below what a later frame or its seal vouches for is damaged: a refusal, never a cut.
 //! 2. After the cuts every transaction is whole: each participant's log has it before that shard's cut.
-//! 3. No more is cut than that needs: a shard is cut at its log's end or before the first transaction that
+//! 3. Where a limit is asked for, nothing behind it is applied, on any shard, nor any later epoch.
+//! 4. No more is cut than that needs: a shard is cut at its log's end or before the first transaction that
 //!    lacks a participant, again and again until nothing changes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,6 +25,8 @@ pub struct LogFacts<'a> {
     pub frames: FrameNo,
     /// Where each shard's frames end.
     pub ends: &'a [(ShardId, Position)],
+    /// Where shards pass the limit of a recovery to a point in time.
+    pub limits: &'a [(ShardId, Position)],
     /// Parts of transactions; not needed if all logs of the epoch are sealed.
     pub transactions: &'a [TransactionFact],
     pub tail: Option<&'a TailFact>,
@@ -60,6 +63,8 @@ pub struct Plan {
     pub cuts: BTreeMap<(Epoch, ShardId), Position>,
     pub transactions_cut: Vec<Gsn>,
     pub effects_cut: u64,
+    /// Effects in sound frames that lie behind the limit.
+    pub effects_beyond_limit: u64,
 }
 
 impl Plan {
@@ -74,9 +79,15 @@ pub fn plan(manifest: &Manifest, logs: &[LogFacts<'_>]) -> Result<Plan, Refusal>
         check_end(log)?;
     }
     let mut plan = Plan::default();
+    let mut is_past_limit = false;
     for epoch in &manifest.epochs {
         let ours: Vec<LogFacts<'_>> = logs.iter().filter(|log| log.epoch == epoch.number).copied().collect();
+        if is_past_limit {
+            plan.effects_beyond_limit += ours.iter().flat_map(shard_ends).map(|(_, end)| end.0).sum::<u64>();
+            continue; // without a cut nothing of it is applied
+        }
         plan_epoch(epoch.number, &ours, &mut plan);
+        is_past_limit = ours.iter().any(|log| !log.limits.is_empty());
     }
     Ok(plan)
 }
@@ -99,9 +110,16 @@ fn check_end(log: &LogFacts<'_>) -> Result<(), Refusal> {
 }
 
 fn plan_epoch(epoch: Epoch, logs: &[LogFacts<'_>], plan: &mut Plan) {
-    let ends: Vec<(ShardId, Position)> = logs.iter().flat_map(shard_ends).collect();
+    let limits: BTreeMap<ShardId, Position> = logs.iter().flat_map(|log| log.limits).copied().collect();
+    let mut ends: Vec<(ShardId, Position)> = logs.iter().flat_map(shard_ends).collect();
+    for (shard, end) in &mut ends {
+        if let Some(limit) = limits.get(shard).filter(|limit| *limit < end) {
+            plan.effects_beyond_limit += end.0 - limit.0;
+            *end = *limit;
+        }
+    }
     plan.cuts.extend(ends.iter().map(|&(shard, end)| ((epoch, shard), end)));
-    if logs.iter().all(|log| log.seal.is_some()) {
+    if limits.is_empty() && logs.iter().all(|log| log.seal.is_some()) {
         return;
     }
     let transactions: Vec<&TransactionFact> = logs.iter().flat_map(|log| log.transactions).collect();

@@ -33,7 +33,16 @@ fn manifest(shards: u16) -> Manifest {
 
 fn facts<'a>(log: &'a ShardLog, seal: Option<&'a Seal>, tail: Option<&'a TailFact>) -> LogFacts<'a> {
     let (log_id, epoch, frames) = (LogId(1), Epoch(1), FrameNo(10));
-    LogFacts { log: log_id, epoch, seal, frames, ends: &log.ends, transactions: &log.transactions, tail }
+    LogFacts {
+        log: log_id,
+        epoch,
+        seal,
+        frames,
+        ends: &log.ends,
+        limits: &[],
+        transactions: &log.transactions,
+        tail,
+    }
 }
 
 fn plan_of(logs: &[ShardLog]) -> Plan {

@@ -13,13 +13,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use formats::log::frame::{FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MAGIC, decode_frame, decode_header};
-use formats::log::manifest::{LogEntry, LogState, Seal, SegmentEntry};
+use formats::log::manifest::{CheckpointEntry, LogEntry, LogStart, LogState, Seal, SegmentEntry};
 use formats::log::segment::SEGMENT_HEADER_BYTES;
 use formats::log::{
     Epoch, Frame, FrameError, FrameHeader, FrameNo, Gsn, LogId, Manifest, Position, SegmentError,
     SegmentHeader, SegmentNo, SegmentUid, ShardId,
 };
 
+use super::base::Limit;
 use super::plan::{LogFacts, TailFact, TransactionFact};
 use crate::persist::disk::Mapping;
 use crate::persist::error::{PersistError, Refusal};
@@ -31,12 +32,16 @@ pub struct ScannedLog {
     pub id: LogId,
     pub epoch: Epoch,
     pub seal: Option<Seal>,
+    /// Where it was read from.
+    pub start: LogStart,
     /// In order; those behind the log's end have no frames.
     pub segments: Vec<ScannedSegment>,
     pub frames: FrameNo,
     pub effects: u64,
     /// Where each shard's frames end.
     pub ends: Vec<(ShardId, Position)>,
+    /// Where each shard passes the limit; shards that do not are not here.
+    pub limits: Vec<(ShardId, Position)>,
     pub transactions: Vec<TransactionFact>,
     pub last_gsn: Option<Gsn>,
     /// Where the first frame stands that no other one vouches for: index of the segment, offset.
@@ -63,6 +68,7 @@ impl ScannedLog {
             seal: self.seal.as_ref(),
             frames: self.frames,
             ends: &self.ends,
+            limits: &self.limits,
             transactions: &self.transactions,
             tail: self.tail.as_ref(),
         }
@@ -74,46 +80,76 @@ impl ScannedLog {
     }
 }
 
-/// Scans all logs, several at a time.
-pub fn scan(files: &Files, manifest: &Manifest) -> Result<Vec<ScannedLog>, PersistError> {
-    let results: Vec<Mutex<Option<Result<ScannedLog, PersistError>>>> =
-        manifest.logs.iter().map(|_| Mutex::new(None)).collect();
+/// Scans the logs behind a checkpoint (`None`: all), several at a time. Behind `limit` they are scanned too: whether they
+/// are sound does not depend on it.
+pub fn scan(
+    files: &Files,
+    manifest: &Manifest,
+    base: Option<&CheckpointEntry>,
+    limit: Option<Limit>,
+) -> Result<Vec<ScannedLog>, PersistError> {
+    let behind = manifest.logs.iter().filter_map(|log| Some((log, start_of(log, base)?)));
+    let logs: Vec<(&LogEntry, Start)> = behind.collect();
     let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(manifest.logs.len());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(logs.len());
+    let done: Mutex<Vec<Result<ScannedLog, PersistError>>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(log) = manifest.logs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = scan_log(files, manifest, log);
-                    let place = manifest.logs.iter().position(|other| other.id == log.id);
-                    if let Some(slot) = place.and_then(|place| results.get(place)) {
-                        *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
-                    }
+                while let Some((log, start)) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = scan_log(files, manifest, log, start, limit);
+                    done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(result);
                 }
             });
         }
     });
-    let taken = results.into_iter().filter_map(|slot| slot.into_inner().ok().flatten());
-    taken.collect()
+    let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut scanned: Vec<ScannedLog> = done.into_iter().collect::<Result<_, _>>()?;
+    scanned.sort_by_key(|log| log.id);
+    Ok(scanned)
 }
 
-fn scan_log(files: &Files, manifest: &Manifest, log: &LogEntry) -> Result<ScannedLog, PersistError> {
+/// Where a log is read from.
+struct Start {
+    segment: SegmentNo,
+    at: LogStart,
+}
+
+/// `None`: the checkpoint stands for all of the log.
+fn start_of(log: &LogEntry, base: Option<&CheckpointEntry>) -> Option<Start> {
+    match base {
+        Some(base) if log.epoch < base.epoch => None,
+        Some(base) if log.epoch == base.epoch => {
+            let cut = base.cuts.iter().find(|cut| cut.log == log.id)?;
+            Some(Start { segment: cut.segment, at: cut.start() })
+        }
+        _ => Some(Start { segment: SegmentNo(0), at: log.from.clone() }),
+    }
+}
+
+fn scan_log(
+    files: &Files,
+    manifest: &Manifest,
+    log: &LogEntry,
+    start: &Start,
+    limit: Option<Limit>,
+) -> Result<ScannedLog, PersistError> {
     let seal = match &log.state {
         LogState::Open => None,
         LogState::Sealed(seal) => Some(seal.clone()),
     };
     let mut segments = Vec::new();
-    for entry in manifest.segments_of(log.id) {
+    for entry in manifest.segments_of(log.id).filter(|entry| entry.number >= start.segment) {
         segments.push(open_segment(files, log, entry, seal.as_ref())?);
     }
     // Transactions are looked at again only where something may still be cut.
     let wants_transactions = manifest.logs.iter().any(|l| l.epoch == log.epoch && l.state == LogState::Open);
-    let mut walk = Walk::new(log, wants_transactions);
+    let mut walk = Walk::new(&start.at, wants_transactions || limit.is_some(), limit);
     for (index, segment) in segments.iter_mut().enumerate() {
         walk.segment(index, segment, seal.as_ref())?;
     }
     let tail = walk.tail(&segments, seal.as_ref());
-    Ok(walk.finish(log, seal, segments, tail))
+    Ok(walk.finish(log, start, seal, segments, tail))
 }
 
 fn open_segment(
@@ -161,6 +197,8 @@ type Stop = (usize, u64, String);
 
 /// Walks a log's frames in order.
 struct Walk {
+    limit: Option<Limit>,
+    limits: Vec<(ShardId, Position)>,
     frames: FrameNo,
     effects: u64,
     ends: Vec<(ShardId, Position)>,
@@ -176,11 +214,13 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(log: &LogEntry, wants_transactions: bool) -> Walk {
+    fn new(start: &LogStart, wants_transactions: bool, limit: Option<Limit>) -> Walk {
         Walk {
-            frames: FrameNo(0),
+            limit,
+            limits: Vec::new(),
+            frames: start.frames,
             effects: 0,
-            ends: log.shards.iter().map(|&shard| (shard, Position(0))).collect(),
+            ends: start.positions.clone(),
             wants_transactions,
             transactions: Vec::new(),
             last_gsn: None,
@@ -263,8 +303,27 @@ impl Walk {
         while self.unvouched.front().is_some_and(|(number, ..)| *number < self.vouched) {
             self.unvouched.pop_front();
         }
+        self.note_limit(frame);
         self.transactions_of(frame);
         Ok(())
+    }
+
+    /// Remembers where the frame's shard passes the limit, if here.
+    fn note_limit(&mut self, frame: &Frame<'_>) {
+        let (shard, first) = (frame.header.shard, frame.header.first);
+        let passes = match self.limit {
+            None => None,
+            Some(Limit::Time(ms)) => (frame.header.wall_clock_ms > ms).then_some(first),
+            Some(Limit::Gsn(gsn)) => {
+                let beyond = frame.transactions.iter().find(|entry| entry.gsn > gsn);
+                beyond.map(|entry| first.after(u64::from(entry.first)))
+            }
+        };
+        if let Some(at) = passes
+            && self.limits.iter().all(|(other, _)| *other != shard)
+        {
+            self.limits.push((shard, at));
+        }
     }
 
     fn transactions_of(&mut self, frame: &Frame<'_>) {
@@ -365,6 +424,7 @@ impl Walk {
     fn finish(
         self,
         log: &LogEntry,
+        start: &Start,
         seal: Option<Seal>,
         segments: Vec<ScannedSegment>,
         tail: Option<TailFact>,
@@ -373,10 +433,12 @@ impl Walk {
             id: log.id,
             epoch: log.epoch,
             seal,
+            start: start.at.clone(),
             segments,
             frames: self.frames,
             effects: self.effects,
             ends: self.ends,
+            limits: self.limits,
             transactions: self.transactions,
             last_gsn: self.last_gsn,
             unvouched_from: self.unvouched.front().map(|&(_, index, offset)| (index, offset)),

@@ -16,13 +16,19 @@ use crate::persist::files::Files;
 /// Frames are written again in pieces of this many bytes.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Seals every open log at its cut. Logs without frames are forgotten.
-pub fn seal(files: &Files, logs: &[ScannedLog], plan: &Plan) -> Result<(), PersistError> {
+/// Seals every open log at its cut. Logs without frames are forgotten. `manifest`: what the logs were read by.
+pub fn seal(
+    files: &Files,
+    manifest: &Manifest,
+    logs: &[ScannedLog],
+    plan: &Plan,
+) -> Result<(), PersistError> {
     let open: Vec<&ScannedLog> = logs.iter().filter(|log| log.seal.is_none()).collect();
     for log in &open {
         make_tail_durable(files, log)?;
     }
-    let seals: HashMap<LogId, Option<Seal>> = open.iter().map(|log| (log.id, seal_of(log, plan))).collect();
+    let seals: HashMap<LogId, Option<Seal>> =
+        open.iter().map(|log| (log.id, seal_of(manifest, log, plan))).collect();
     if !seals.is_empty() {
         files.update_manifest_or_fail(|manifest| apply_seals(manifest, &seals))?;
     }
@@ -54,9 +60,13 @@ fn make_tail_durable(files: &Files, log: &ScannedLog) -> Result<(), PersistError
     Ok(())
 }
 
-/// `None`: the log has no frames.
-fn seal_of(log: &ScannedLog, plan: &Plan) -> Option<Seal> {
-    let last = log.segments.get(log.last_with_frames()?)?;
+/// `None`: the log has no frames, behind the checkpoint nor before it.
+fn seal_of(manifest: &Manifest, log: &ScannedLog, plan: &Plan) -> Option<Seal> {
+    let has_earlier = manifest.log(log.id).is_some_and(|entry| entry.from != log.start);
+    let last = match log.last_with_frames() {
+        Some(last) => log.segments.get(last)?,
+        None => log.segments.first().filter(|_| has_earlier)?,
+    };
     let ends = log.ends.iter().map(|&(shard, _)| (shard, plan.cut(log.epoch, shard))).collect();
     Some(Seal { segment: last.number, offset: last.end, frames: log.frames, ends })
 }

@@ -99,7 +99,7 @@ pub fn directory(path: &Path, sink: &mut Sink<'_>) -> Result<Report, Failure> {
     let mut report = Report::new(&path.display().to_string(), Kind::DataDirectory);
     let dir = ReadOnlyDir::open(Arc::new(RealDisk), path).map_err(|error| failure(path, &error))?;
     let manifest = dir.manifest();
-    match dir.recover() {
+    match dir.recover(None) {
         Ok(recovered) => recovery_findings(&recovered.report, &mut report),
         Err(PersistError::Refused(refusal)) => report.findings.push(refused(&refusal)),
         Err(error) => return Err(failure(path, &error)),

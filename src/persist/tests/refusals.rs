@@ -85,7 +85,7 @@ fn a_newer_manifest_is_refused_naming_both_versions() {
         *bytes = format!("{text}crc32 {:08x}\n", formats::checksum::crc32(text.as_bytes())).into_bytes();
     });
     let error = DataDir::open(sim.mount(), &dir()).err().expect("a newer format").to_string();
-    assert!(error.contains("version 9") && error.contains("version 1"), "{error}");
+    assert!(error.contains("version 9") && error.contains("version 2"), "{error}");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_newer_segment_is_refused_naming_both_versions() {
         bytes[4092..4096].copy_from_slice(&crc.to_le_bytes());
     });
     let refusal = refusal(&sim.mount());
-    assert!(refusal.why.contains("version 9") && refusal.why.contains("version 1"), "{refusal}");
+    assert!(refusal.why.contains("version 9") && refusal.why.contains("version 2"), "{refusal}");
 }
 
 #[test]

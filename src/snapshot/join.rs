@@ -46,11 +46,14 @@ pub fn join(
 fn check_frame(part: &Part<'_>, options: &Options) -> Result<(), ReadError> {
     let head = read::head(part.file)?;
     if head.body != part.body {
-        return Err(ReadError::Holds { offset: head.body.start, holds: "its keys elsewhere than was said" });
+        return Err(ReadError::Shape {
+            offset: head.body.start,
+            what: "the keys are not where they were said to be",
+        });
     }
     let target = options.version.version();
     if head.version.dialect != target.dialect || head.version.number > target.number {
-        return Err(ReadError::Holds { offset: 0, holds: "a version newer than that of the file to be made" });
+        return Err(ReadError::Shape { offset: 0, what: "of a version newer than the file to be made" });
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ use super::value::{self, LoadedValue};
 
 /// Bytes that the checksum takes in at once.
 const SUMMED_BYTES: usize = 256 * 1024;
+const NO_END: &str = "the end of the file should be here";
+const BEHIND_END: &str = "bytes follow the end of the file";
 /// Bytes of a key that an error shows.
 const SHOWN_KEY_BYTES: usize = 128;
 
@@ -65,9 +67,11 @@ pub enum ReadError<E = Infallible> {
     OtherFile { found: u64, expected: u64 },
     #[error("the file has no checksum")]
     NoChecksum,
-    #[error("offset {offset}: bytes behind the end")]
-    Behind { offset: u64 },
-    #[error("offset {offset}: key '{key}' in database {db} holds {holds}, which this version cannot hold yet")]
+    #[error("offset {offset}: {what}")]
+    Shape { offset: u64, what: &'static str },
+    #[error(
+        "offset {offset}: key '{key}' in database {db} holds {holds}, which this version cannot hold yet"
+    )]
     Type { offset: u64, db: u64, key: String, holds: &'static str },
     #[error("offset {offset}: the file holds {holds}, which this version cannot hold")]
     Holds { offset: u64, holds: &'static str },
@@ -102,8 +106,10 @@ pub fn head(bytes: &[u8]) -> Result<Head, ReadError> {
     };
     let end = bytes.len() - if version.has_checksum() { size_of::<u64>() } else { 0 } - 1;
     match bytes.get(end) {
-        Some(&opcode::EOF) if end as u64 >= body_start => Ok(Head { version, aux, body: body_start..end as u64 }),
-        _ => Err(ReadError::Holds { offset: end as u64, holds: "no end" }),
+        Some(&opcode::EOF) if end as u64 >= body_start => {
+            Ok(Head { version, aux, body: body_start..end as u64 })
+        }
+        _ => Err(ReadError::Shape { offset: end as u64, what: NO_END }),
     }
 }
 
@@ -128,7 +134,7 @@ pub fn read<E>(
     loop {
         let offset = decoder.offset();
         let Some(item) = decoder.next_item()? else {
-            return Err(ReadError::Holds { offset, holds: "no end" });
+            return Err(ReadError::Shape { offset, what: NO_END });
         };
         match item {
             Item::Key(record) => {
@@ -147,7 +153,7 @@ pub fn read<E>(
             }
             Item::End { checksum: found } => {
                 if !decoder.rest().is_empty() {
-                    return Err(ReadError::Behind { offset: decoder.offset() });
+                    return Err(ReadError::Shape { offset: decoder.offset(), what: BEHIND_END });
                 }
                 let crc64 = reading.sum.check(found, checksum)?;
                 return Ok(Summary { keys: reading.keys, crc64 });

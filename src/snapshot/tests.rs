@@ -22,7 +22,8 @@ fn path(name: &str) -> std::path::PathBuf {
 /// Keys and values of every form that a file has, in databases 0 and 7; 3 stays empty.
 fn sample(keys: u64) -> (Keys, Vec<(u16, Keyspace)>) {
     let hasher = KeyHasher::new(5);
-    let mut databases = vec![(0, Keyspace::new(hasher)), (3, Keyspace::new(hasher)), (7, Keyspace::new(hasher))];
+    let mut databases =
+        vec![(0, Keyspace::new(hasher)), (3, Keyspace::new(hasher)), (7, Keyspace::new(hasher))];
     let mut expected = Keys::new();
     for number in 0..keys {
         let key = match number % 97 {
@@ -168,9 +169,9 @@ fn a_damaged_or_newer_part_is_not_joined() {
         Err(WriteError::Part { index: 0, source }) => source,
         other => panic!("{other:?}"),
     };
-    assert!(matches!(refused(joined(&options(), done.body.clone())), ReadError::Holds { offset: 0, .. }));
+    assert!(matches!(refused(joined(&options(), done.body.clone())), ReadError::Shape { offset: 0, .. }));
     let moved = done.body.start + 1..done.body.end;
-    assert!(matches!(refused(joined(&newer, moved)), ReadError::Holds { .. }));
+    assert!(matches!(refused(joined(&newer, moved)), ReadError::Shape { .. }));
     // In the middle of a value: the framing stays whole.
     disk.damage(&path("a"), |bytes| {
         let at = bytes.windows(4).position(|four| four == b"zzzz").unwrap_or(bytes.len() / 2);
@@ -197,7 +198,7 @@ fn no_damage_passes() {
     }
     let mut longer = file.clone();
     longer.push(0);
-    assert!(matches!(keys_of_any(&longer), Err(ReadError::Behind { .. })));
+    assert!(matches!(keys_of_any(&longer), Err(ReadError::Shape { .. })));
     assert!(matches!(
         verify(&file, Checksum::Is(done.crc64 ^ 1)),
         Err(ReadError::OtherFile { found, .. }) if found == done.crc64

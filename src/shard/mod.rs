@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`context`] (what a command sees), [`engine`] (running commands), [`batch`] and [`mailbox`] (work between
 //! shards), [`sequencer`], [`locks`] and [`transaction`] (commands that touch several shards), [`release`] (when a reply
-//! may leave), [`spawn`] (the thread).
+//! may leave), [`saves`] (when a save is due), [`cron`] (what is done by the clock), [`spawn`] (the thread).
 //!
 //! Invariants:
 //! 1. A shard's data is touched by its own thread alone.
@@ -18,6 +18,7 @@ pub mod engine;
 pub mod locks;
 pub mod mailbox;
 pub mod release;
+pub mod saves;
 pub mod sequencer;
 pub mod shared;
 pub mod spawn;

@@ -172,6 +172,11 @@ pub struct Loaded {
 }
 
 impl Config {
+    /// Whether a save that somebody asks for writes the file `dbfilename`.
+    pub fn writes_dump(&self) -> bool {
+        !self.dbfilename.as_os_str().is_empty()
+    }
+
     /// From the command line, program name first: `everfast [FILE] [--directive VALUE...]...`.
     pub fn load(args: impl Iterator<Item = OsString>) -> Result<Loaded, ConfigError> {
         let given = flags::read(args)?;

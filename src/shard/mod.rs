@@ -47,6 +47,11 @@ const ROUNDS_PER_PUMP: u32 = 32;
 /// Batches kept for reuse.
 const SPARE_BATCHES: usize = 256;
 
+const SAVE_FAILED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to \
+    disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during \
+    writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about \
+    the RDB error.";
+
 /// A shard without a log makes nothing durable.
 #[derive(Clone, Copy, Debug)]
 pub struct NoLog;
@@ -223,6 +228,18 @@ impl Shard {
             }
             Origin::Replay(_) | Origin::None => false,
         }
+    }
+
+    /// The error that a write is answered now, if so.
+    pub fn refuses_writes(&self) -> Option<String> {
+        if !self.shared.saves.last_save_was_ok() {
+            let config = self.config.borrow();
+            if config.stop_writes_on_bgsave_error && !config.save.is_empty() {
+                return Some(SAVE_FAILED.to_owned());
+            }
+        }
+        let reason = self.shared.log_refuses()?;
+        Some(format!("MISCONF Errors writing to the AOF file: {reason}"))
     }
 
     #[inline]

@@ -211,6 +211,8 @@ type Figures = Box<dyn Fn() -> RunningFigures + Send + Sync>;
 /// See the module.
 pub struct Saves {
     state: Mutex<State>,
+    /// Of the state's: whether the last save of kind [`Kind::Save`] went well, for those who ask often.
+    last_save_was_ok: AtomicBool,
     /// A job has ended.
     ended: Condvar,
     runner: OnceLock<Runner>,
@@ -237,6 +239,7 @@ impl Default for Saves {
         };
         Self {
             state: Mutex::new(state),
+            last_save_was_ok: AtomicBool::new(true),
             ended: Condvar::new(),
             runner: OnceLock::new(),
             figures: OnceLock::new(),
@@ -359,6 +362,7 @@ impl Saves {
         let is_cancelled = running.cancelled.load(Ordering::Acquire);
         tell(running.kind, &outcome, took, is_cancelled);
         state.note(&running, &outcome, took, is_cancelled);
+        self.last_save_was_ok.store(state.save.is_ok, Ordering::Release);
         drop(state);
         self.ended.notify_all();
         for done in running.done {
@@ -368,6 +372,9 @@ impl Saves {
 
     /// Starts the save that is due, if one is.
     pub fn start_due(&self, sight: &Sight<'_>) {
+        if self.runner.get().is_none() {
+            return; // the server is not that far
+        }
         let mut state = self.state();
         let Some((kind, dump)) = state.due(sight) else { return };
         let mut done = Vec::new();
@@ -380,13 +387,21 @@ impl Saves {
     }
 
     /// Whether the last save of kind [`Kind::Save`] went well.
+    #[inline]
     pub fn last_save_was_ok(&self) -> bool {
-        self.state().save.is_ok
+        self.last_save_was_ok.load(Ordering::Acquire)
     }
 
     /// Unix seconds of the last good save, or of the start.
     pub fn last_save_unix(&self) -> u64 {
         self.state().last_save_unix
+    }
+
+    /// CONFIG RESETSTAT
+    pub fn reset_counts(&self) {
+        let mut state = self.state();
+        state.save.count = 0;
+        state.rewrite.count = 0;
     }
 
     /// Bytes of log behind the last checkpoint.

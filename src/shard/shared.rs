@@ -62,6 +62,8 @@ pub struct Shared {
     pub is_over_memory: AtomicBool,
     pub loading: Loading,
     pub saves: Saves,
+    /// Keys are removed when their time comes, not only when they are looked up (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: AtomicBool,
     /// [`super::engine::Engine::changes`] of each shard, as of its last look at the clock.
     pub changes: Box<[AtomicU64]>,
     pub counters: Counters,
@@ -92,6 +94,7 @@ impl Shared {
             is_over_memory: AtomicBool::new(false),
             loading: Loading::default(),
             saves: Saves::default(),
+            active_expire: AtomicBool::new(true),
             changes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             counters: Counters::default(),
             config: Mutex::new(config),
@@ -160,6 +163,12 @@ impl Shared {
                 LogStatus::Refusing(text) | LogStatus::Poisoned(text) => Some(text),
             }
         })
+    }
+
+    /// A sync has failed: nothing more becomes durable in that log until it is healed.
+    pub fn is_poisoned(&self) -> bool {
+        let mut troubled = self.logs.iter().filter_map(OnceLock::get).filter(|log| !log.is_ok());
+        troubled.any(|log| matches!(log.status(), LogStatus::Poisoned(_)))
     }
 
     /// One log per writer: shards that share a writer share its figures.

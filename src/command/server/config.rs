@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use crate::clock;
 use crate::command::args::SYNTAX;
 use crate::command::{Invocation, Session, TaskFuture, help};
-use crate::config::AppendFsync;
+use crate::config::{AppendFsync, LogRetention};
+use crate::persist::Retention;
 use crate::persist::log::SyncPolicy;
 use crate::shard::Shard;
 use crate::shard::context::CommandError;
@@ -80,6 +81,16 @@ pub fn sync_policy(appendfsync: AppendFsync) -> SyncPolicy {
     }
 }
 
+/// What is kept of checkpoints and logs for a value of `log-retention`.
+pub fn retention(rule: &LogRetention) -> Retention {
+    let is_size_alone = rule.checkpoints == 0 && rule.seconds == 0 && rule.max_bytes > 0;
+    Retention {
+        checkpoints: if is_size_alone { u32::MAX } else { rule.checkpoints.max(1) },
+        seconds: rule.seconds,
+        max_bytes: rule.max_bytes,
+    }
+}
+
 /// CONFIG REWRITE
 pub fn rewrite(invocation: Invocation) -> TaskFuture {
     Box::pin(async move {
@@ -109,6 +120,7 @@ pub fn reset_stat(invocation: Invocation) -> TaskFuture {
         ] {
             counter.store(0, Ordering::Relaxed);
         }
+        shared.saves.reset_counts();
         let reset = |shard: &Shard| {
             let stats = &mut shard.engine.borrow_mut().stats;
             let commands = stats.calls_by_command.len();

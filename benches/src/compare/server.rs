@@ -57,10 +57,21 @@ impl Server {
     /// Kills the process without warning and starts it again on what it left. Returns the time from its start until it
     /// answers PING with PONG.
     pub fn crash_and_restart(&mut self) -> Result<Duration, CompareError> {
+        self.crash_and_restart_as(self.peer.clone())
+    }
+
+    /// The same with another command line on the same directory.
+    pub fn crash_and_restart_as(&mut self, peer: Peer) -> Result<Duration, CompareError> {
         self.kill();
+        self.peer = peer;
         let started = Instant::now();
         self.child = spawn(&self.peer, self.policy, self.address, self.home.path())?;
         self.wait_ready(started)
+    }
+
+    /// Bytes of all files that the server keeps.
+    pub fn data_bytes(&self) -> io::Result<u64> {
+        folder_bytes(&self.home.path().join("data"))
     }
 
     /// Number of keys in the server.
@@ -107,6 +118,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn folder_bytes(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        bytes += if about.is_dir() { folder_bytes(&entry.path())? } else { about.len() };
+    }
+    Ok(bytes)
 }
 
 /// A port that nobody listens on. Another process could take it before the server does; then the server does not start.

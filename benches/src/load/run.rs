@@ -35,10 +35,45 @@ pub fn run(
         Timing::Commands(commands) => (Phase::Measured, commands),
     };
     let controls: Vec<Control> = groups.iter().map(|_| Control::new(phase, commands)).collect();
+    let ((), outcomes) = with_workers(groups, &controls, |end| wait(timing, &controls, end, &mut at_mark))?;
+    Ok(outcomes)
+}
+
+/// What can be seen of a run from outside while it goes on.
+pub struct Live<'a> {
+    controls: &'a [Control],
+}
+
+impl Live<'_> {
+    /// Replies that a group has received since the start; 0 for a group that is not there.
+    pub fn replies(&self, group: usize) -> u64 {
+        self.controls.get(group).map_or(0, Control::replies)
+    }
+}
+
+/// Runs all groups for as long as `body` takes, on this thread. Everything counts, there is no warm-up.
+pub fn run_while<T>(
+    groups: &[Workload],
+    body: impl FnOnce(&Live<'_>) -> T,
+) -> Result<(T, Vec<Outcome>), LoadError> {
+    let controls: Vec<Control> = groups.iter().map(|_| Control::new(Phase::Measured, u64::MAX)).collect();
+    with_workers(groups, &controls, |_| {
+        let told = body(&Live { controls: &controls });
+        controls.iter().for_each(|control| control.enter(Phase::Over));
+        told
+    })
+}
+
+/// Starts all workers, runs `body` beside them, gathers what they saw. The body's receiver disconnects when all have ended.
+fn with_workers<T>(
+    groups: &[Workload],
+    controls: &[Control],
+    body: impl FnOnce(&Receiver<()>) -> T,
+) -> Result<(T, Vec<Outcome>), LoadError> {
     let (ended, end) = mpsc::channel::<()>();
     thread::scope(|scope| {
         let mut workers = Vec::new();
-        for (group, (workload, control)) in groups.iter().zip(&controls).enumerate() {
+        for (group, (workload, control)) in groups.iter().zip(controls).enumerate() {
             for (thread, clients) in shares(workload.clients, workload.threads).into_iter().enumerate() {
                 let ended = ended.clone();
                 let seed = ((group as u64) << 32) | ((thread as u64) << 16);
@@ -51,12 +86,12 @@ pub fn run(
             }
         }
         drop(ended);
-        wait(timing, &controls, &end, &mut at_mark);
+        let told = body(&end);
         let mut outcomes: Vec<Outcome> = groups.iter().map(|_| Outcome::new()).collect();
         for (group, worker) in workers {
             outcomes[group].add(worker.join().map_err(|_| LoadError::Panicked)??);
         }
-        Ok(outcomes)
+        Ok((told, outcomes))
     })
 }
 

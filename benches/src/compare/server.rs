@@ -15,6 +15,7 @@ use super::CompareError;
 use super::client::ask;
 use super::peer::Peer;
 use super::scenario::Policy;
+use crate::process;
 
 /// How often a server that starts is asked whether it is ready: the grain of restart times.
 const READY_POLL: Duration = Duration::from_millis(2);
@@ -28,6 +29,8 @@ pub struct Server {
     pub address: SocketAddr,
     policy: Policy,
     child: Child,
+    /// Most memory without mapped files that was seen while the process started, in bytes.
+    pub anonymous_at_start: u64,
     /// Holds `data` and `log`.
     home: TempDir,
 }
@@ -45,7 +48,7 @@ impl Server {
         fs::create_dir(&data).map_err(file_error(&data))?;
         let address = free_address().map_err(|error| start_error(peer, &error, home.path()))?;
         let child = spawn(peer, policy, address, home.path())?;
-        let mut server = Server { peer: peer.clone(), address, policy, child, home };
+        let mut server = Server { peer: peer.clone(), address, policy, child, anonymous_at_start: 0, home };
         server.wait_ready(Instant::now())?;
         Ok(server)
     }
@@ -64,6 +67,7 @@ impl Server {
     pub fn crash_and_restart_as(&mut self, peer: Peer) -> Result<Duration, CompareError> {
         self.kill();
         self.peer = peer;
+        self.anonymous_at_start = 0;
         let started = Instant::now();
         self.child = spawn(&self.peer, self.policy, self.address, self.home.path())?;
         self.wait_ready(started)
@@ -89,6 +93,9 @@ impl Server {
 
     fn wait_ready(&mut self, started: Instant) -> Result<Duration, CompareError> {
         loop {
+            // Fails only where the process has ended, which is seen below.
+            let anonymous = process::anonymous_bytes(self.pid()).unwrap_or(0);
+            self.anonymous_at_start = self.anonymous_at_start.max(anonymous);
             if matches!(ask(self.address, &["PING"]), Ok(Value::Simple(pong)) if pong == "PONG") {
                 return Ok(started.elapsed());
             }

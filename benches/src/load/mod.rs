@@ -141,7 +141,8 @@ impl Outcome {
     }
 }
 
-fn new_histogram() -> Histogram<u64> {
+/// Nanoseconds, to three digits.
+pub(crate) fn new_histogram() -> Histogram<u64> {
     let longest = LONGEST_LATENCY.as_nanos() as u64;
     Histogram::new_with_bounds(1, longest, 3).unwrap_or_else(|_| unreachable!("the bounds are constants"))
 }

@@ -125,7 +125,51 @@ fn shares(clients: usize, threads: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Instant;
+
     use super::*;
+
+    const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+    /// Answers PING on so many connections until they are closed.
+    fn answer_pings(listener: TcpListener, connections: usize) {
+        thread::scope(|scope| {
+            for _ in 0..connections {
+                let mut stream = listener.accept().unwrap().0;
+                stream.set_nodelay(true).unwrap();
+                scope.spawn(move || {
+                    let mut command = [0; PING.len()];
+                    while stream.read_exact(&mut command).is_ok() && stream.write_all(b"+PONG\r\n").is_ok() {
+                        assert_eq!(command, PING);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_rate_is_not_exceeded() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || answer_pings(listener, 2));
+        let rate = 500.0;
+        let paced = Workload { rate: Some(rate), ..Workload::new(address, "PING").clients(2).pipeline(5) };
+        let started = Instant::now();
+        let (seen, outcomes) = run_while(&[paced], |live| {
+            while live.replies(0) < 100 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            (live.replies(0), live.replies(1))
+        })
+        .unwrap();
+        let allowed = started.elapsed().as_secs_f64() * rate + 2.0 * 5.0; // the first batches come at once
+        server.join().unwrap();
+        assert!(seen.0 >= 100 && seen.1 == 0, "{seen:?}");
+        assert!(outcomes[0].replies >= 90, "{}", outcomes[0].replies);
+        assert!(seen.0 as f64 <= allowed, "{seen:?} of {allowed}");
+    }
 
     #[test]
     fn connections_are_spread_evenly() {

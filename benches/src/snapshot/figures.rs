@@ -60,9 +60,11 @@ pub enum Figure {
     LogBytes,
     LogSeconds,
     LogPeak,
+    LogAnonymousPeak,
     SnapshotLogBytes,
     SnapshotLogSeconds,
     SnapshotLogPeak,
+    SnapshotLogAnonymousPeak,
     To4ShardsSeconds,
     To3ShardsSeconds,
     To2ShardsSeconds,
@@ -114,10 +116,12 @@ impl Figure {
             Figure::WritesKept => "writes per second, during / before",
             Figure::LogBytes => "files, log alone",
             Figure::LogSeconds => "restart from the log alone",
-            Figure::LogPeak => "its peak memory, of what was used before the kill",
+            Figure::LogPeak => "peak memory of that restart, of what was used before the kill",
+            Figure::LogAnonymousPeak => "the same without mapped files",
             Figure::SnapshotLogBytes => "files, snapshot and log",
             Figure::SnapshotLogSeconds => "restart from snapshot and log",
-            Figure::SnapshotLogPeak => "its peak memory, of what was used before the kill",
+            Figure::SnapshotLogPeak => "peak memory of that restart, of what was used before the kill",
+            Figure::SnapshotLogAnonymousPeak => "the same without mapped files",
             Figure::To4ShardsSeconds => "then with 4 shards instead of 1",
             Figure::To3ShardsSeconds => "then with 3 shards instead of 4",
             Figure::To2ShardsSeconds => "then with 2 shards instead of 3",
@@ -138,9 +142,12 @@ impl Figure {
                 format!("{:.0} MB", value / 1e6)
             }
             Figure::ExtraPercent => format!("{value:.1} %"),
-            Figure::P999Growth | Figure::WritesKept | Figure::LogPeak | Figure::SnapshotLogPeak => {
-                format!("{value:.2}x")
-            }
+            Figure::P999Growth
+            | Figure::WritesKept
+            | Figure::LogPeak
+            | Figure::LogAnonymousPeak
+            | Figure::SnapshotLogPeak
+            | Figure::SnapshotLogAnonymousPeak => format!("{value:.2}x"),
             Figure::WritesBefore | Figure::WritesDuring => format!("{:.1}k/s", value / 1e3),
             Figure::PauseMicros
             | Figure::WorstAtCutMicros
@@ -162,7 +169,9 @@ impl Figure {
                 | Figure::P999Growth
                 | Figure::WritesKept
                 | Figure::LogPeak
+                | Figure::LogAnonymousPeak
                 | Figure::SnapshotLogPeak
+                | Figure::SnapshotLogAnonymousPeak
         )
     }
 

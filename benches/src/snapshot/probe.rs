@@ -12,6 +12,7 @@ use formats::resp::Value;
 use hdrhistogram::Histogram;
 
 use crate::compare::client::Client;
+use crate::load::new_histogram;
 
 /// 256 MB of samples: nothing that is measured here takes so long.
 const MAX_SAMPLES: usize = 16 << 20;
@@ -61,10 +62,10 @@ impl Samples {
     /// Nanoseconds of all commands that were under way at some time between two moments.
     pub fn between(&self, from: Instant, until: Instant) -> Histogram<u64> {
         let (from, until) = (self.since_origin(from), self.since_origin(until));
-        let mut histogram = Histogram::new(3).unwrap_or_else(|_| unreachable!("3 digits are allowed"));
+        let mut histogram = new_histogram();
         for sample in &self.samples {
             if sample.sent < until && sample.answered > from {
-                histogram.saturating_record(sample.answered - sample.sent);
+                histogram.saturating_record((sample.answered - sample.sent).max(1));
             }
         }
         histogram
@@ -83,12 +84,13 @@ mod tests {
     #[test]
     fn a_pause_counts_wherever_it_reaches_into() {
         let origin = Instant::now();
-        let at = |ns: u64| origin + Duration::from_nanos(ns);
-        let sample = |sent, answered| Sample { sent, answered };
+        let at = |ms: u64| origin + Duration::from_millis(ms);
+        let sample =
+            |sent: u64, answered: u64| Sample { sent: sent * 1_000_000, answered: answered * 1_000_000 };
         let samples = Samples { origin, samples: vec![sample(10, 20), sample(20, 70), sample(80, 90)] };
         let told = |from, until| {
             let histogram = samples.between(at(from), at(until));
-            (histogram.len(), histogram.max())
+            (histogram.len(), histogram.max() / 1_000_000)
         };
         assert_eq!(told(0, 30), (2, 50));
         assert_eq!(told(60, 75), (1, 50));

@@ -18,8 +18,10 @@ const WRITE: &str = "SET {key} {random}";
 /// One start on what a killed process left.
 struct Restart {
     took: Duration,
-    /// Most memory until it was ready, of what the process before it used.
+    /// Most resident memory until it was ready, of what the process before it used; mapped files count.
     peak: f64,
+    /// The same without mapped files, which the page cache holds anyway.
+    anonymous_peak: f64,
     /// Of all files.
     bytes: u64,
 }
@@ -38,6 +40,7 @@ pub fn measure(
     let mut figures = Figures::from([
         (Figure::LogSeconds, restart.took.as_secs_f64()),
         (Figure::LogPeak, restart.peak),
+        (Figure::LogAnonymousPeak, restart.anonymous_peak),
         (Figure::LogBytes, restart.bytes as f64),
     ]);
     let saving = if peer.is_ours() { Saving::Snapshot } else { Saving::Rewrite };
@@ -50,6 +53,7 @@ pub fn measure(
     figures.extend([
         (Figure::SnapshotLogSeconds, restart.took.as_secs_f64()),
         (Figure::SnapshotLogPeak, restart.peak),
+        (Figure::SnapshotLogAnonymousPeak, restart.anonymous_peak),
         (Figure::SnapshotLogBytes, restart.bytes as f64),
     ]);
     if peer.role != Role::OneShard {
@@ -75,10 +79,17 @@ pub fn measure(
 fn crash(server: &mut Server, keys: u64, another: Option<Peer>) -> Result<Restart, CompareError> {
     thread::sleep(SETTLE_AFTER_FILL);
     let bytes = server.data_bytes().map_err(|error| server.process_error(error))?;
-    let used = process::resident_bytes(server.pid()).map_err(|error| server.process_error(error))?;
+    let resident = process::resident_bytes(server.pid()).map_err(|error| server.process_error(error))?;
+    let anonymous = process::anonymous_bytes(server.pid()).map_err(|error| server.process_error(error))?;
     let peer = another.unwrap_or_else(|| server.peer.clone());
     let took = server.crash_and_restart_as(peer)?;
     let peak = process::peak_resident_bytes(server.pid()).map_err(|error| server.process_error(error))?;
     check_key_count(server, keys, SCENARIO)?;
-    Ok(Restart { took, peak: peak as f64 / used.max(1) as f64, bytes })
+    let share = |peak: u64, before: u64| peak as f64 / before.max(1) as f64;
+    Ok(Restart {
+        took,
+        peak: share(peak, resident),
+        anonymous_peak: share(server.anonymous_at_start, anonymous),
+        bytes,
+    })
 }

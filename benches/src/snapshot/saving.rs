@@ -70,8 +70,11 @@ pub fn save(server: &Server, saving: Saving, scenario: &'static str) -> Result<S
     let failed = |source: io::Error| server.process_error(source);
     let mut client = Client::connect(server.address).map_err(failed)?;
     let is_running = |info: &Info| info.number(saving.in_progress()).map(|number| number > 0.0);
-    if is_running(&Info::ask(&mut client, "persistence").map_err(failed)?).is_none() {
-        return Ok(Saved::Refused(format!("INFO has no {}", saving.in_progress())));
+    let info = Info::ask(&mut client, "persistence").map_err(failed)?;
+    if let Some(field) =
+        [saving.in_progress(), saving.status()].into_iter().find(|field| info.text(field).is_none())
+    {
+        return Ok(Saved::Refused(format!("INFO has no {field}")));
     }
     let asked = Instant::now();
     if let Value::Error(reason) = client.ask(&[saving.command()]).map_err(failed)? {

@@ -52,6 +52,7 @@ pub enum Figure {
     P999BeforeMicros,
     P999DuringMicros,
     P999Growth,
+    ProbeReplies,
     TouchBeforeMicros,
     TouchDuringMicros,
     WritesBefore,
@@ -109,6 +110,7 @@ impl Figure {
             Figure::P999BeforeMicros => "probe's p99.9 before",
             Figure::P999DuringMicros => "probe's p99.9 during",
             Figure::P999Growth => "probe's p99.9, during / before",
+            Figure::ProbeReplies => "probe's replies during (below 1000, p99.9 is the worst)",
             Figure::TouchBeforeMicros => "worst SETRANGE or APPEND on a huge value, before",
             Figure::TouchDuringMicros => "worst SETRANGE or APPEND on a huge value, during",
             Figure::WritesBefore => "writes per second before",
@@ -137,6 +139,7 @@ impl Figure {
             | Figure::To4ShardsSeconds
             | Figure::To3ShardsSeconds
             | Figure::To2ShardsSeconds => format!("{value:.2} s"),
+            Figure::ProbeReplies => format!("{value:.0}"),
             Figure::ServerSnapshotSeconds => format!("{value:.0} s"),
             Figure::ExtraBytes | Figure::LogBytes | Figure::SnapshotLogBytes => {
                 format!("{:.0} MB", value / 1e6)
@@ -167,6 +170,7 @@ impl Figure {
             Figure::ServerSnapshotSeconds
                 | Figure::ExtraPercent
                 | Figure::P999Growth
+                | Figure::ProbeReplies
                 | Figure::WritesKept
                 | Figure::LogPeak
                 | Figure::LogAnonymousPeak

@@ -44,7 +44,7 @@ pub fn measure(
         (Figure::LogBytes, restart.bytes as f64),
     ]);
     let saving = if peer.is_ours() { Saving::Snapshot } else { Saving::Rewrite };
-    if let Saved::Refused(reason) = save(server, saving, SCENARIO)? {
+    if let Saved::Refused(reason) = save(server, saving, SCENARIO, || 0)? {
         notes.add(&peer.name, SCENARIO, &reason);
         return Ok(figures);
     }

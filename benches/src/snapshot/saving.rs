@@ -63,10 +63,17 @@ pub struct Times {
     pub acknowledged: Instant,
     /// INFO no longer said that it is in progress.
     pub over: Instant,
+    /// What `count` told at `asked` and at `over`.
+    pub counted: [u64; 2],
 }
 
 /// Asks for a snapshot and waits until it is on the disk.
-pub fn save(server: &Server, saving: Saving, scenario: &'static str) -> Result<Saved, CompareError> {
+pub fn save(
+    server: &Server,
+    saving: Saving,
+    scenario: &'static str,
+    count: impl Fn() -> u64,
+) -> Result<Saved, CompareError> {
     let failed = |source: io::Error| server.process_error(source);
     let mut client = Client::connect(server.address).map_err(failed)?;
     let is_running = |info: &Info| info.number(saving.in_progress()).map(|number| number > 0.0);
@@ -76,20 +83,20 @@ pub fn save(server: &Server, saving: Saving, scenario: &'static str) -> Result<S
     {
         return Ok(Saved::Refused(format!("INFO has no {field}")));
     }
-    let asked = Instant::now();
+    let (asked, at_asked) = (Instant::now(), count());
     if let Value::Error(reason) = client.ask(&[saving.command()]).map_err(failed)? {
         return Ok(Saved::Refused(format!("{} answers: {reason}", saving.command())));
     }
     let acknowledged = Instant::now();
     loop {
         let info = Info::ask(&mut client, "persistence").map_err(failed)?;
-        let over = Instant::now();
+        let (over, at_over) = (Instant::now(), count());
         if is_running(&info) == Some(false) {
             let status = info.text(saving.status());
             if status != Some("ok") {
                 return Err(wrong(server, scenario, format!("{} ended with {status:?}", saving.command())));
             }
-            return Ok(Saved::Done(Times { asked, acknowledged, over }));
+            return Ok(Saved::Done(Times { asked, acknowledged, over, counted: [at_asked, at_over] }));
         }
         if over - acknowledged > LIMIT {
             return Err(wrong(server, scenario, format!("{} takes over {LIMIT:?}", saving.command())));

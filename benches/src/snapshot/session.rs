@@ -177,7 +177,7 @@ impl Session<'_> {
         scenario: Scenario,
     ) -> Result<Option<Server>, CompareError> {
         let server = self.start(peer)?;
-        match save(&server, Saving::Snapshot, scenario.word())? {
+        match save(&server, Saving::Snapshot, scenario.word(), || 0)? {
             Saved::Done(_) => Ok(Some(server)),
             Saved::Refused(reason) => {
                 self.notes.add(&peer.name, scenario.word(), &reason);

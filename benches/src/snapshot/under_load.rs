@@ -50,9 +50,9 @@ pub type Measured = Result<Figures, String>;
 /// When what happened, and how many writes were answered by then.
 struct Course {
     from: Instant,
+    replies_at_from: u64,
+    /// With the replies by then.
     times: Times,
-    /// At `from`, at `times.asked`, at `times.over`.
-    replies: [u64; 3],
 }
 
 /// What went on beside the writers.
@@ -122,12 +122,11 @@ fn change(server: &Server, huge_mib: u64, over: &AtomicBool) -> io::Result<Sampl
 /// Warm-up, the time before, the snapshot.
 fn course(server: &Server, load: Load, live: &Live<'_>) -> Result<Result<Course, String>, CompareError> {
     thread::sleep(WARM_UP);
-    let (from, at_from) = (Instant::now(), live.replies(0));
+    let (from, replies_at_from) = (Instant::now(), live.replies(0));
     thread::sleep(load.before);
-    let at_asked = live.replies(0);
-    match save(server, Saving::Snapshot, load.scenario)? {
+    match save(server, Saving::Snapshot, load.scenario, || live.replies(0))? {
         Saved::Refused(reason) => Ok(Err(reason)),
-        Saved::Done(times) => Ok(Ok(Course { from, times, replies: [at_from, at_asked, live.replies(0)] })),
+        Saved::Done(times) => Ok(Ok(Course { from, replies_at_from, times })),
     }
 }
 
@@ -155,8 +154,8 @@ fn figures(
 }
 
 fn writes(course: &Course) -> Figures {
-    let [at_from, at_asked, at_over] = course.replies.map(|replies| replies as f64);
-    let before = (at_asked - at_from) / seconds(course.from, course.times.asked);
+    let [at_asked, at_over] = course.times.counted.map(|replies| replies as f64);
+    let before = (at_asked - course.replies_at_from as f64) / seconds(course.from, course.times.asked);
     let during = (at_over - at_asked) / seconds(course.times.asked, course.times.over);
     Figures::from([
         (Figure::WritesBefore, before),
@@ -179,6 +178,7 @@ fn latencies(from: Instant, times: Times, witnesses: &Witnesses) -> Figures {
         (Figure::P999BeforeMicros, p999[0]),
         (Figure::P999DuringMicros, p999[1]),
         (Figure::P999Growth, p999[1] / p999[0]),
+        (Figure::ProbeReplies, during.len() as f64),
     ]);
     if let Some(changes) = &witnesses.changes {
         let worst = |from, until| micros(changes.between(from, until).max());
@@ -214,8 +214,9 @@ mod tests {
     fn writes_are_divided_by_their_own_time() {
         let from = Instant::now();
         let asked = from + Duration::from_secs(2);
-        let times = Times { asked, acknowledged: asked, over: asked + Duration::from_secs(4) };
-        let figures = writes(&Course { from, times, replies: [100, 300, 500] });
+        let times =
+            Times { asked, acknowledged: asked, over: asked + Duration::from_secs(4), counted: [300, 500] };
+        let figures = writes(&Course { from, replies_at_from: 100, times });
         assert_eq!(figures[&Figure::WritesBefore], 100.0);
         assert_eq!(figures[&Figure::WritesDuring], 50.0);
         assert_eq!(figures[&Figure::WritesKept], 0.5);

@@ -128,6 +128,8 @@ mod tests {
         let all = names(&["--everfast", "here", "--peer", peer]);
         assert_eq!(all, ["everfast, 1 shard", "everfast, 2 shards", "redis", "valkey"]);
         assert_eq!(names(&["--only-peers", "valkey", "--peer", peer]), ["redis", "valkey"]);
+        let one = names(&["--everfast", "here", "--only-peers", "1 shard", "--peer", peer]);
+        assert_eq!(one, ["everfast, 1 shard", "redis"]);
         assert!(options(&["--only-peers", "x", "--peer", "redis={port}"]).all_peers().is_err());
     }
 }

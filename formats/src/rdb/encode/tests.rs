@@ -363,7 +363,7 @@ fn records_are_copied_in_any_pieces_but_not_into_a_value() {
     for piece in records.chunks(5) {
         copy.copy_records(piece).unwrap();
     }
-    [&mut whole, &mut copy].map(|encoder| encoder.finish().unwrap());
+    [&mut whole, &mut copy].into_iter().for_each(|encoder| encoder.finish().unwrap());
     assert_eq!(copy.pending(), whole.pending());
     assert_eq!(copy.copy_records(&records), Err(EncodeError::Finished));
     let mut open = encoder(EncodeVersion::V10);

@@ -26,6 +26,7 @@ use crate::shard::shared::{Shared, ShutdownRequest};
 use crate::shard::{Shard, cron, spawn};
 use crate::store::KeyHasher;
 
+mod leaving;
 mod limits;
 pub mod offline;
 mod replay;
@@ -117,7 +118,7 @@ impl Server {
     /// Serves until a signal, SHUTDOWN or [`Server::stopper`] ends it.
     pub fn serve(mut self) -> Result<(), ServerError> {
         while let Some((request, answer)) = self.shutdown.blocking_recv() {
-            let Some(objection) = objection(&self.shared, self.data_dir.as_deref(), request) else { break };
+            let Err(objection) = leaving::prepare(&self.shared, request) else { break };
             tracing::error!("the server stays: {objection}");
             if let Some(answer) = answer {
                 let _ = answer.send("ERR Errors trying to SHUTDOWN. Check logs.".to_owned()); // the client may be gone
@@ -137,7 +138,6 @@ impl Server {
     }
 
     fn end(self) -> Result<(), ServerError> {
-        self.shared.shutting_down.store(true, Ordering::Release);
         drain(&self.shared);
         drop(take_logs(&self.shared)); // which hands over what they gathered
         let result = self.data_dir.map_or(Ok(()), |data_dir| data_dir.close().map_err(ServerError::Close));
@@ -361,17 +361,6 @@ fn hand_out_logs(shared: &Shared, logs: Vec<Log>) {
     }
     drop(done);
     let _ = all_done.recv(); // returns when every shard has dropped its sender
-}
-
-/// Why the server should rather not end.
-fn objection(shared: &Shared, data_dir: Option<&DataDir>, request: ShutdownRequest) -> Option<String> {
-    if request.force || request.no_save {
-        return None;
-    }
-    if data_dir.is_none() {
-        return request.save.then(|| "nothing can be saved while appendonly is off".to_owned());
-    }
-    shared.log_refuses().map(|reason| format!("what is in memory cannot be made durable: {reason}"))
 }
 
 /// No more commands; those under way are finished, and replies that wait for the log leave.

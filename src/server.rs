@@ -28,6 +28,7 @@ use crate::store::KeyHasher;
 
 mod leaving;
 mod limits;
+pub mod load;
 pub mod offline;
 mod replay;
 mod tracing_setup;

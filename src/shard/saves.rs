@@ -386,6 +386,11 @@ impl Saves {
         let _ = self.begin(state, kind, dump, done); // nothing runs, or nothing would be due
     }
 
+    /// What runs now.
+    pub fn running(&self) -> Option<Kind> {
+        self.state().running.as_ref().map(|running| running.kind)
+    }
+
     /// Whether the last save of kind [`Kind::Save`] went well.
     #[inline]
     pub fn last_save_was_ok(&self) -> bool {

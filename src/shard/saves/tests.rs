@@ -1,6 +1,7 @@
 use std::sync::mpsc;
 
 use super::*;
+use crate::config::SavePoint;
 
 /// Saves whose runner hands the jobs to the test.
 fn saves() -> (Saves, mpsc::Receiver<Job>) {
@@ -60,7 +61,18 @@ fn without_a_runner_a_save_fails_and_none_starts_by_itself() {
     let (done, mut told) = oneshot::channel();
     assert_eq!(saves.start(Kind::Save, true, Some(done)), Ok(()));
     assert!(told.try_recv().unwrap().is_err());
-    assert!(!saves.last_save_was_ok() && saves.view().running.is_none());
+    assert!(saves.view().last_error.is_some() && saves.view().running.is_none());
+}
+
+#[test]
+fn a_failure_that_somebody_is_told_leaves_the_status() {
+    let (saves, _jobs) = saves();
+    let (done, mut told) = oneshot::channel();
+    saves.start(Kind::Save, true, Some(done)).unwrap();
+    saves.finished(bad());
+    assert_eq!(told.try_recv(), Ok(Err("disk on fire".into())));
+    assert!(saves.last_save_was_ok());
+    assert_eq!(saves.view().last_error.as_deref(), Some("disk on fire"));
 }
 
 #[test]

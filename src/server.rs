@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
@@ -19,18 +20,21 @@ use crate::command::{self, server};
 use crate::config::{BindAddress, Config, Loaded, LogWriters};
 use crate::net::{Buffers, listener};
 use crate::persist::disk::{Disk, RealDisk};
-use crate::persist::{self, DataDir, Log, LogOptions, PersistError, RecoveryReport, ShardId};
+use crate::persist::{self, DataDir, Log, LogOptions, PersistError, RecoveryReport, ShardId, file_names};
 use crate::shard::engine::Engine;
 use crate::shard::mailbox::{Mailbox, Message};
 use crate::shard::shared::{Shared, ShutdownRequest};
 use crate::shard::{Shard, cron, spawn};
+use crate::snapshot::Checksum;
 use crate::store::KeyHasher;
+use load::LoadFile;
 
 mod leaving;
 mod limits;
 pub mod load;
 pub mod offline;
 mod replay;
+mod saver;
 mod tracing_setup;
 
 pub use replay::ReplayFailure;
@@ -50,6 +54,13 @@ pub enum ServerError {
     Calibrate(io::Error),
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    #[error("cannot load {path}: {why}")]
+    Dump { path: PathBuf, why: String },
+    #[error(
+        "{dir} has a data directory's MANIFEST, which `appendonly no` would leave unread: export it with \
+         everfast-recover, or name another dir"
+    )]
+    LogLeftUnread { dir: PathBuf },
     #[error("the data directory could not be closed cleanly: {0}")]
     Close(PersistError),
 }
@@ -94,6 +105,9 @@ impl Server {
         let started = clock::now();
         let data_dir = match config.appendonly {
             true => Some(Arc::new(DataDir::open(Arc::clone(disk), &config.dir)?)),
+            false if disk.file_bytes(&config.dir.join(file_names::MANIFEST)).is_ok() => {
+                return Err(ServerError::LogLeftUnread { dir: config.dir });
+            }
             false => None,
         };
         let hash_seed =
@@ -109,8 +123,9 @@ impl Server {
         let server = Server { shared, data_dir, threads, shutdown };
         match &server.data_dir {
             Some(data_dir) => recover(data_dir, &server.shared, &config, disk)?,
-            None => tracing::warn!("appendonly is off: data lives in memory alone"),
+            None => load_dump(&server.shared, &config, disk, hash_seed)?,
         }
+        saver::install(&server.shared, disk, server.data_dir.clone(), hash_seed);
         server.shared.loading.active.store(false, Ordering::Release);
         tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
         Ok(server)
@@ -293,11 +308,14 @@ fn recover(
     let summary = replay::replay(recovered, shared)?;
     tracing::info!(
         effects = summary.effects,
-        bytes = summary.bytes,
+        log_bytes = summary.log_bytes,
+        keys_loaded = summary.keys_loaded,
+        snapshot_bytes = summary.snapshot_bytes,
         took_ms = started.elapsed().as_millis() as u64,
         "recovery is complete"
     );
     let _ = shared.recovery_report.set(lines.join("; ")); // the only one
+    shared.saves.set_base(summary.snapshot_bytes, summary.log_bytes);
 
     let wake = {
         let shared = Arc::clone(shared);
@@ -319,6 +337,32 @@ fn recover(
     shared.sequencer.start(next_gsn, true);
     let _ = shared.data_dir.set(Arc::clone(data_dir)); // the only one
     hand_out_logs(shared, logs);
+    Ok(())
+}
+
+/// Without a log: what the last save left, if there is something.
+fn load_dump(
+    shared: &Arc<Shared>,
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    hash_seed: u64,
+) -> Result<(), ServerError> {
+    tracing::warn!("appendonly is off: what comes after the last save is lost when the server ends");
+    if config.dbfilename.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let path = config.dir.join(&config.dbfilename);
+    let failed = |why: String| ServerError::Dump { path: path.clone(), why };
+    let map = match disk.map(&path) {
+        Ok(map) => map,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    shared.loading.total_bytes.store(map.len() as u64, Ordering::Relaxed);
+    let file = LoadFile { path: path.clone(), map, checksum: Checksum::MayBeOff };
+    let loaded = load::load(shared, KeyHasher::new(hash_seed), vec![file]);
+    let loaded = loaded.map_err(|failure| failed(failure.error.to_string()))?;
+    tracing::info!(keys = loaded.keys, bytes = loaded.bytes, path = %path.display(), "loaded");
     Ok(())
 }
 

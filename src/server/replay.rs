@@ -1,4 +1,5 @@
-//! From the log into the shards: effects are commands, and are run as such, on as many shards as there are now.
+//! From snapshots and logs into the shards: what the snapshots hold is loaded; effects are commands, and are run as such,
+//! on as many shards as there are now.
 //!
 //! Invariants:
 //! 1. All effects of a key run in their order: within an epoch they come from one log, and an epoch is complete on all
@@ -11,12 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use super::load::{self, LoadFailure, LoadFile};
 use crate::command::{self, Run};
-use crate::persist::{Recovered, ReplayError, ReplayLog, ShardId};
+use crate::persist::{Recovered, RecoveredSnapshot, ReplayError, ReplayLog, ShardId};
 use crate::shard::batch::{Batch, Mode, Origin};
 use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef};
 use crate::shard::mailbox::Message;
 use crate::shard::shared::Shared;
+use crate::snapshot::Checksum;
 use crate::store::{KeyHash, KeyHasher};
 use formats::resp::{ArgRange, Request};
 use smallvec::SmallVec;
@@ -42,6 +45,8 @@ pub enum ReplayFailure {
     At { file: PathBuf, offset: u64, source: Box<ReplayFailure> },
     #[error("{0}")]
     Log(String),
+    #[error(transparent)]
+    Load(#[from] LoadFailure),
     #[error("a thread of the replay ended early")]
     Thread,
 }
@@ -49,16 +54,24 @@ pub enum ReplayFailure {
 /// What was replayed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary {
+    pub keys_loaded: u64,
+    pub snapshot_bytes: u64,
     pub effects: u64,
-    pub bytes: u64,
+    pub log_bytes: u64,
 }
 
-/// Replays everything into the shards.
+/// Loads the snapshots and replays the logs on top of them.
 pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, ReplayFailure> {
     let hasher = KeyHasher::new(recovered.hash_seed);
-    let total: u64 = recovered.epochs.iter().flat_map(|epoch| &epoch.logs).map(ReplayLog::bytes).sum();
-    shared.loading.total_bytes.store(total, Ordering::Relaxed);
-    let mut summary = Summary { effects: 0, bytes: total };
+    let log_bytes: u64 = recovered.epochs.iter().flat_map(|epoch| &epoch.logs).map(ReplayLog::bytes).sum();
+    let snapshot_bytes: u64 = recovered.snapshots.iter().map(|snapshot| snapshot.entry.bytes).sum();
+    shared.loading.total_bytes.store(log_bytes + snapshot_bytes, Ordering::Relaxed);
+    let file = |snapshot: RecoveredSnapshot| {
+        let RecoveredSnapshot { path, map, entry } = snapshot;
+        LoadFile { path, map, checksum: Checksum::Is(entry.crc64) }
+    };
+    let loaded = load::load(shared, hasher, recovered.snapshots.into_iter().map(file).collect())?;
+    let mut summary = Summary { keys_loaded: loaded.keys, snapshot_bytes, effects: 0, log_bytes };
     for epoch in recovered.epochs {
         let shards = epoch.shards;
         let results: Vec<Result<u64, ReplayFailure>> = std::thread::scope(|scope| {

@@ -16,6 +16,9 @@ use formats::log::{EffectReader, Epoch, Frame, Manifest, Position, ShardId};
 use super::plan::Plan;
 use super::scan::{ScannedLog, ScannedSegment};
 
+/// So often the memory of what was read is given back: it is read again only if `apply` looks at it later.
+const FORGET_BYTES: u64 = 4 << 20;
+
 /// The logs of one start of the server.
 pub struct ReplayEpoch {
     pub epoch: Epoch,
@@ -77,7 +80,7 @@ impl ReplayLog {
         mut apply: impl FnMut(ShardId, u16, &[&'a [u8]]) -> Result<(), E>,
     ) -> Result<(), ReplayError<E>> {
         for segment in &self.segments {
-            let mut offset = SEGMENT_HEADER_BYTES as u64;
+            let (mut offset, mut kept_from) = (SEGMENT_HEADER_BYTES as u64, 0);
             while offset < segment.end {
                 let rest = segment.map.get(offset as usize..segment.end as usize).unwrap_or_default();
                 let frame = decode_checked_frame(rest, segment.uid)
@@ -85,7 +88,12 @@ impl ReplayLog {
                 self.frame(&frame, &mut apply).map_err(|trouble| trouble.at(segment, offset))?;
                 offset += frame.header.frame_bytes();
                 done_bytes.fetch_add(frame.header.frame_bytes(), Ordering::Relaxed);
+                if offset - kept_from >= FORGET_BYTES {
+                    segment.map.forget(kept_from as usize..offset as usize);
+                    kept_from = offset;
+                }
             }
+            segment.map.forget(kept_from as usize..segment.map.len());
         }
         Ok(())
     }

@@ -316,6 +316,7 @@ fn recover(
     );
     let _ = shared.recovery_report.set(lines.join("; ")); // the only one
     shared.saves.set_base(summary.snapshot_bytes, summary.log_bytes);
+    shared.loading.snapshot_keys.store(summary.keys_loaded, Ordering::Relaxed);
 
     let wake = {
         let shared = Arc::clone(shared);
@@ -362,6 +363,7 @@ fn load_dump(
     let file = LoadFile { path: path.clone(), map, checksum: Checksum::MayBeOff };
     let loaded = load::load(shared, KeyHasher::new(hash_seed), vec![file]);
     let loaded = loaded.map_err(|failure| failed(failure.error.to_string()))?;
+    shared.loading.snapshot_keys.store(loaded.keys, Ordering::Relaxed);
     tracing::info!(keys = loaded.keys, bytes = loaded.bytes, path = %path.display(), "loaded");
     Ok(())
 }

@@ -192,6 +192,7 @@ fn a_rewrite_releases_the_log_and_writes_no_file() {
     for _ in 0..50 {
         fill(&mut client, 20);
     }
+    client.raw(&["WAITAOF", "1", "0", "0"]);
     let before = number(&mut client, "aof_current_size");
     let started = Value::Simple("Background append only file rewriting started".into());
     assert_eq!(client.call(&["BGREWRITEAOF"]), started);
@@ -252,11 +253,12 @@ fn block_dump(dir: &Path) {
 fn a_failed_save_refuses_writes_as_in_redis() {
     let dir = tempfile::tempdir().unwrap();
     let (theirs, ours) = (dir.path().join("redis"), dir.path().join("ours"));
+    fs::create_dir(&theirs).unwrap();
+    let redis = Server::redis_with(&theirs, &["--save", "3600 1"]);
+    let server = Server::everfast(&ours, &["--save", "3600 1", "--shards", "2"]);
     block_dump(&theirs);
     block_dump(&ours);
-    let redis = Server::redis_with(&theirs, &["--save", "3600 1"]);
-    let ours = Server::everfast(&ours, &["--save", "3600 1", "--shards", "2"]);
-    let mut pair = Pair::connect(&redis, &ours);
+    let mut pair = Pair::connect(&redis, &server);
     for line in [
         "SET a 1",
         "kind: SAVE",
@@ -329,8 +331,8 @@ fn what_the_last_save_has_is_there_after_a_start_without_a_log() {
 #[test]
 fn a_shutdown_that_cannot_save_is_refused_unless_forced() {
     let dir = tempfile::tempdir().unwrap();
-    block_dump(dir.path());
     let server = Server::everfast(dir.path(), &["--appendonly", "no", "--save", "", "--shards", "2"]);
+    block_dump(dir.path());
     let mut client = server.client();
     fill(&mut client, 10);
     let refused = Value::Error("ERR Errors trying to SHUTDOWN. Check logs.".into());

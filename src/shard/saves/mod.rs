@@ -164,7 +164,7 @@ impl Saves {
     /// The runner has made its cut.
     ///
     /// `changes`: total of [`super::engine::Engine::changes`] of all shards at the cut; `log_bytes`:
-    /// [`super::shared::Shared::log_bytes_written`] then.
+    /// [`super::shared::Shared::log_bytes`] then.
     pub fn note_cut(&self, changes: u64, log_bytes: u64) {
         if let Some(running) = &mut self.state().running {
             running.cut = Some(Cut { changes, log_bytes });
@@ -203,7 +203,8 @@ impl Saves {
         }
         let cancelled = Arc::new(AtomicBool::new(false));
         let job = Job { kind, dump, cancelled: Arc::clone(&cancelled) };
-        state.running = Some(Running { kind, since: clock::now(), cancelled, cut: None, done });
+        state.running =
+            Some(Running { kind, since: clock::now(), cancelled, is_given_up: false, cut: None, done });
         drop(state); // the runner may answer at once
         match self.runner.get() {
             Some(runner) => runner(job),
@@ -233,7 +234,8 @@ impl Saves {
         state.is_ending = true;
         state.scheduled_save = None;
         state.is_rewrite_scheduled = false;
-        if let Some(running) = &state.running {
+        if let Some(running) = &mut state.running {
+            running.is_given_up = true;
             running.cancelled.store(true, Ordering::Release);
         }
     }
@@ -255,9 +257,8 @@ impl Saves {
         let mut state = self.state();
         let Some(running) = state.running.take() else { return };
         let took = running.since.elapsed();
-        let is_cancelled = running.cancelled.load(Ordering::Acquire);
-        tell(running.kind, &outcome, took, is_cancelled);
-        state.note(&running, &outcome, took, is_cancelled);
+        tell(&running, &outcome, took);
+        state.note(&running, &outcome, took);
         self.last_save_was_ok.store(state.save.is_ok, Ordering::Release);
         drop(state);
         self.ended.notify_all();
@@ -305,9 +306,9 @@ impl Saves {
         state.rewrite.count = 0;
     }
 
-    /// Bytes of log behind the last checkpoint.
-    pub fn log_bytes(&self, bytes_written: u64) -> u64 {
-        self.state().log_bytes(bytes_written)
+    /// Bytes of log behind the last checkpoint, of so many since the start.
+    pub fn log_bytes(&self, bytes: u64) -> u64 {
+        self.state().log_bytes(bytes)
     }
 
     pub fn view(&self) -> View {
@@ -334,7 +335,8 @@ impl Saves {
 }
 
 /// A failing save is loud each time, whoever asked for it.
-fn tell(kind: Kind, outcome: &Outcome, took: Duration, is_cancelled: bool) {
+fn tell(running: &Running, outcome: &Outcome, took: Duration) {
+    let kind = running.kind;
     let took_ms = took.as_millis() as u64;
     match &outcome.result {
         Ok(()) => tracing::info!(
@@ -345,7 +347,7 @@ fn tell(kind: Kind, outcome: &Outcome, took: Duration, is_cancelled: bool) {
             cut_max_us = outcome.cut_max_us,
             "saved"
         ),
-        Err(_) if is_cancelled => tracing::warn!(?kind, took_ms, "a save was given up"),
+        Err(_) if running.is_given_up => tracing::warn!(?kind, took_ms, "a save was given up"),
         Err(error) => tracing::error!(?kind, took_ms, "a save failed: {error}"),
     }
 }

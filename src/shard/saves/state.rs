@@ -27,8 +27,8 @@ pub struct Sight<'a> {
 /// See [`Sight`].
 #[derive(Clone, Copy, Debug)]
 pub struct LogSight {
-    /// Bytes that the logs' writers have written since the start.
-    pub bytes_written: u64,
+    /// [`super::super::shared::Shared::log_bytes`] now.
+    pub bytes: u64,
     pub is_poisoned: bool,
     /// Grown by so many percent, a log is rewritten; 0: never.
     pub growth_percent: u32,
@@ -67,6 +67,8 @@ pub(super) struct Running {
     pub(super) kind: Kind,
     pub(super) since: Instant,
     pub(super) cancelled: Arc<AtomicBool>,
+    /// [`super::Saves::cancel`] was called. `cancelled` does not tell: a runner that fails may set it to stop its threads.
+    pub(super) is_given_up: bool,
     pub(super) cut: Option<Cut>,
     pub(super) done: Vec<Done>,
 }
@@ -133,19 +135,19 @@ impl State {
         }
     }
 
-    pub(super) fn note(&mut self, running: &Running, outcome: &Outcome, took: Duration, is_cancelled: bool) {
+    pub(super) fn note(&mut self, running: &Running, outcome: &Outcome, took: Duration) {
         let now = clock::now();
         let is_ok = outcome.result.is_ok();
         let history = self.history(running.kind);
         history.took = Some(took);
         history.ended = Some(now);
         // Who waits is told of a failure; the status is for those of which nobody else would hear.
-        let is_told = is_cancelled || !running.done.is_empty();
+        let is_told = running.is_given_up || !running.done.is_empty();
         history.is_ok = is_ok || is_told && history.is_ok;
         history.count += u64::from(is_ok);
         history.last_cow_bytes = outcome.cow_peak_bytes;
         match &outcome.result {
-            Err(_) if is_cancelled => return,
+            Err(_) if running.is_given_up => return,
             Err(error) => return self.last_error = Some(error.clone()),
             Ok(()) => self.last_error = None,
         }
@@ -159,8 +161,8 @@ impl State {
         self.cut_max_us = Some(outcome.cut_max_us);
     }
 
-    pub(super) fn log_bytes(&self, bytes_written: u64) -> u64 {
-        bytes_written.saturating_sub(self.saved.log_bytes) + self.recovered_log_bytes
+    pub(super) fn log_bytes(&self, bytes: u64) -> u64 {
+        bytes.saturating_sub(self.saved.log_bytes) + self.recovered_log_bytes
     }
 
     /// What should start now, and whether it writes the dump file.
@@ -197,7 +199,7 @@ impl State {
     fn has_grown(&self, log: &LogSight, sight: &Sight<'_>) -> bool {
         // A new segment has a header: without this a log that nobody writes to could grow by its own checkpoints.
         let has_news = sight.changes > self.saved.changes || self.recovered_log_bytes > 0;
-        let grown = self.log_bytes(log.bytes_written);
+        let grown = self.log_bytes(log.bytes);
         let size = self.snapshot_bytes + grown;
         let percent = u128::from(size) * 100 / u128::from(self.snapshot_bytes.max(1));
         has_news

@@ -19,7 +19,7 @@ fn bad() -> Outcome {
     Outcome::failure("disk on fire")
 }
 
-const QUIET: LogSight = LogSight { bytes_written: 0, is_poisoned: false, growth_percent: 100, min_bytes: 64 };
+const QUIET: LogSight = LogSight { bytes: 0, is_poisoned: false, growth_percent: 100, min_bytes: 64 };
 
 fn sight(after: Duration, changes: u64, log: Option<LogSight>) -> Sight<'static> {
     const POINTS: &[SavePoint] =
@@ -149,6 +149,16 @@ fn a_cancelled_save_keeps_the_status() {
 }
 
 #[test]
+fn a_runner_that_stops_its_threads_has_failed_all_the_same() {
+    let (saves, jobs) = saves();
+    saves.start(Kind::Save, true, None).unwrap();
+    jobs.try_recv().unwrap().cancelled.store(true, Ordering::Release);
+    saves.finished(bad());
+    assert!(!saves.last_save_was_ok());
+    assert_eq!(saves.view().last_error.as_deref(), Some("disk on fire"));
+}
+
+#[test]
 fn a_save_that_was_done_before_it_saw_the_cancelling_counts() {
     let (saves, _jobs) = saves();
     saves.start(Kind::Save, true, None).unwrap();
@@ -216,8 +226,8 @@ fn after_a_failure_save_points_pause() {
 fn log_growth_is_measured_against_the_snapshots() {
     let (saves, _jobs) = saves();
     saves.state().snapshot_bytes = 1000;
-    let growth = |bytes_written, growth_percent, min_bytes| {
-        Some(LogSight { bytes_written, is_poisoned: false, growth_percent, min_bytes })
+    let growth = |bytes, growth_percent, min_bytes| {
+        Some(LogSight { bytes, is_poisoned: false, growth_percent, min_bytes })
     };
     for (log, expected) in [
         (growth(999, 100, 64), false),
@@ -237,7 +247,7 @@ fn log_growth_is_measured_against_the_snapshots() {
 #[test]
 fn a_first_checkpoint_comes_at_the_least_size_and_one_for_what_was_recovered() {
     let (saves, _jobs) = saves();
-    let log = |bytes_written| Some(LogSight { bytes_written, ..QUIET });
+    let log = |bytes| Some(LogSight { bytes, ..QUIET });
     assert_eq!(due(&saves, Duration::ZERO, 1, log(64)), None);
     assert_eq!(due(&saves, Duration::ZERO, 1, log(65)), Some((Kind::Rewrite, false)));
     saves.set_base(100, 100);
@@ -249,7 +259,7 @@ fn after_a_failure_log_growth_pauses() {
     let (saves, _jobs) = saves();
     saves.start(Kind::Rewrite, false, None).unwrap();
     saves.finished(bad());
-    let log = Some(LogSight { bytes_written: 1000, ..QUIET });
+    let log = Some(LogSight { bytes: 1000, ..QUIET });
     assert_eq!(due(&saves, seconds(4), 5, log), None);
     assert_eq!(due(&saves, seconds(6), 5, log), Some((Kind::Rewrite, false)));
 }

@@ -29,6 +29,7 @@ use crate::snapshot::Checksum;
 use crate::store::KeyHasher;
 use load::LoadFile;
 
+mod leaving;
 mod limits;
 pub mod load;
 pub mod offline;
@@ -133,7 +134,7 @@ impl Server {
     /// Serves until a signal, SHUTDOWN or [`Server::stopper`] ends it.
     pub fn serve(mut self) -> Result<(), ServerError> {
         while let Some((request, answer)) = self.shutdown.blocking_recv() {
-            let Some(objection) = objection(&self.shared, self.data_dir.as_deref(), request) else { break };
+            let Err(objection) = leaving::prepare(&self.shared, request) else { break };
             tracing::error!("the server stays: {objection}");
             if let Some(answer) = answer {
                 let _ = answer.send("ERR Errors trying to SHUTDOWN. Check logs.".to_owned()); // the client may be gone
@@ -153,7 +154,6 @@ impl Server {
     }
 
     fn end(self) -> Result<(), ServerError> {
-        self.shared.shutting_down.store(true, Ordering::Release);
         drain(&self.shared);
         drop(take_logs(&self.shared)); // which hands over what they gathered
         let result = self.data_dir.map_or(Ok(()), |data_dir| data_dir.close().map_err(ServerError::Close));
@@ -316,6 +316,7 @@ fn recover(
     );
     let _ = shared.recovery_report.set(lines.join("; ")); // the only one
     shared.saves.set_base(summary.snapshot_bytes, summary.log_bytes);
+    shared.loading.snapshot_keys.store(summary.keys_loaded, Ordering::Relaxed);
 
     let wake = {
         let shared = Arc::clone(shared);
@@ -362,6 +363,7 @@ fn load_dump(
     let file = LoadFile { path: path.clone(), map, checksum: Checksum::MayBeOff };
     let loaded = load::load(shared, KeyHasher::new(hash_seed), vec![file]);
     let loaded = loaded.map_err(|failure| failed(failure.error.to_string()))?;
+    shared.loading.snapshot_keys.store(loaded.keys, Ordering::Relaxed);
     tracing::info!(keys = loaded.keys, bytes = loaded.bytes, path = %path.display(), "loaded");
     Ok(())
 }
@@ -406,17 +408,6 @@ fn hand_out_logs(shared: &Shared, logs: Vec<Log>) {
     }
     drop(done);
     let _ = all_done.recv(); // returns when every shard has dropped its sender
-}
-
-/// Why the server should rather not end.
-fn objection(shared: &Shared, data_dir: Option<&DataDir>, request: ShutdownRequest) -> Option<String> {
-    if request.force || request.no_save {
-        return None;
-    }
-    if data_dir.is_none() {
-        return request.save.then(|| "nothing can be saved while appendonly is off".to_owned());
-    }
-    shared.log_refuses().map(|reason| format!("what is in memory cannot be made durable: {reason}"))
 }
 
 /// No more commands; those under way are finished, and replies that wait for the log leave.

@@ -221,9 +221,7 @@ impl Save {
         shards.sort_by_key(|cut| cut.shard);
         outcome.keys = shards.iter().map(ShardCut::keys).sum();
         outcome.cut_max_us = shards.iter().map(|cut| cut.stood_still_us).max().unwrap_or(0);
-        self.shared
-            .saves
-            .note_cut(shards.iter().map(|cut| cut.changes).sum(), self.shared.log_bytes_written());
+        self.shared.saves.note_cut(shards.iter().map(|cut| cut.changes).sum(), self.shared.log_bytes());
         let gauges = shards.iter().flat_map(|cut| &cut.databases).map(|(_, view)| view.gauge()).collect();
         let progress = Arc::clone(&self.progress);
         *self.saver.running() = Some(Running { progress, keys: outcome.keys, gauges });

@@ -90,7 +90,7 @@ fn look_after_saves(shard: &Shard) {
     }
     let config = shard.config.borrow();
     let log = config.appendonly.then(|| LogSight {
-        bytes_written: shared.log_bytes_written(),
+        bytes: shared.log_bytes(),
         is_poisoned: shared.is_poisoned(),
         growth_percent: config.auto_aof_rewrite_percentage,
         min_bytes: config.auto_aof_rewrite_min_size_bytes,

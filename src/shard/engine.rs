@@ -283,6 +283,13 @@ impl Engine {
         }
     }
 
+    /// Puts other databases, of the same keys, in the place of these.
+    pub fn replace(&mut self, dbs: Vec<Keyspace>) {
+        assert_eq!(dbs.len(), self.dbs.len(), "as many as before");
+        self.cycles.fill_with(ExpireCycle::default);
+        self.dbs = dbs;
+    }
+
     /// Empties a database. What it held is dropped on a thread of its own: that takes a millisecond for a few thousand keys.
     fn reclaim(&mut self, index: u16) {
         let db = &mut self.dbs[index as usize];

@@ -180,6 +180,12 @@ impl Shared {
         })
     }
 
+    /// Bytes of log since the start: what the writers have written, and what was handed to them.
+    pub fn log_bytes(&self) -> u64 {
+        let queued: usize = self.logs.iter().filter_map(OnceLock::get).map(|log| log.queue_bytes()).sum();
+        self.log_bytes_written() + queued as u64
+    }
+
     /// Bytes that all logs' writers have written since the start.
     pub fn log_bytes_written(&self) -> u64 {
         self.writers().map(|log| log.metrics().bytes_written.load(Ordering::Relaxed)).sum()

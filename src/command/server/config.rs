@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::clock;
 use crate::command::args::SYNTAX;
 use crate::command::{Invocation, Session, TaskFuture, help};
-use crate::config::{AppendFsync, LogRetention};
-use crate::persist::Retention;
+use crate::config::AppendFsync;
 use crate::persist::log::SyncPolicy;
 use crate::shard::Shard;
 use crate::shard::context::CommandError;
@@ -78,16 +77,6 @@ pub fn sync_policy(appendfsync: AppendFsync) -> SyncPolicy {
         AppendFsync::Always => SyncPolicy::Always,
         AppendFsync::Everysec => SyncPolicy::EverySecond,
         AppendFsync::No => SyncPolicy::No,
-    }
-}
-
-/// What is kept of checkpoints and logs for a value of `log-retention`.
-pub fn retention(rule: &LogRetention) -> Retention {
-    let is_size_alone = rule.checkpoints == 0 && rule.seconds == 0 && rule.max_bytes > 0;
-    Retention {
-        checkpoints: if is_size_alone { u32::MAX } else { rule.checkpoints.max(1) },
-        seconds: rule.seconds,
-        max_bytes: rule.max_bytes,
     }
 }
 

@@ -3,6 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use formats::resp::Request;
+
+use super::{reload, saving};
 use crate::command::args::{is, quoted};
 use crate::command::{Invocation, TaskFuture, help};
 use crate::config::DebugCommand;
@@ -31,6 +34,11 @@ async fn run(invocation: &Invocation) -> Result<Vec<u8>, CommandError> {
     let request = invocation.request();
     match (request.arg(1), request.len()) {
         (word, 2) if is(word, "HELP") => Ok(invocation.reply(|reply| help::write(reply, "DEBUG", HELP))),
+        (word, 2..) if is(word, "RELOAD") => {
+            check_reload_options(request.skip(2))?;
+            reload_all(invocation).await?;
+            Ok(invocation.reply(|reply| reply.ok()))
+        }
         (word, 3) if is(word, "SLEEP") => {
             sleep(invocation, request.arg(2)).await;
             Ok(invocation.reply(|reply| reply.ok()))
@@ -56,6 +64,41 @@ fn is_allowed(invocation: &Invocation) -> bool {
     }
 }
 
+/// MERGE changes nothing where all keys are those of now.
+fn check_reload_options(options: Request<'_>) -> Result<(), CommandError> {
+    for option in options.iter() {
+        if is(option, "NOSAVE") || is(option, "NOFLUSH") {
+            return Err(
+                "ERR DEBUG RELOAD reloads the keys of now: NOFLUSH and NOSAVE are not supported".into()
+            );
+        }
+        if !is(option, "MERGE") {
+            return Err("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.".into());
+        }
+    }
+    Ok(())
+}
+
+/// Saves, as Redis does; then all keys of each shard go into the bytes of a snapshot and come back. Each shard does so in
+/// one go and for itself: what its clients see is the same before and after.
+async fn reload_all(invocation: &Invocation) -> Result<(), CommandError> {
+    let shared = &invocation.shard.shared;
+    if shared.is_loading() {
+        return Err("LOADING Redis is loading the dataset in memory".into());
+    }
+    saving::save_in_turn(invocation).await?;
+    let compress = invocation.shard.config.borrow().rdbcompression;
+    let reloads =
+        shared.call_all(move |shard| reload::reload(&mut shard.engine.borrow_mut(), compress)).await;
+    for (shard, reload) in reloads.into_iter().enumerate() {
+        reload.map_err(|error| {
+            tracing::error!(shard, "DEBUG RELOAD: {error}");
+            CommandError::from("ERR Error trying to load the RDB dump, check server logs.")
+        })?;
+    }
+    Ok(())
+}
+
 /// Stops all shards, as a server that hangs would.
 async fn sleep(invocation: &Invocation, seconds: &[u8]) {
     let pause = Duration::try_from_secs_f64(leading_number(seconds)).unwrap_or_default();
@@ -71,6 +114,10 @@ fn leading_number(text: &[u8]) -> f64 {
 }
 
 const HELP: help::Lines = &[
+    (
+        "RELOAD [MERGE]",
+        &["Saves; then all keys go through the form that they have in a snapshot and come back."],
+    ),
     (
         "SET-ACTIVE-EXPIRE <0|1>",
         &["With 0, keys whose time has come are removed only when they are looked up."],

@@ -1,5 +1,6 @@
 //! Commands about the server: [`database`] (whole databases), [`introspection`] (COMMAND), [`config`], [`info`],
-//! [`durability`] (WAITAOF), [`saving`] (SAVE, BGSAVE, BGREWRITEAOF), [`lifetime`] (SHUTDOWN, TIME), [`debug`].
+//! [`durability`] (WAITAOF), [`saving`] (SAVE, BGSAVE, BGREWRITEAOF), [`lifetime`] (SHUTDOWN, TIME), [`debug`]
+//! (and `reload` for it).
 
 pub mod config;
 pub mod database;
@@ -8,4 +9,5 @@ pub mod durability;
 pub mod info;
 pub mod introspection;
 pub mod lifetime;
+mod reload;
 pub mod saving;

@@ -18,27 +18,35 @@ const ENDING: &str = "ERR The server is ending";
 /// SAVE: waits for its end. Other clients are served meanwhile.
 pub fn save(invocation: Invocation) -> TaskFuture {
     Box::pin(async move {
-        match save_and_wait(&invocation).await {
+        if invocation.shard.shared.saves.running() == Some(Kind::Save) {
+            return invocation.error(SAVING);
+        }
+        match save_in_turn(&invocation).await {
             Ok(()) => invocation.reply(|reply| reply.ok()),
             Err(error) => invocation.error(&error.0),
         }
     })
 }
 
-async fn save_and_wait(invocation: &Invocation) -> Result<(), CommandError> {
+/// Saves and waits for that, behind whatever runs.
+pub(super) async fn save_in_turn(invocation: &Invocation) -> Result<(), CommandError> {
     let dump = writes_dump(invocation)?;
     let saves = &invocation.shard.shared.saves;
-    let (done, mut result) = oneshot::channel();
+    let (done, result) = oneshot::channel();
     match saves.start(Kind::Save, dump, Some(done)) {
-        Ok(()) => {}
-        Err(Busy::Running(Kind::Save)) => return Err(SAVING.into()),
-        Err(Busy::Running(Kind::Rewrite | Kind::Heal)) => {
-            let (done, later) = oneshot::channel();
-            saves.schedule(Kind::Save, dump, Some(done));
-            result = later;
-        }
-        Err(Busy::Ending) => return Err(ENDING.into()),
+        Ok(()) => result_of(result).await,
+        Err(Busy::Running(_)) => save_next(saves, dump).await,
+        Err(Busy::Ending) => Err(ENDING.into()),
     }
+}
+
+async fn save_next(saves: &Saves, dump: bool) -> Result<(), CommandError> {
+    let (done, result) = oneshot::channel();
+    saves.schedule(Kind::Save, dump, Some(done));
+    result_of(result).await
+}
+
+async fn result_of(result: oneshot::Receiver<Result<(), String>>) -> Result<(), CommandError> {
     match result.await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(format!("ERR {}", error.lines().collect::<Vec<_>>().join("; ")).into()),

@@ -81,12 +81,11 @@ fn log(text: &mut Text, figures: &Figures, view: &View) {
     if !is_enabled {
         return;
     }
-    let bytes = shared.log_bytes_written();
     text.field("aof_policy", figures.config.appendfsync.word());
-    text.field("aof_current_size", view.snapshot_bytes + shared.saves.log_bytes(bytes));
+    text.field("aof_current_size", view.snapshot_bytes + shared.saves.log_bytes(shared.log_bytes()));
     text.field("aof_base_size", view.snapshot_bytes);
     text.field("aof_pending_rewrite", 0);
-    text.field("aof_bytes_written", bytes);
+    text.field("aof_bytes_written", shared.log_bytes_written());
     text.field("aof_buffer_length", figures.sum(|shard| shard.queue_bytes as u64));
     let lag = shared
         .logs

@@ -1,4 +1,4 @@
-//! Which save runs, which waits, what became of the last ones, and when the next one is due: no threads, no I/O.
+//! Which save runs, which waits, what became of the last ones, and when the next one is due (`state`): no threads, no I/O.
 //!
 //! ```text
 //!            start / due                 note_cut                    finished
@@ -14,6 +14,10 @@
 //! 2. Only a save that went well counts: what a failed or cancelled one saw at its cut is forgotten.
 //! 3. After a failure nothing starts by itself before a pause is over.
 
+mod state;
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,12 +25,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::clock;
-use crate::config::SavePoint;
 
-/// How long nothing starts by itself after a save failed.
-const RETRY_DELAY: Duration = Duration::from_secs(5);
-/// A log that is still poisoned is healed again so long after the last attempt ended.
-const HEAL_DELAY: Duration = Duration::from_secs(1);
+use state::{Cut, Running, Scheduled, State};
+pub use state::{History, LogSight, Sight};
 
 /// What a save is for. With a log each of them is a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,55 +91,6 @@ pub enum Busy {
 /// Who waits for a save: its result, or nothing if the server ends first.
 pub type Done = oneshot::Sender<Result<(), String>>;
 
-/// What decides whether a save is due.
-#[derive(Clone, Copy, Debug)]
-pub struct Sight<'a> {
-    pub now: Instant,
-    /// As [`Saves::note_cut`] counts them.
-    pub changes: u64,
-    /// None without a log: then save points write the dump file.
-    pub log: Option<LogSight>,
-    pub points: &'a [SavePoint],
-}
-
-/// See [`Sight`].
-#[derive(Clone, Copy, Debug)]
-pub struct LogSight {
-    /// Bytes that the logs' writers have written since the start.
-    pub bytes_written: u64,
-    pub is_poisoned: bool,
-    /// Grown by so many percent, a log is rewritten; 0: never.
-    pub growth_percent: u32,
-    /// But not while log and snapshots together are smaller.
-    pub min_bytes: u64,
-}
-
-/// What became of the saves of one kind.
-#[derive(Clone, Copy, Debug)]
-pub struct History {
-    pub is_ok: bool,
-    /// Of the last one that ended, well or not.
-    pub took: Option<Duration>,
-    pub last_cow_bytes: u64,
-    /// So many went well.
-    pub count: u64,
-    /// When the last one ended.
-    ended: Option<Instant>,
-}
-
-impl History {
-    const NEW: History = History { is_ok: true, took: None, last_cow_bytes: 0, count: 0, ended: None };
-
-    /// Nothing speaks against another one: the last one went well, or `pause` ago.
-    fn may_retry(&self, now: Instant, pause: Duration) -> bool {
-        self.is_ok || self.has_rested(now, pause)
-    }
-
-    fn has_rested(&self, now: Instant, pause: Duration) -> bool {
-        self.ended.is_none_or(|ended| now.saturating_duration_since(ended) >= pause)
-    }
-}
-
 /// The save that runs.
 #[derive(Clone, Debug)]
 pub struct RunningView {
@@ -165,46 +117,6 @@ pub struct View {
     pub last_error: Option<String>,
 }
 
-struct Running {
-    kind: Kind,
-    since: Instant,
-    cancelled: Arc<AtomicBool>,
-    cut: Option<Cut>,
-    done: Vec<Done>,
-}
-
-#[derive(Clone, Copy)]
-struct Cut {
-    changes: u64,
-    log_bytes: u64,
-}
-
-/// A save that waits for the running one to end.
-struct Scheduled {
-    dump: bool,
-    /// No more than there are clients, for each waits for its answer.
-    done: Vec<Done>,
-}
-
-struct State {
-    running: Option<Running>,
-    scheduled_save: Option<Scheduled>,
-    is_rewrite_scheduled: bool,
-    is_ending: bool,
-    save: History,
-    rewrite: History,
-    heal: History,
-    last_save_unix: u64,
-    /// The last good save of any kind: when it ended, and what it saw at its cut.
-    saved_at: Instant,
-    saved: Cut,
-    /// Size of its snapshots, and of the log behind it that was there at the start.
-    snapshot_bytes: u64,
-    recovered_log_bytes: u64,
-    cut_max_us: Option<u64>,
-    last_error: Option<String>,
-}
-
 type Runner = Box<dyn Fn(Job) + Send + Sync>;
 type Figures = Box<dyn Fn() -> RunningFigures + Send + Sync>;
 
@@ -221,24 +133,8 @@ pub struct Saves {
 
 impl Default for Saves {
     fn default() -> Self {
-        let state = State {
-            running: None,
-            scheduled_save: None,
-            is_rewrite_scheduled: false,
-            is_ending: false,
-            save: History::NEW,
-            rewrite: History::NEW,
-            heal: History::NEW,
-            last_save_unix: clock::unix_ms() / 1000,
-            saved_at: clock::now(),
-            saved: Cut { changes: 0, log_bytes: 0 },
-            snapshot_bytes: 0,
-            recovered_log_bytes: 0,
-            cut_max_us: None,
-            last_error: None,
-        };
         Self {
-            state: Mutex::new(state),
+            state: Mutex::default(),
             last_save_was_ok: AtomicBool::new(true),
             ended: Condvar::new(),
             runner: OnceLock::new(),
@@ -268,7 +164,7 @@ impl Saves {
     /// The runner has made its cut.
     ///
     /// `changes`: total of [`super::engine::Engine::changes`] of all shards at the cut; `log_bytes`:
-    /// [`super::shared::Shared::log_bytes_written`] then.
+    /// [`super::shared::Shared::log_bytes`] then.
     pub fn note_cut(&self, changes: u64, log_bytes: u64) {
         if let Some(running) = &mut self.state().running {
             running.cut = Some(Cut { changes, log_bytes });
@@ -307,7 +203,8 @@ impl Saves {
         }
         let cancelled = Arc::new(AtomicBool::new(false));
         let job = Job { kind, dump, cancelled: Arc::clone(&cancelled) };
-        state.running = Some(Running { kind, since: clock::now(), cancelled, cut: None, done });
+        state.running =
+            Some(Running { kind, since: clock::now(), cancelled, is_given_up: false, cut: None, done });
         drop(state); // the runner may answer at once
         match self.runner.get() {
             Some(runner) => runner(job),
@@ -337,7 +234,8 @@ impl Saves {
         state.is_ending = true;
         state.scheduled_save = None;
         state.is_rewrite_scheduled = false;
-        if let Some(running) = &state.running {
+        if let Some(running) = &mut state.running {
+            running.is_given_up = true;
             running.cancelled.store(true, Ordering::Release);
         }
     }
@@ -359,9 +257,8 @@ impl Saves {
         let mut state = self.state();
         let Some(running) = state.running.take() else { return };
         let took = running.since.elapsed();
-        let is_cancelled = running.cancelled.load(Ordering::Acquire);
-        tell(running.kind, &outcome, took, is_cancelled);
-        state.note(&running, &outcome, took, is_cancelled);
+        tell(&running, &outcome, took);
+        state.note(&running, &outcome, took);
         self.last_save_was_ok.store(state.save.is_ok, Ordering::Release);
         drop(state);
         self.ended.notify_all();
@@ -386,7 +283,12 @@ impl Saves {
         let _ = self.begin(state, kind, dump, done); // nothing runs, or nothing would be due
     }
 
-    /// Whether the last save of kind [`Kind::Save`] went well.
+    /// What runs now.
+    pub fn running(&self) -> Option<Kind> {
+        self.state().running.as_ref().map(|running| running.kind)
+    }
+
+    /// Whether the last save of kind [`Kind::Save`] that nobody waited for went well, or one has since.
     #[inline]
     pub fn last_save_was_ok(&self) -> bool {
         self.last_save_was_ok.load(Ordering::Acquire)
@@ -404,9 +306,9 @@ impl Saves {
         state.rewrite.count = 0;
     }
 
-    /// Bytes of log behind the last checkpoint.
-    pub fn log_bytes(&self, bytes_written: u64) -> u64 {
-        self.state().log_bytes(bytes_written)
+    /// Bytes of log behind the last checkpoint, of so many since the start.
+    pub fn log_bytes(&self, bytes: u64) -> u64 {
+        self.state().log_bytes(bytes)
     }
 
     pub fn view(&self) -> View {
@@ -432,90 +334,9 @@ impl Saves {
     }
 }
 
-impl State {
-    fn history(&mut self, kind: Kind) -> &mut History {
-        match kind {
-            Kind::Save => &mut self.save,
-            Kind::Rewrite => &mut self.rewrite,
-            Kind::Heal => &mut self.heal,
-        }
-    }
-
-    fn note(&mut self, running: &Running, outcome: &Outcome, took: Duration, is_cancelled: bool) {
-        let now = clock::now();
-        let is_ok = outcome.result.is_ok();
-        let history = self.history(running.kind);
-        history.took = Some(took);
-        history.ended = Some(now);
-        history.is_ok = is_ok || is_cancelled && history.is_ok;
-        history.count += u64::from(is_ok);
-        history.last_cow_bytes = outcome.cow_peak_bytes;
-        match &outcome.result {
-            Err(_) if is_cancelled => return,
-            Err(error) => return self.last_error = Some(error.clone()),
-            Ok(()) => self.last_error = None,
-        }
-        if running.kind == Kind::Save {
-            self.last_save_unix = clock::unix_ms() / 1000;
-        }
-        self.saved_at = now;
-        self.saved = running.cut.unwrap_or(self.saved);
-        self.snapshot_bytes = outcome.snapshot_bytes;
-        self.recovered_log_bytes = 0;
-        self.cut_max_us = Some(outcome.cut_max_us);
-    }
-
-    fn log_bytes(&self, bytes_written: u64) -> u64 {
-        bytes_written.saturating_sub(self.saved.log_bytes) + self.recovered_log_bytes
-    }
-
-    /// What should start now, and whether it writes the dump file.
-    fn due(&self, sight: &Sight<'_>) -> Option<(Kind, bool)> {
-        if self.running.is_some() || self.is_ending {
-            return None;
-        }
-        let is_poisoned = sight.log.is_some_and(|log| log.is_poisoned);
-        if is_poisoned && self.heal.has_rested(sight.now, HEAL_DELAY) {
-            return Some((Kind::Heal, false));
-        }
-        if self.is_rewrite_scheduled && self.rewrite.may_retry(sight.now, RETRY_DELAY) {
-            return Some((Kind::Rewrite, false));
-        }
-        let may_save = self.save.may_retry(sight.now, RETRY_DELAY);
-        if let Some(save) = &self.scheduled_save
-            && (may_save || !save.done.is_empty())
-        {
-            return Some((Kind::Save, save.dump));
-        }
-        if may_save && sight.points.iter().any(|point| self.has_reached(*point, sight)) {
-            return Some((Kind::Save, sight.log.is_none()));
-        }
-        sight.log.filter(|log| self.has_grown(log, sight)).map(|_| (Kind::Rewrite, false))
-    }
-
-    fn has_reached(&self, point: SavePoint, sight: &Sight<'_>) -> bool {
-        let elapsed = sight.now.saturating_duration_since(self.saved_at);
-        sight.changes.saturating_sub(self.saved.changes) >= u64::from(point.changes)
-            && elapsed > Duration::from_secs(u64::from(point.seconds))
-    }
-
-    /// As Redis measures it: log and snapshots together, against the snapshots alone.
-    fn has_grown(&self, log: &LogSight, sight: &Sight<'_>) -> bool {
-        // A new segment has a header: without this a log that nobody writes to could grow by its own checkpoints.
-        let has_news = sight.changes > self.saved.changes || self.recovered_log_bytes > 0;
-        let grown = self.log_bytes(log.bytes_written);
-        let size = self.snapshot_bytes + grown;
-        let percent = u128::from(size) * 100 / u128::from(self.snapshot_bytes.max(1));
-        has_news
-            && log.growth_percent > 0
-            && size > log.min_bytes
-            && percent >= 100 + u128::from(log.growth_percent)
-            && self.rewrite.may_retry(sight.now, RETRY_DELAY)
-    }
-}
-
 /// A failing save is loud each time, whoever asked for it.
-fn tell(kind: Kind, outcome: &Outcome, took: Duration, is_cancelled: bool) {
+fn tell(running: &Running, outcome: &Outcome, took: Duration) {
+    let kind = running.kind;
     let took_ms = took.as_millis() as u64;
     match &outcome.result {
         Ok(()) => tracing::info!(
@@ -526,11 +347,7 @@ fn tell(kind: Kind, outcome: &Outcome, took: Duration, is_cancelled: bool) {
             cut_max_us = outcome.cut_max_us,
             "saved"
         ),
-        Err(_) if is_cancelled => tracing::warn!(?kind, took_ms, "a save was given up"),
+        Err(_) if running.is_given_up => tracing::warn!(?kind, took_ms, "a save was given up"),
         Err(error) => tracing::error!(?kind, took_ms, "a save failed: {error}"),
     }
 }
-
-#[cfg(test)]
-#[path = "saves_tests.rs"]
-mod tests;

@@ -149,7 +149,7 @@ impl Default for Config {
                 .map(|(seconds, changes)| SavePoint { seconds, changes })
                 .to_vec(),
             dbfilename: "dump.rdb".into(),
-            rdbcompression: true,
+            rdbcompression: false,
             snapshot_threads: 0,
             stop_writes_on_bgsave_error: true,
 

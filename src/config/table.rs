@@ -130,7 +130,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("save", Snapshots, AtRuntime, "seconds changes", Kind::List { parse: parse::set_save, lines: parse::save, gathers: true },
         "save after so long if there were so many changes; '': never"),
     row("dbfilename", Snapshots, AtStart, "file", text!(parse::set_dbfilename, parse::dbfilename), "RDB file in dir that SAVE and BGSAVE write; empty: none"),
-    row("rdbcompression", Snapshots, AtRuntime, "yes|no", yes_no!(rdbcompression), "compress strings in snapshots"),
+    row("rdbcompression", Snapshots, AtRuntime, "yes|no", yes_no!(rdbcompression), "compress strings in snapshots: smaller files, and more memory and time while they are written"),
     row("snapshot-threads", Snapshots, AtStart, "number", integer!(snapshot_threads, 0, 1024), "threads that write snapshots; 0: half of the cores"),
     row("stop-writes-on-bgsave-error", Snapshots, AtRuntime, "yes|no", yes_no!(stop_writes_on_bgsave_error), "refuse writes while the last save failed, if there are save points"),
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! begin ─► cut (one section of the sequencer: each shard freezes its databases and cuts its log)
-//!       ─► a file per shard, on threads of low priority ─► MANIFEST ─► release          with a log: a checkpoint
+//!       ─► a file per shard, on threads of their own (files) ─► MANIFEST ─► release     with a log: a checkpoint
 //!       ─► dump.rdb, joined from these files                                            if it is asked for
 //! without a log: one file of all views, which is dump.rdb
 //! ```
@@ -12,6 +12,8 @@
 //!    get the message at the same place of the common order.
 //! 2. The shards do nothing for a save but freeze: microseconds, whatever they hold.
 //! 3. A `dump.rdb` is replaced as a whole, and only one that Everfast wrote.
+
+mod files;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,7 @@ use crate::command::connection::REDIS_VERSION;
 use crate::config::Config;
 use crate::persist::disk::{Disk, DiskFile, Mapping};
 use crate::persist::{
-    Checkpoint, CutFacts, CutRequest, DataDir, PersistError, Retention, ShardId, SnapshotEntry, file_names,
+    Checkpoint, CutFacts, CutRequest, DataDir, PersistError, Retention, ShardId, file_names,
 };
 use crate::shard::Shard;
 use crate::shard::mailbox::Message;
@@ -33,9 +35,10 @@ use crate::shard::saves::{Job, Outcome, RunningFigures};
 use crate::shard::shared::Shared;
 use crate::snapshot::{self, Aux, Options, Part, Progress, WriteError, Written};
 use crate::store::{Frozen, ViewGauge};
+use files::{Snapshot, Unwritten};
 
-/// Below what serves clients (a nice value): a save takes the time that they leave, and some of what they do not.
-const PRIORITY: i32 = 10;
+/// Of what nothing waits for (a nice value): it takes the time that clients leave, and some of what they do not.
+const LOW_PRIORITY: i32 = 10;
 
 /// Names the version in files that Everfast writes, and with it whose they are.
 pub const VERSION_FIELD: &str = "everfast-ver";
@@ -122,13 +125,6 @@ impl ShardCut {
     fn keys(&self) -> u64 {
         self.databases.iter().map(|(_, view)| view.len() as u64).sum()
     }
-}
-
-/// A snapshot that was written.
-struct Snapshot {
-    path: PathBuf,
-    shard: ShardId,
-    written: Written,
 }
 
 impl Saver {
@@ -253,41 +249,15 @@ impl Save {
         cut: Cut,
         config: &Config,
     ) -> Result<Vec<Snapshot>, SaveError> {
-        let facts = cut.facts;
-        let mut work = Vec::new();
+        let mut parts = Vec::new();
         for shard in cut.shards {
-            let path = self.saver.data_dir.as_ref().map(|dir| dir.path().clone()).unwrap_or_default();
-            let made = checkpoint.create_snapshot(shard.shard);
-            let (path, file) =
-                made.map_err(|source| SaveError::Io { action: "create a snapshot in", path, source })?;
-            let aux = self.snapshot_fields(checkpoint, facts, shard.shard, shard.position);
-            work.push((shard, aux, path, file));
+            let aux = self.snapshot_fields(checkpoint, cut.facts, shard.shard, shard.position);
+            let (path, file) = checkpoint.create_snapshot(shard.shard)?;
+            let io = |source| SaveError::Io { action: "open", path: path.clone(), source };
+            let second = self.saver.disk.open(&path).map_err(io)?;
+            parts.push(Unwritten { shard: shard.shard, databases: shard.databases, aux, path, file, second });
         }
-        let threads = snapshot_threads(config).min(work.len());
-        let work = Mutex::new(work.into_iter());
-        let options = options(config);
-        let write_all = || {
-            lower_priority();
-            let mut done = Vec::new();
-            loop {
-                let next = work.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((cut, aux, path, mut file)) = next else { return done };
-                let written = snapshot::write(cut.databases, &aux, &mut *file, &options, &self.progress);
-                done.push(match written {
-                    Ok(written) => Ok(Snapshot { path, shard: cut.shard, written }),
-                    Err(source) => {
-                        self.progress.cancel(); // the others need not go on
-                        Err(SaveError::Write { path, source })
-                    }
-                });
-            }
-        };
-        let results: Vec<Result<Snapshot, SaveError>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(write_all)).collect();
-            let joined = threads.into_iter().map(|thread| thread.join());
-            joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-        });
-        first_failure(results)
+        files::write(parts, &options(config), snapshot_threads(config), &self.progress)
     }
 
     /// Joins the files of a checkpoint into one that any Redis loads.
@@ -402,13 +372,6 @@ impl Save {
     }
 }
 
-impl Snapshot {
-    fn entry(&self) -> SnapshotEntry {
-        let Written { bytes, keys, crc64, .. } = self.written;
-        SnapshotEntry { shard: self.shard, bytes, keys, crc64 }
-    }
-}
-
 /// The shard's part of the cut, on its own thread.
 fn freeze(shard: &Shard, request: Option<CutRequest>) -> ShardCut {
     let started = clock::now();
@@ -428,21 +391,6 @@ fn freeze(shard: &Shard, request: Option<CutRequest>) -> ShardCut {
         changes: engine.changes,
         stood_still_us: started.elapsed().as_micros() as u64,
     }
-}
-
-/// The failure that made the others stop, if there was one.
-fn first_failure(results: Vec<Result<Snapshot, SaveError>>) -> Result<Vec<Snapshot>, SaveError> {
-    let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    let mut failures: Vec<SaveError> = failed.into_iter().filter_map(Result::err).collect();
-    let cause = failures
-        .iter()
-        .position(|failure| !matches!(failure, SaveError::Write { source: WriteError::Cancelled, .. }));
-    if !failures.is_empty() {
-        return Err(failures.swap_remove(cause.unwrap_or(0)));
-    }
-    let mut done: Vec<Snapshot> = done.into_iter().filter_map(Result::ok).collect();
-    done.sort_by_key(|snapshot| snapshot.shard);
-    Ok(done)
 }
 
 fn options(config: &Config) -> Options {
@@ -468,7 +416,7 @@ fn retention(config: &Config) -> Retention {
 
 /// Of this thread. Without it a save is only less considerate.
 fn lower_priority() {
-    let _ = rustix::process::setpriority_process(None, PRIORITY);
+    let _ = rustix::process::setpriority_process(None, LOW_PRIORITY);
 }
 
 #[cfg(test)]

@@ -112,14 +112,14 @@ pub fn write_snapshots(
     checkpoint: &mut Checkpoint,
     shards: u16,
     lines: impl Fn(u16) -> Vec<String>,
-) -> Result<Vec<SnapshotEntry>, std::io::Error> {
+) -> Result<Vec<SnapshotEntry>, PersistError> {
     let mut entries = Vec::new();
     for shard in 0..shards {
         let lines = lines(shard);
         let (bytes, crc64) = snapshot(&lines);
         let (_, mut file) = checkpoint.create_snapshot(ShardId(shard))?;
-        file.write_all_at(0, &bytes)?;
-        file.sync_data()?;
+        let written = file.write_all_at(0, &bytes).and_then(|()| file.sync_data());
+        written.map_err(PersistError::io("write", &dir()))?;
         let (shard, keys) = (ShardId(shard), lines.len() as u64);
         entries.push(SnapshotEntry { shard, bytes: bytes.len() as u64, keys, crc64 });
     }
@@ -136,8 +136,7 @@ pub fn checkpoint(
 ) -> Result<(), PersistError> {
     let mut checkpoint = data.begin_checkpoint()?;
     cut(&checkpoint, logs);
-    let entries = write_snapshots(&mut checkpoint, logs.len() as u16, lines);
-    let entries = entries.map_err(PersistError::io("write", data.path()))?;
+    let entries = write_snapshots(&mut checkpoint, logs.len() as u16, lines)?;
     let shared: Vec<_> = logs.iter().map(Log::shared).collect();
     // A log in trouble may get over it; but not if the disk is gone.
     let patience = crate::clock::now() + std::time::Duration::from_millis(100);

@@ -1,3 +1,5 @@
+//! The state machine of saves, transition by transition, with a runner that hands its jobs to the test.
+
 use std::sync::mpsc;
 
 use super::*;

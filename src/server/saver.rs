@@ -16,7 +16,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use formats::log::Position;
 
@@ -59,7 +59,8 @@ enum SaveError {
 
 /// What runs saves.
 struct Saver {
-    shared: Arc<Shared>,
+    /// Which holds the saver.
+    shared: Weak<Shared>,
     disk: Arc<dyn Disk>,
     data_dir: Option<Arc<DataDir>>,
     hash_seed: u64,
@@ -90,7 +91,7 @@ impl Running {
 /// Connects the saves of `shared` with what does them.
 pub fn install(shared: &Arc<Shared>, disk: &Arc<dyn Disk>, data_dir: Option<Arc<DataDir>>, hash_seed: u64) {
     let saver = Arc::new(Saver {
-        shared: Arc::clone(shared),
+        shared: Arc::downgrade(shared),
         disk: Arc::clone(disk),
         data_dir,
         hash_seed,
@@ -98,7 +99,6 @@ pub fn install(shared: &Arc<Shared>, disk: &Arc<dyn Disk>, data_dir: Option<Arc<
     });
     let figures = Arc::clone(&saver);
     shared.saves.set_figures(Box::new(move || figures.figures()));
-    // The saver holds `shared`, which holds the saver: both live as long as the process.
     shared.saves.set_runner(Box::new(move |job| saver.start(job)));
 }
 
@@ -141,41 +141,51 @@ impl Saver {
     }
 
     fn start(self: &Arc<Self>, job: Job) {
-        let saver = Arc::clone(self);
-        let spawned = std::thread::Builder::new().name("saver".into()).spawn(move || saver.work(job));
-        if let Err(error) = spawned {
-            self.shared.saves.finished(Outcome::failure(format!("cannot start a thread: {error}")));
+        let Some(shared) = self.shared.upgrade() else { return };
+        let progress = Arc::new(Progress::cancelled_by(job.cancelled));
+        let save = Save { saver: Arc::clone(self), shared: Arc::clone(&shared), progress };
+        let work = move || save.run(job.dump);
+        if let Err(error) = std::thread::Builder::new().name("saver".into()).spawn(work) {
+            shared.saves.finished(Outcome::failure(format!("cannot start a thread: {error}")));
         }
     }
+}
 
-    fn work(&self, job: Job) {
+/// One save at work.
+struct Save {
+    saver: Arc<Saver>,
+    shared: Arc<Shared>,
+    progress: Arc<Progress>,
+}
+
+impl Save {
+    fn run(self, dump: bool) {
         let mut outcome = Outcome::failure("");
-        let progress = Arc::new(Progress::cancelled_by(job.cancelled));
-        let result = self.save(job.dump, &progress, &mut outcome);
-        if let Some(running) = self.running().take() {
+        let result = self.save(dump, &mut outcome);
+        if let Some(running) = self.saver.running().take() {
             outcome.cow_peak_bytes = running.figures().cow_peak_bytes;
         }
         outcome.result = result.map_err(|error| error.to_string());
         self.shared.saves.finished(outcome);
     }
 
-    fn save(&self, dump: bool, progress: &Arc<Progress>, outcome: &mut Outcome) -> Result<(), SaveError> {
+    fn save(&self, dump: bool, outcome: &mut Outcome) -> Result<(), SaveError> {
         let config = self.shared.config().clone();
         let dump_path =
             (!config.dbfilename.as_os_str().is_empty()).then(|| config.dir.join(&config.dbfilename));
-        let dump_path = dump_path.filter(|_| dump || self.data_dir.is_none());
+        let dump_path = dump_path.filter(|_| dump || self.saver.data_dir.is_none());
         if let Some(path) = &dump_path {
             self.check_dump_is_ours(path)?;
         }
-        match &self.data_dir {
+        match &self.saver.data_dir {
             Some(data_dir) => {
-                let snapshots = self.checkpoint(data_dir, &config, progress, outcome)?;
+                let snapshots = self.checkpoint(data_dir, &config, outcome)?;
                 match dump_path {
-                    Some(path) => self.join_dump(&path, &config, &snapshots, progress),
+                    Some(path) => self.join_dump(&path, &config, &snapshots),
                     None => Ok(()),
                 }
             }
-            None => self.dump_alone(&dump_path.ok_or(SaveError::Nowhere)?, &config, progress, outcome),
+            None => self.dump_alone(&dump_path.ok_or(SaveError::Nowhere)?, &config, outcome),
         }
     }
 
@@ -183,30 +193,24 @@ impl Saver {
         &self,
         data_dir: &DataDir,
         config: &Config,
-        progress: &Arc<Progress>,
         outcome: &mut Outcome,
     ) -> Result<Vec<Snapshot>, SaveError> {
         let mut checkpoint = data_dir.begin_checkpoint()?;
-        let cut = self.cut(Some(&checkpoint), progress, outcome)?;
+        let cut = self.cut(Some(&checkpoint), outcome)?;
         if cut.shards.iter().any(|shard| !shard.has_log) {
             return Err(SaveError::Ending);
         }
         let facts = cut.facts;
-        let snapshots = self.write_snapshots(&mut checkpoint, cut, config, progress)?;
+        let snapshots = self.write_snapshots(&mut checkpoint, cut, config)?;
         outcome.snapshot_bytes = snapshots.iter().map(|snapshot| snapshot.written.bytes).sum();
         let entries = snapshots.iter().map(Snapshot::entry).collect();
         let rule = retention(config);
-        checkpoint.finish(facts, entries, &rule, clock::unix_ms(), || progress.is_cancelled())?;
+        checkpoint.finish(facts, entries, &rule, clock::unix_ms(), || self.progress.is_cancelled())?;
         Ok(snapshots)
     }
 
     /// Freezes every shard at one place of the common order.
-    fn cut(
-        &self,
-        checkpoint: Option<&Checkpoint>,
-        progress: &Arc<Progress>,
-        outcome: &mut Outcome,
-    ) -> Result<Cut, SaveError> {
+    fn cut(&self, checkpoint: Option<&Checkpoint>, outcome: &mut Outcome) -> Result<Cut, SaveError> {
         let request = checkpoint.map(Checkpoint::cut_request);
         let (facts, answers) = self.send_cut(request.as_ref())?;
         let shards: Vec<ShardCut> = answers.iter().collect();
@@ -219,7 +223,8 @@ impl Saver {
         outcome.cut_max_us = shards.iter().map(|cut| cut.stood_still_us).max().unwrap_or(0);
         self.shared.saves.note_cut(shards.iter().map(|cut| cut.changes).sum(), self.shared.log_bytes());
         let gauges = shards.iter().flat_map(|cut| &cut.databases).map(|(_, view)| view.gauge()).collect();
-        *self.running() = Some(Running { progress: Arc::clone(progress), keys: outcome.keys, gauges });
+        let progress = Arc::clone(&self.progress);
+        *self.saver.running() = Some(Running { progress, keys: outcome.keys, gauges });
         Ok(Cut { facts, shards })
     }
 
@@ -247,12 +252,11 @@ impl Saver {
         checkpoint: &mut Checkpoint,
         cut: Cut,
         config: &Config,
-        progress: &Progress,
     ) -> Result<Vec<Snapshot>, SaveError> {
         let facts = cut.facts;
         let mut work = Vec::new();
         for shard in cut.shards {
-            let path = self.data_dir.as_ref().map(|dir| dir.path().clone()).unwrap_or_default();
+            let path = self.saver.data_dir.as_ref().map(|dir| dir.path().clone()).unwrap_or_default();
             let made = checkpoint.create_snapshot(shard.shard);
             let (path, file) =
                 made.map_err(|source| SaveError::Io { action: "create a snapshot in", path, source })?;
@@ -268,11 +272,11 @@ impl Saver {
             loop {
                 let next = work.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((cut, aux, path, mut file)) = next else { return done };
-                let written = snapshot::write(cut.databases, &aux, &mut *file, &options, progress);
+                let written = snapshot::write(cut.databases, &aux, &mut *file, &options, &self.progress);
                 done.push(match written {
                     Ok(written) => Ok(Snapshot { path, shard: cut.shard, written }),
                     Err(source) => {
-                        progress.cancel(); // the others need not go on
+                        self.progress.cancel(); // the others need not go on
                         Err(SaveError::Write { path, source })
                     }
                 });
@@ -287,16 +291,10 @@ impl Saver {
     }
 
     /// Joins the files of a checkpoint into one that any Redis loads.
-    fn join_dump(
-        &self,
-        path: &Path,
-        config: &Config,
-        snapshots: &[Snapshot],
-        progress: &Progress,
-    ) -> Result<(), SaveError> {
+    fn join_dump(&self, path: &Path, config: &Config, snapshots: &[Snapshot]) -> Result<(), SaveError> {
         let map = |snapshot: &Snapshot| -> Result<Mapping, SaveError> {
             let io = |source| SaveError::Io { action: "map", path: snapshot.path.clone(), source };
-            self.disk.map(&snapshot.path).map_err(io)
+            self.saver.disk.map(&snapshot.path).map_err(io)
         };
         let maps: Vec<Mapping> = snapshots.iter().map(map).collect::<Result<_, _>>()?;
         let part = |(snapshot, file): (&Snapshot, _)| {
@@ -305,7 +303,7 @@ impl Saver {
         };
         let parts: Vec<Part<'_>> = snapshots.iter().zip(&maps).map(part).collect();
         // The keys were counted when their snapshots were written.
-        let progress = progress.of_another_step();
+        let progress = self.progress.of_another_step();
         self.replace_dump(path, |file| {
             lower_priority();
             snapshot::join(&parts, &self.fields(), file, &options(config), &progress)
@@ -314,20 +312,14 @@ impl Saver {
     }
 
     /// Without a log: all views in one file.
-    fn dump_alone(
-        &self,
-        path: &Path,
-        config: &Config,
-        progress: &Arc<Progress>,
-        outcome: &mut Outcome,
-    ) -> Result<(), SaveError> {
-        let cut = self.cut(None, progress, outcome)?;
+    fn dump_alone(&self, path: &Path, config: &Config, outcome: &mut Outcome) -> Result<(), SaveError> {
+        let cut = self.cut(None, outcome)?;
         let mut databases: Vec<(u16, Frozen)> =
             cut.shards.into_iter().flat_map(|cut| cut.databases).collect();
         databases.sort_by_key(|(db, _)| *db);
         let written = self.replace_dump(path, |file| {
             lower_priority();
-            snapshot::write(databases, &self.fields(), file, &options(config), progress)
+            snapshot::write(databases, &self.fields(), file, &options(config), &self.progress)
         })?;
         outcome.snapshot_bytes = written.bytes;
         Ok(())
@@ -345,32 +337,32 @@ impl Saver {
             let path = path.to_path_buf();
             move |source| SaveError::Io { action, path, source }
         };
-        if self.data_dir.is_none() {
-            self.disk.create_dir(dir).map_err(io("create", dir))?;
+        if self.saver.data_dir.is_none() {
+            self.saver.disk.create_dir(dir).map_err(io("create", dir))?;
         }
-        let mut file = self.disk.create(&unfinished).map_err(io("create", &unfinished))?;
+        let mut file = self.saver.disk.create(&unfinished).map_err(io("create", &unfinished))?;
         let written =
             write(&mut *file).map_err(|source| SaveError::Write { path: unfinished.clone(), source });
         let result = written.and_then(|written| {
-            self.disk.rename(&unfinished, path).map_err(io("replace", path))?;
-            self.disk.sync_dir(dir).map_err(io("sync", dir))?;
+            self.saver.disk.rename(&unfinished, path).map_err(io("replace", path))?;
+            self.saver.disk.sync_dir(dir).map_err(io("sync", dir))?;
             Ok(written)
         });
         if result.is_err() {
-            let _ = self.disk.remove(&unfinished); // the next save begins it anew
+            let _ = self.saver.disk.remove(&unfinished); // the next save begins it anew
         }
         result
     }
 
     /// A file of somebody else may be the only copy of their data.
     fn check_dump_is_ours(&self, path: &Path) -> Result<(), SaveError> {
-        match self.disk.file_bytes(path) {
+        match self.saver.disk.file_bytes(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Ok(0) => return Ok(()),
             Err(source) => return Err(SaveError::Io { action: "look at", path: path.into(), source }),
             Ok(_) => {}
         }
-        let map = self.disk.map(path);
+        let map = self.saver.disk.map(path);
         let map = map.map_err(|source| SaveError::Io { action: "look at", path: path.into(), source })?;
         let is_ours =
             snapshot::head(&map).is_ok_and(|head| head.aux.iter().any(|(name, _)| name == VERSION_FIELD));
@@ -404,7 +396,7 @@ impl Saver {
             ("everfast-position", position.to_string()),
             ("everfast-gsn", facts.gsn.to_string()),
             ("everfast-time", facts.time_ms.to_string()),
-            ("everfast-hash-seed", format!("{:016x}", self.hash_seed)),
+            ("everfast-hash-seed", format!("{:016x}", self.saver.hash_seed)),
         ]);
         fields
     }

@@ -180,7 +180,8 @@ fn import_first(config: &Config) -> Result<(), ServerError> {
     match (config.import.as_os_str().is_empty(), config.appendonly) {
         (true, _) => Ok(()),
         (false, false) => {
-            let why = "it makes a data directory with a log, and appendonly is off: name the file as dbfilename";
+            let why =
+                "it makes a data directory with a log, and appendonly is off: name the file as dbfilename";
             Err(ServerError::Import { from: from(), why: why.to_owned() })
         }
         (false, true) => Err(ServerError::Import { from: from(), why: "not possible yet".to_owned() }),

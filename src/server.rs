@@ -54,6 +54,8 @@ pub enum ServerError {
     Calibrate(io::Error),
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    #[error("cannot import {from}: {why}")]
+    Import { from: PathBuf, why: String },
     #[error("cannot load {path}: {why}")]
     Dump { path: PathBuf, why: String },
     #[error(
@@ -103,6 +105,7 @@ impl Server {
             config.shards = one_shard_per_core();
         }
         let started = clock::now();
+        import_first(&config)?;
         let data_dir = match config.appendonly {
             true => Some(Arc::new(DataDir::open(Arc::clone(disk), &config.dir)?)),
             false if disk.file_bytes(&config.dir.join(file_names::MANIFEST)).is_ok() => {
@@ -168,6 +171,20 @@ impl Server {
             Err(error) => tracing::error!(%error, "the server ends"),
         }
         result
+    }
+}
+
+/// Fills an empty directory from the files of another server, where that is asked for.
+fn import_first(config: &Config) -> Result<(), ServerError> {
+    let from = || config.import.clone();
+    match (config.import.as_os_str().is_empty(), config.appendonly) {
+        (true, _) => Ok(()),
+        (false, false) => {
+            let why =
+                "it makes a data directory with a log, and appendonly is off: name the file as dbfilename";
+            Err(ServerError::Import { from: from(), why: why.to_owned() })
+        }
+        (false, true) => Err(ServerError::Import { from: from(), why: "not possible yet".to_owned() }),
     }
 }
 

@@ -1,3 +1,5 @@
+//! The state machine of saves, transition by transition, with a runner that hands its jobs to the test.
+
 use std::sync::mpsc;
 
 use super::*;
@@ -135,8 +137,7 @@ fn a_failed_rewrite_is_not_a_failed_save() {
 #[test]
 fn a_cancelled_save_keeps_the_status() {
     let (saves, jobs) = saves();
-    let (done, mut told) = oneshot::channel();
-    saves.start(Kind::Save, true, Some(done)).unwrap();
+    saves.start(Kind::Save, true, None).unwrap();
     let job = jobs.try_recv().unwrap();
     assert!(!job.cancelled.load(Ordering::Acquire));
     saves.cancel();
@@ -145,7 +146,6 @@ fn a_cancelled_save_keeps_the_status() {
     saves.finished(Outcome::failure("cancelled"));
     assert!(saves.wait_until_idle(Duration::ZERO));
     assert!(saves.last_save_was_ok() && saves.view().last_error.is_none());
-    assert!(told.try_recv().unwrap().is_err());
 }
 
 #[test]
@@ -291,6 +291,7 @@ fn what_is_scheduled_follows_the_running_save() {
     saves.schedule(Kind::Rewrite, false, None);
     saves.schedule(Kind::Save, false, None);
     saves.schedule(Kind::Save, true, Some(done));
+    saves.schedule(Kind::Save, false, None);
     let view = saves.view();
     assert!(view.is_rewrite_scheduled && view.is_save_scheduled);
     let quiet = || sight(Duration::ZERO, 0, Some(QUIET));

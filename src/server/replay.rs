@@ -29,7 +29,7 @@ const BATCHES: usize = 4;
 const BATCH_CALLS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
 /// Effects that are sorted together, and into how many groups per shard.
-const CHUNK_EFFECTS: usize = 512 * 1024;
+const CHUNK_EFFECTS: usize = 256 * 1024;
 const GROUPS: usize = 256;
 
 /// Why a log cannot be replayed.
@@ -78,7 +78,7 @@ pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, Rep
             let readers: Vec<_> = epoch
                 .logs
                 .iter()
-                .map(|log| scope.spawn(move || Reader::new(shared, hasher, shards).run(log)))
+                .map(|log| scope.spawn(move || Reader::new(shared, hasher, shards, log).run()))
                 .collect();
             readers.into_iter().map(|reader| reader.join().unwrap_or(Err(ReplayFailure::Thread))).collect()
         });
@@ -116,6 +116,7 @@ struct Reader<'a> {
     /// How many shards there were when the log was written.
     old_shards: u16,
     databases: u32,
+    log: &'a ReplayLog,
     chunk: Vec<Pending<'a>>,
     open: Vec<Option<Box<Batch>>>,
     /// Boxed, as they travel.
@@ -129,7 +130,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(shared: &'a Shared, hasher: KeyHasher, old_shards: u16) -> Self {
+    fn new(shared: &'a Shared, hasher: KeyHasher, old_shards: u16, log: &'a ReplayLog) -> Self {
         let shards = usize::from(shared.shards());
         let (give_back, returned) = channel();
         Self {
@@ -137,6 +138,7 @@ impl<'a> Reader<'a> {
             hasher,
             old_shards,
             databases: shared.config().databases,
+            log,
             chunk: Vec::new(),
             open: (0..shards).map(|_| None).collect(),
             free: (0..shards * BATCHES).map(|_| Box::default()).collect(),
@@ -148,17 +150,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn run(mut self, log: &'a ReplayLog) -> Result<u64, ReplayFailure> {
+    fn run(mut self) -> Result<u64, ReplayFailure> {
         let shared = self.shared;
-        log.for_each_counting(&shared.loading.loaded_bytes, |old_shard, db, args| {
-            self.effect(old_shard, db, args)
-        })
-        .map_err(|error| match error {
-            ReplayError::Rejected { file, offset, source } => {
-                ReplayFailure::At { file, offset, source: Box::new(source) }
-            }
-            damaged => ReplayFailure::Log(damaged.to_string()),
-        })?;
+        self.log
+            .for_each_counting(&shared.loading.loaded_bytes, |old_shard, db, args| {
+                self.effect(old_shard, db, args)
+            })
+            .map_err(|error| match error {
+                ReplayError::Rejected { file, offset, source } => {
+                    ReplayFailure::At { file, offset, source: Box::new(source) }
+                }
+                damaged => ReplayFailure::Log(damaged.to_string()),
+            })?;
         self.flush_chunk()?;
         for target in 0..self.open.len() {
             self.send(target);
@@ -197,6 +200,7 @@ impl<'a> Reader<'a> {
         }
         self.chunk = chunk;
         self.chunk.clear();
+        self.log.forget_read();
         Ok(())
     }
 

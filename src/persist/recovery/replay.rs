@@ -16,9 +16,6 @@ use formats::log::{EffectReader, Epoch, Frame, Manifest, Position, ShardId};
 use super::plan::Plan;
 use super::scan::{ScannedLog, ScannedSegment};
 
-/// So often the memory of what was read is given back: it is read again only if `apply` looks at it later.
-const FORGET_BYTES: u64 = 4 << 20;
-
 /// The logs of one start of the server.
 pub struct ReplayEpoch {
     pub epoch: Epoch,
@@ -30,6 +27,9 @@ pub struct ReplayEpoch {
 /// One log. Holds its files' mappings; may be moved to another thread.
 pub struct ReplayLog {
     segments: Vec<ScannedSegment>,
+    /// Bytes of frames that were handed out, and those of them whose memory was given back.
+    read: AtomicU64,
+    forgotten: AtomicU64,
     cuts: HashMap<ShardId, Position>,
 }
 
@@ -51,7 +51,12 @@ pub(super) fn epochs(manifest: &Manifest, logs: Vec<ScannedLog>, plan: &Plan) ->
     for log in logs {
         let cuts = log.ends.iter().map(|&(shard, _)| (shard, plan.cut(log.epoch, shard))).collect();
         if let Some(epoch) = epochs.iter_mut().find(|epoch| epoch.epoch == log.epoch) {
-            epoch.logs.push(ReplayLog { segments: log.segments, cuts });
+            epoch.logs.push(ReplayLog {
+                segments: log.segments,
+                read: AtomicU64::new(0),
+                forgotten: AtomicU64::new(0),
+                cuts,
+            });
         }
     }
     epochs
@@ -80,7 +85,7 @@ impl ReplayLog {
         mut apply: impl FnMut(ShardId, u16, &[&'a [u8]]) -> Result<(), E>,
     ) -> Result<(), ReplayError<E>> {
         for segment in &self.segments {
-            let (mut offset, mut kept_from) = (SEGMENT_HEADER_BYTES as u64, 0);
+            let mut offset = SEGMENT_HEADER_BYTES as u64;
             while offset < segment.end {
                 let rest = segment.map.get(offset as usize..segment.end as usize).unwrap_or_default();
                 let frame = decode_checked_frame(rest, segment.uid)
@@ -88,14 +93,31 @@ impl ReplayLog {
                 self.frame(&frame, &mut apply).map_err(|trouble| trouble.at(segment, offset))?;
                 offset += frame.header.frame_bytes();
                 done_bytes.fetch_add(frame.header.frame_bytes(), Ordering::Relaxed);
-                if offset - kept_from >= FORGET_BYTES {
-                    segment.map.forget(kept_from as usize..offset as usize);
-                    kept_from = offset;
-                }
+                self.read.fetch_add(frame.header.frame_bytes(), Ordering::Relaxed);
             }
-            segment.map.forget(kept_from as usize..segment.map.len());
         }
         Ok(())
+    }
+
+    /// Gives back the memory of all frames that were handed out: whoever applies them is done with them. (It would be read
+    /// from the files again, so that this is never wrong.)
+    pub fn forget_read(&self) {
+        let read = self.read.load(Ordering::Relaxed);
+        let forgotten = self.forgotten.swap(read, Ordering::Relaxed);
+        let mut before = 0;
+        for segment in &self.segments {
+            let bytes = segment.end - SEGMENT_HEADER_BYTES as u64;
+            let within = |at: u64| at.clamp(before, before + bytes) - before;
+            let (from, to) = (within(forgotten), within(read));
+            if from < to {
+                // A page that both ends share is given back with what follows.
+                let start = if from == 0 { 0 } else { SEGMENT_HEADER_BYTES as u64 + from };
+                let end =
+                    if to == bytes { segment.map.len() as u64 } else { SEGMENT_HEADER_BYTES as u64 + to };
+                segment.map.forget(start as usize..end as usize);
+            }
+            before += bytes;
+        }
     }
 
     fn frame<'a, E>(

@@ -2,7 +2,8 @@
 //!
 //! In reading order; each may use those below it in this list of layers, never those above:
 //! `server` -> `net` -> `command` -> `shard` -> { `store`, `persist` } -> `formats`; `config` and `clock` serve all.
-//! `store` and `persist` do not know each other: the shard joins them.
+//! `store` and `persist` do not know each other: the shard joins them, and `snapshot` puts the keys of one into files of
+//! the other.
 
 pub mod config;
 
@@ -11,6 +12,8 @@ pub mod clock;
 pub mod store;
 
 pub mod persist;
+
+pub mod snapshot;
 
 pub mod shard;
 

@@ -5,8 +5,10 @@
 //!   answer, byte by byte.
 //! - [`network`]: what clients do to a socket: pieces, pipelines, garbage, crowds, and reading nothing.
 //! - [`libraries`]: real client libraries.
+//! - [`snapshot`]: files between Redis and us, key by key.
 
 mod commands;
 mod harness;
 mod libraries;
 mod network;
+mod snapshot;

@@ -18,6 +18,8 @@ use super::value::{Entry, Object, Type, ValueRef};
 /// A value that stands outside its page comes back in when it is no longer than this, in bytes. Half of what is allowed
 /// inside, so that a value around the limit does not move to and fro.
 const COMES_BACK_IN: usize = MAX_VALUE / 2;
+/// Longer values stand outside their page, in bytes.
+pub const MAX_INLINE_VALUE_BYTES: usize = MAX_VALUE;
 /// Tries of [`Keyspace::random`] to find an even choice before it takes what is near.
 const RANDOM_TRIES: usize = 256;
 /// A page that lost records looks for a buddy to join when it has no more than this, every fourth time.

@@ -26,5 +26,5 @@ mod tests;
 pub use expiry::{ExpireCycle, ExpirePass};
 pub use freeze::{Frozen, FrozenPage};
 pub use hash::{KeyHash, KeyHasher, hash_tag};
-pub use keyspace::{Dropped, Keyspace};
+pub use keyspace::{Dropped, Keyspace, MAX_INLINE_VALUE_BYTES};
 pub use value::{Entry, Object, Type, ValueRef};

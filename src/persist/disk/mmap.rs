@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 /// A mapped file.
 pub struct ReadOnlyMap(Option<memmap2::Mmap>);
@@ -24,6 +24,17 @@ impl ReadOnlyMap {
         // Only a hint: read ahead.
         let _ = map.advise(memmap2::Advice::Sequential);
         Ok(ReadOnlyMap(Some(map)))
+    }
+
+    /// Gives back the memory of the pages that lie in `range` as a whole; they are read from the file again if need be.
+    pub fn forget(&self, range: Range<usize>) {
+        let page = rustix::param::page_size();
+        let (start, end) = (range.start.next_multiple_of(page), range.end.min(self.len()) / page * page);
+        let Some(map) = self.0.as_ref().filter(|_| start < end) else { return };
+        // SAFETY: MADV_DONTNEED changes bytes only where memory is not that of a file, or was written to. This is a
+        // read-only map of a file: a later read finds the same bytes, under the same conditions as the first did.
+        // Only a hint: where it fails the pages just stay.
+        let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
     }
 }
 

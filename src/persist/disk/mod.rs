@@ -14,6 +14,7 @@ mod sim;
 mod slow_flush;
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 pub use mmap::ReadOnlyMap;
@@ -97,6 +98,18 @@ enum MappingKind {
     Mapped(mmap::ReadOnlyMap),
     #[cfg(any(test, feature = "sim"))]
     Owned(Vec<u8>),
+}
+
+impl Mapping {
+    /// Gives back the memory of a range of bytes that is not needed for now; reading it again costs the time to get
+    /// it from the file. Bytes at the ends that share a page of memory with others stay.
+    pub fn forget(&self, range: Range<usize>) {
+        match &self.0 {
+            MappingKind::Mapped(map) => map.forget(range),
+            #[cfg(any(test, feature = "sim"))]
+            MappingKind::Owned(_) => {}
+        }
+    }
 }
 
 impl std::ops::Deref for Mapping {

@@ -10,15 +10,16 @@ use crate::steps::root;
 const MAX_LINES: usize = 800;
 
 /// What each module of the server may use: the layers below it.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("config", &[]),
     ("clock", &[]),
     ("store", &[]),
     ("persist", &["clock"]),
+    ("snapshot", &["clock", "store", "persist"]),
     ("shard", &["config", "clock", "store", "persist"]),
-    ("command", &["config", "clock", "store", "persist", "shard"]),
+    ("command", &["config", "clock", "store", "persist", "snapshot", "shard"]),
     ("net", &["config", "clock", "shard", "command"]),
-    ("server", &["config", "clock", "store", "persist", "shard", "command", "net"]),
+    ("server", &["config", "clock", "store", "persist", "snapshot", "shard", "command", "net"]),
     ("main", &[]),
 ];
 

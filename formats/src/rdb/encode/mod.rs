@@ -240,6 +240,14 @@ impl Encoder {
         Ok(())
     }
 
+    /// A piece of the records of another file of the same dialect and of no newer version. The pieces must be whole
+    /// records together, and only the caller can know that they are.
+    pub fn copy_records(&mut self, piece: &[u8]) -> Result<(), EncodeError> {
+        self.end_value()?;
+        self.pending.extend_from_slice(piece);
+        Ok(())
+    }
+
     #[inline]
     fn check_version(&self, kind: ValueKind) -> Result<(), EncodeError> {
         let version = self.version.version();

@@ -27,6 +27,7 @@ use crate::shard::{Shard, cron, spawn};
 use crate::store::KeyHasher;
 
 mod limits;
+pub mod load;
 pub mod offline;
 mod replay;
 mod tracing_setup;

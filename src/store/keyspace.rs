@@ -30,6 +30,8 @@ pub struct Keyspace {
     tree: Option<Box<Tree>>,
     keys: usize,
     keys_with_expiry: usize,
+    /// Keys that are on their way: see [`Keyspace::expect_more`].
+    expected: usize,
 }
 
 /// What [`Keyspace::clear`] left over. Dropping it takes the time: it can go to another thread for that.
@@ -41,7 +43,7 @@ pub struct Dropped {
 impl Keyspace {
     /// An empty keyspace. All hashes that it is given must be `hasher`'s.
     pub fn new(hasher: KeyHasher) -> Self {
-        Keyspace { hasher, tree: None, keys: 0, keys_with_expiry: 0 }
+        Keyspace { hasher, tree: None, keys: 0, keys_with_expiry: 0, expected: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -156,6 +158,13 @@ impl Keyspace {
 
 // Writing.
 impl Keyspace {
+    /// Says that so many keys will be added soon, in the order of their hashes perhaps, as from a snapshot. Pages may then be
+    /// told apart from the start by as many bits as all the keys need: by fewer, those of the first keys could not be split
+    /// while there are no others. Until the keyspace is empty again.
+    pub fn expect_more(&mut self, keys: usize) {
+        self.expected = self.expected.saturating_add(keys);
+    }
+
     /// Makes `key` hold a string and end at `expire_at`, whatever it held before.
     #[inline]
     pub fn set_str(&mut self, hash: KeyHash, key: &[u8], value: &[u8], expire_at: Option<u64>) {
@@ -226,7 +235,7 @@ impl Keyspace {
         let old = tree.page(place).entry(spot).expire_at;
         self.keys -= 1;
         if self.keys == 0 {
-            self.tree = None;
+            (self.tree, self.expected) = (None, 0);
         } else {
             let left = tree.edit(place, |page| {
                 page.remove(spot);
@@ -262,7 +271,7 @@ impl Keyspace {
     /// Removes everything, at once; the memory goes with what this returns.
     pub fn clear(&mut self) -> Dropped {
         self.keys = 0;
-        self.keys_with_expiry = 0;
+        (self.keys_with_expiry, self.expected) = (0, 0);
         Dropped { _tree: self.tree.take() }
     }
 
@@ -283,7 +292,7 @@ impl Keyspace {
             let cell = tree.cell(place);
             let spot = cell.page().find(tag, key);
             if splits && !cell.page().has_room(spot, record.len()) {
-                splits = tree.split(place, &self.hasher);
+                splits = tree.split(place, &self.hasher, self.expected);
                 continue;
             }
             let old = match spot {
@@ -321,6 +330,12 @@ impl Keyspace {
     /// Pages that a view holds too.
     pub(super) fn shared_pages(&self) -> usize {
         self.tree.as_ref().map_or(0, |tree| tree.shared_pages())
+    }
+
+    /// Pages whose keys no split could part.
+    pub(super) fn chained_pages(&self) -> usize {
+        let pages = self.tree.iter().flat_map(|tree| tree.pages_in_order());
+        pages.filter(|page| page.is_chained()).count()
     }
 
     pub(super) fn page_count(&self) -> usize {

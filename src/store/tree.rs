@@ -158,13 +158,14 @@ impl Tree {
         self.cell(place).edit(change)
     }
 
-    /// Splits the page that covers `place`, for a key that belongs there. False if no split can part its keys.
-    pub(super) fn split(&mut self, place: u64, hasher: &KeyHasher) -> bool {
+    /// Splits the page that covers `place`, for a key that belongs there. False if no split can part its keys. The tree will
+    /// have `expected` keys, or more.
+    pub(super) fn split(&mut self, place: u64, hasher: &KeyHasher, expected: usize) -> bool {
         let depth = self.page_depth(place);
         let places: Vec<u64> =
             self.page(place).entries().map(|entry| hasher.hash(entry.key).place()).collect();
         let differing = places.iter().fold(0, |bits, other| bits | (place ^ other));
-        if differing.leading_zeros() >= self.allowed_depth() {
+        if differing.leading_zeros() >= self.allowed_depth(expected) {
             return false;
         }
         if self.root.get(place).pages.depth() == SEGMENT_DEPTH && self.page_is_as_deep_as_its_segment(place) {
@@ -187,8 +188,10 @@ impl Tree {
         true
     }
 
-    fn allowed_depth(&self) -> u32 {
-        (self.root.items().len().ilog2() + SEGMENT_DEPTH + SPARE_DEPTH).min(MAX_DEPTH)
+    fn allowed_depth(&self, expected: usize) -> u32 {
+        let depth = self.root.items().len().ilog2() + SEGMENT_DEPTH;
+        let expected_depth = (expected / MAX_RECORDS).checked_ilog2().unwrap_or(0);
+        (depth.max(expected_depth) + SPARE_DEPTH).min(MAX_DEPTH)
     }
 
     fn page_is_as_deep_as_its_segment(&self, place: u64) -> bool {

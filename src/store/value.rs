@@ -69,7 +69,7 @@ impl Object {
     }
 
     /// An estimate of what the object takes on the heap, in bytes.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub fn heap_bytes(&self) -> usize {
         match self {
             Object::Str(bytes) => 32 + bytes.capacity(),
         }

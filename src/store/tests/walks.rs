@@ -232,3 +232,18 @@ fn copied_pages_come_first_and_dropped_ones_are_the_owners_again() {
     drop(frozen);
     assert_eq!(keyspace.shared_pages(), 0);
 }
+
+#[test]
+fn the_first_of_many_keys_in_order_of_their_hashes_have_pages_of_their_own() {
+    // The first thousand of 32 million keys in the order of their hashes: 15 bits are all zero.
+    let hasher = KeyHasher::colliding(12, u64::MAX >> 15);
+    let chained_pages = |expected: usize| {
+        let mut keyspace = Keyspace::new(hasher);
+        keyspace.expect_more(expected);
+        (0..1000).for_each(|number| set(&mut keyspace, hasher, number, &[1; 50], None));
+        keyspace.assert_accounts();
+        keyspace.chained_pages()
+    };
+    assert_eq!(chained_pages(1000 << 15), 0);
+    assert!(chained_pages(0) > 0, "no hint would be needed");
+}

@@ -26,13 +26,14 @@ use crate::shard::shared::{Shared, ShutdownRequest};
 use crate::shard::{Shard, cron, spawn};
 use crate::store::KeyHasher;
 
+pub mod import;
 mod limits;
 pub mod load;
 pub mod offline;
 mod replay;
 mod tracing_setup;
 
-pub use replay::ReplayFailure;
+pub use replay::{ReplayFailure, Skipped, Summary};
 
 /// Why the server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]

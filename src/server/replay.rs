@@ -7,16 +7,18 @@
 //! 3. What is read ahead is bounded: a reader has a fixed number of batches, which the shards give back.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::load::{LoadFailure, LoadFile, load};
 use crate::command::{self, Run};
-use crate::persist::{Recovered, ReplayError, ReplayLog, ShardId};
+use crate::persist::{Recovered, RecoveredSnapshot, ReplayError, ReplayLog, ShardId};
 use crate::shard::batch::{Batch, Mode, Origin};
 use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef};
 use crate::shard::mailbox::Message;
 use crate::shard::shared::Shared;
+use crate::snapshot::Checksum;
 use crate::store::{KeyHash, KeyHasher};
 use formats::resp::{ArgRange, Request};
 use smallvec::SmallVec;
@@ -42,6 +44,8 @@ pub enum ReplayFailure {
     At { file: PathBuf, offset: u64, source: Box<ReplayFailure> },
     #[error("{0}")]
     Log(String),
+    #[error("snapshot {0}")]
+    Snapshot(#[from] LoadFailure),
     #[error("a thread of the replay ended early")]
     Thread,
 }
@@ -55,9 +59,42 @@ pub struct Summary {
 
 /// Replays everything into the shards.
 pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, ReplayFailure> {
+    replay_each(recovered, shared, None)
+}
+
+/// Effects that could not be applied.
+#[derive(Clone, Debug, Default)]
+pub struct Skipped {
+    pub count: u64,
+    /// What they were and why, for the first of them.
+    pub first: Vec<String>,
+}
+
+/// Most effects that are told one by one.
+const MAX_TOLD: usize = 100;
+
+/// As [`replay`], passing over effects that cannot be applied.
+pub fn replay_what_can_be(
+    recovered: Recovered,
+    shared: &Arc<Shared>,
+) -> Result<(Summary, Skipped), ReplayFailure> {
+    let skipped = Mutex::default();
+    let summary = replay_each(recovered, shared, Some(&skipped))?;
+    Ok((summary, skipped.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// `skipped`: takes what cannot be applied; without it that ends the replay.
+fn replay_each(
+    recovered: Recovered,
+    shared: &Arc<Shared>,
+    skipped: Option<&Mutex<Skipped>>,
+) -> Result<Summary, ReplayFailure> {
     let hasher = KeyHasher::new(recovered.hash_seed);
+    let files: Vec<LoadFile> = recovered.snapshots.into_iter().map(load_file).collect();
+    let snapshots: u64 = files.iter().map(|file| file.map.len() as u64).sum();
     let total: u64 = recovered.epochs.iter().flat_map(|epoch| &epoch.logs).map(ReplayLog::bytes).sum();
-    shared.loading.total_bytes.store(total, Ordering::Relaxed);
+    shared.loading.total_bytes.store(snapshots + total, Ordering::Relaxed);
+    load(shared, hasher, files)?;
     let mut summary = Summary { effects: 0, bytes: total };
     for epoch in recovered.epochs {
         let shards = epoch.shards;
@@ -65,7 +102,7 @@ pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, Rep
             let readers: Vec<_> = epoch
                 .logs
                 .iter()
-                .map(|log| scope.spawn(move || Reader::new(shared, hasher, shards).run(log)))
+                .map(|log| scope.spawn(move || Reader::new(shared, hasher, shards, skipped).run(log)))
                 .collect();
             readers.into_iter().map(|reader| reader.join().unwrap_or(Err(ReplayFailure::Thread))).collect()
         });
@@ -74,6 +111,11 @@ pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, Rep
         }
     }
     Ok(summary)
+}
+
+fn load_file(snapshot: RecoveredSnapshot) -> LoadFile {
+    let checksum = Checksum::Is(snapshot.entry.crc64);
+    LoadFile { path: snapshot.path, map: snapshot.map, checksum }
 }
 
 /// An effect that waits for its turn; its arguments lie in the log's mapping.
@@ -113,10 +155,16 @@ struct Reader<'a> {
     give_back: Sender<Box<Batch>>,
     ranges: Vec<ArgRange>,
     effects: u64,
+    skipped: Option<&'a Mutex<Skipped>>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(shared: &'a Shared, hasher: KeyHasher, old_shards: u16) -> Self {
+    fn new(
+        shared: &'a Shared,
+        hasher: KeyHasher,
+        old_shards: u16,
+        skipped: Option<&'a Mutex<Skipped>>,
+    ) -> Self {
         let shards = usize::from(shared.shards());
         let (give_back, returned) = channel();
         Self {
@@ -132,13 +180,14 @@ impl<'a> Reader<'a> {
             give_back,
             ranges: Vec::new(),
             effects: 0,
+            skipped,
         }
     }
 
     fn run(mut self, log: &'a ReplayLog) -> Result<u64, ReplayFailure> {
         let shared = self.shared;
         log.for_each_counting(&shared.loading.loaded_bytes, |old_shard, db, args| {
-            self.effect(old_shard, db, args)
+            self.effect(old_shard, db, args).or_else(|failure| self.skip(failure))
         })
         .map_err(|error| match error {
             ReplayError::Rejected { file, offset, source } => {
@@ -154,6 +203,19 @@ impl<'a> Reader<'a> {
             self.take_back()?;
         }
         Ok(self.effects)
+    }
+
+    /// Passes over what cannot be applied, where that is wanted.
+    fn skip(&self, failure: ReplayFailure) -> Result<(), ReplayFailure> {
+        let Some(skipped) = self.skipped.filter(|_| !matches!(failure, ReplayFailure::Thread)) else {
+            return Err(failure);
+        };
+        let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
+        skipped.count += 1;
+        if skipped.first.len() < MAX_TOLD {
+            skipped.first.push(failure.to_string());
+        }
+        Ok(())
     }
 
     fn effect(&mut self, old_shard: ShardId, db: u16, args: &[&'a [u8]]) -> Result<(), ReplayFailure> {
@@ -239,10 +301,10 @@ impl<'a> Reader<'a> {
         for index in 0..batch.calls.len() {
             if batch.reply(index).first() == Some(&b'-') {
                 let args: Vec<_> = batch.call(index).0.iter().take(2).map(<[u8]>::escape_ascii).collect();
-                return Err(ReplayFailure::Failed {
+                self.skip(ReplayFailure::Failed {
                     effect: args.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
                     reply: batch.reply(index).escape_ascii().to_string(),
-                });
+                })?;
             }
         }
         batch.reset();

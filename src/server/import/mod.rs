@@ -5,7 +5,8 @@
 //! append-only files ─► one shard in memory ─► one RDB file ─────────┘
 //! ```
 //!
-//! Reading order: `source` (what there is), `route` (records into snapshots), `apply` (commands).
+//! Reading order: `source` (what there is), `route` (records into snapshots), `apply` (commands);
+//! `rescue` is for damaged snapshots of our own.
 //!
 //! Invariants:
 //! 1. All files are gone through before one is written, so damage costs nothing.
@@ -14,6 +15,7 @@
 //! 4. Keys that have expired are kept with their expiry.
 
 mod apply;
+mod rescue;
 mod route;
 mod source;
 
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use rescue::{Rescued, rescue};
 pub use route::{Routed, Router};
 pub use source::{Source, Sources};
 

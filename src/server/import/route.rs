@@ -148,7 +148,7 @@ fn shown(key: &[u8]) -> String {
     key[..key.len().min(SHOWN_KEY_BYTES)].escape_ascii().to_string()
 }
 
-fn write_error(fresh: &FreshDir) -> impl Fn(FileError) -> ImportError {
+pub(super) fn write_error(fresh: &FreshDir) -> impl Fn(FileError) -> ImportError {
     let path = fresh.path().to_path_buf();
     move |error| {
         let source = match error {
@@ -160,7 +160,7 @@ fn write_error(fresh: &FreshDir) -> impl Fn(FileError) -> ImportError {
     }
 }
 
-enum FileError {
+pub(super) enum FileError {
     Write(std::io::Error),
     Content(RdbError),
     /// The record's form is beyond what version 10 holds.
@@ -186,7 +186,7 @@ impl From<EncodeError> for FileError {
 }
 
 /// One shard's snapshot.
-struct ShardFile {
+pub(super) struct ShardFile {
     shard: ShardId,
     encoder: Encoder,
     file: Box<dyn DiskFile>,
@@ -197,7 +197,7 @@ struct ShardFile {
 }
 
 impl ShardFile {
-    fn create(fresh: &FreshDir, shard: ShardId, shards: u16, gsn: Gsn) -> Result<ShardFile, FileError> {
+    pub(super) fn create(fresh: &FreshDir, shard: ShardId, shards: u16, gsn: Gsn) -> Result<ShardFile, FileError> {
         let mut encoder = Encoder::new(EncodeVersion::V10, true);
         for (name, value) in offline::facts(fresh, shard, shards, gsn).0 {
             encoder.aux(name.as_bytes(), value.as_bytes())?;
@@ -217,7 +217,7 @@ impl ShardFile {
     }
 
     #[inline]
-    fn copy(&mut self, record: &KeyRecord<'_>) -> Result<(), FileError> {
+    pub(super) fn copy(&mut self, record: &KeyRecord<'_>) -> Result<(), FileError> {
         self.select(record.db)?;
         for piece in record.bytes.chunks(PIECE_BYTES) {
             self.encoder.copy_records(piece)?;
@@ -272,7 +272,7 @@ impl ShardFile {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<SnapshotEntry, FileError> {
+    pub(super) fn finish(mut self) -> Result<SnapshotEntry, FileError> {
         self.encoder.finish()?;
         let crc64 = self.encoder.pending().last_chunk().copied().map_or(0, u64::from_le_bytes);
         self.flush()?;

@@ -1,6 +1,6 @@
 //! `salvage`: a new data directory of all that is sound in a damaged one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use everfast::persist::file_names;
 use everfast::persist::fresh::{FreshDir, last_gsn};

@@ -118,7 +118,9 @@ impl ReplayLog {
             let mut offset = piece.from;
             while let Some(header) = self.header(piece, offset) {
                 let (start, cut) = (self.starts.get(&header.shard), self.cuts.get(&header.shard));
-                if cut.is_some_and(|cut| header.first < *cut) && start.is_none_or(|start| header.end() > *start) {
+                if cut.is_some_and(|cut| header.first < *cut)
+                    && start.is_none_or(|start| header.end() > *start)
+                {
                     last = last.max(Some(header.wall_clock_ms));
                 }
                 offset += header.frame_bytes();

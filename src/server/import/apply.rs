@@ -12,10 +12,11 @@ use formats::aof::{AofItem, AofReader};
 use formats::resp::{ArgRange, Request};
 
 use super::{ImportError, Progress, Source};
+use crate::command::key::transfer::CopyOptions;
 use crate::command::{self, Run, keys};
 use crate::server::offline::{DATABASES, Memory};
 use crate::shard::batch::{Batch, Mode, Origin};
-use crate::shard::context::{Call, KeyRef};
+use crate::shard::context::{Call, CommandError, Context, KeyRef};
 use crate::shard::mailbox::Message;
 
 const BATCHES: usize = 8;
@@ -126,9 +127,8 @@ impl<'m> Applier<'m> {
     }
 
     fn push(&mut self, source: &Source, offset: u64, args: &[&[u8]]) -> Result<(), ImportError> {
-        let unsupported = |why: &str| {
-            Err(source.unsupported(offset, format!("command '{}': {why}", shown(args[0]))))
-        };
+        let unsupported =
+            |why: &str| Err(source.unsupported(offset, format!("command '{}': {why}", shown(args[0]))));
         self.words.clear();
         self.ranges.clear();
         for (index, arg) in args.iter().enumerate() {
@@ -142,8 +142,10 @@ impl<'m> Applier<'m> {
             Ok(found) => found,
             Err(error) => return unsupported(&error.0),
         };
-        let (Run::Keys(handler, _) | Run::Everywhere(handler, _)) = found.run else {
-            return unsupported("it belongs to a client");
+        let handler = match found.run {
+            Run::Keys(handler, _) | Run::Everywhere(handler, _) => handler,
+            _ if args[0].eq_ignore_ascii_case(b"COPY") => copy,
+            _ => return unsupported("it belongs to a client"),
         };
         let call = Call { handler, command: index, writes: true, whole_keyspace: false, db: self.db };
         let hasher = self.memory.hasher;
@@ -186,6 +188,20 @@ impl<'m> Applier<'m> {
     }
 }
 
+/// COPY where both keys are here. (A server always takes it for one that touches several shards.)
+fn copy(context: &mut Context<'_>) -> Result<(), CommandError> {
+    let options = CopyOptions::parse(context.request, context.db, context.databases())?;
+    let (from, to) = (context.key(0), context.key(1));
+    let record = context.detach(context.db, from);
+    let is_free = options.replace || context.lookup_in(options.db, to).is_none();
+    let record = record.filter(|_| is_free);
+    context.reply.integer(i64::from(record.is_some()));
+    if let Some(record) = record {
+        context.put_record(options.db, to, record);
+    }
+    Ok(())
+}
+
 fn shown(word: &[u8]) -> String {
     word[..word.len().min(SHOWN_BYTES)].escape_ascii().to_string()
 }
@@ -210,7 +226,9 @@ mod tests {
         for line in ["expire k 5", "SETEX k 5 v", "SET k v EX 5", "set k v NX px 5", "GETEX k EX 5"] {
             assert!(needs(line), "{line}");
         }
-        for line in ["SET k EX", "SET EX PX", "SET k v PXAT 5", "PEXPIREAT k 5", "GETEX k PERSIST", "GETEX EX"] {
+        for line in
+            ["SET k EX", "SET EX PX", "SET k v PXAT 5", "PEXPIREAT k 5", "GETEX k PERSIST", "GETEX EX"]
+        {
             assert!(!needs(line), "{line}");
         }
     }

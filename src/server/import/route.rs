@@ -119,7 +119,9 @@ impl<'f> Router<'f> {
         written.map_err(|error| match error {
             FileError::Write(error) => write_error(self.fresh)(FileError::Write(error)),
             FileError::Content(error) => source.damaged(error.offset(), error.to_string()),
-            FileError::Form(what) => source.unsupported(record.offset, format!("key '{}': {what}", shown(key))),
+            FileError::Form(what) => {
+                source.unsupported(record.offset, format!("key '{}': {what}", shown(key)))
+            }
         })
     }
 
@@ -197,7 +199,12 @@ pub(super) struct ShardFile {
 }
 
 impl ShardFile {
-    pub(super) fn create(fresh: &FreshDir, shard: ShardId, shards: u16, gsn: Gsn) -> Result<ShardFile, FileError> {
+    pub(super) fn create(
+        fresh: &FreshDir,
+        shard: ShardId,
+        shards: u16,
+        gsn: Gsn,
+    ) -> Result<ShardFile, FileError> {
         let mut encoder = Encoder::new(EncodeVersion::V10, true);
         for (name, value) in offline::facts(fresh, shard, shards, gsn).0 {
             encoder.aux(name.as_bytes(), value.as_bytes())?;

@@ -8,40 +8,40 @@
 
 #![forbid(unsafe_code)]
 
-pub mod bits;
+mod bits;
 pub mod cli;
 pub mod commands;
-pub mod complaints;
-pub mod content;
-pub mod csv_text;
+mod complaints;
+mod content;
+mod csv_text;
 pub mod dates;
 pub mod destination;
-pub mod duplicates;
-pub mod estimate;
+mod duplicates;
+mod estimate;
 pub mod failure;
-pub mod histogram;
+mod histogram;
 pub mod input;
 pub mod interrupt;
-pub mod json_text;
-pub mod key_table;
-pub mod memory;
+mod json_text;
+mod key_table;
+mod memory;
 pub mod names;
 pub mod output;
-pub mod prefix_table;
-pub mod prefix_tree;
+mod prefix_table;
+mod prefix_tree;
 pub mod progress;
-pub mod repeats;
-pub mod report;
-pub mod rewrite;
-pub mod select;
-pub mod sheet;
-pub mod soundness;
-pub mod style;
-pub mod table;
-pub mod text;
-pub mod top;
+mod repeats;
+mod report;
+mod rewrite;
+mod select;
+mod sheet;
+mod soundness;
+mod style;
+mod table;
+mod text;
+mod top;
 pub mod unfinished;
-pub mod walk;
+mod walk;
 
 use std::process::ExitCode;
 

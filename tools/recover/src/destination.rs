@@ -40,7 +40,9 @@ impl NewDir {
 fn refuse_full(path: &Path) -> Result<(), Failure> {
     match std::fs::read_dir(path).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::Usage(format!("{} is not empty: nothing is ever overwritten", path.display()))),
+        Ok(false) => {
+            Err(Failure::Usage(format!("{} is not empty: nothing is ever overwritten", path.display())))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Failure::file(path, error)),
     }

@@ -16,7 +16,9 @@ pub fn persist(dir: &Path, error: &PersistError) -> Failure {
         }
         PersistError::Io { path, source, .. } => Failure::file(path, copy(source)),
         PersistError::BeforeHistory { .. } => Failure::Damage { name: name(dir), what: error.to_string() },
-        damage => Failure::Damage { name: name(dir), what: format!("{damage}; see `everfast-recover check`") },
+        damage => {
+            Failure::Damage { name: name(dir), what: format!("{damage}; see `everfast-recover check`") }
+        }
     }
 }
 

@@ -98,7 +98,9 @@ mod tests {
         assert_eq!(parse_limit("2026-11-20T07:51"), Ok(Limit::Time(1_795_161_060_000)));
         assert_eq!(parse_limit("@1795161103"), Ok(Limit::Time(1_795_161_103_000)));
         assert_eq!(limit_text(Limit::Time(ms)), "2026-11-20T07:51:43.905Z");
-        for wrong in ["", "x", "gsn:x", "@", "@1.", "2026-11-20T07:51:43.x", "2026-11-20T07:51+25:00", "-1", "@-1"] {
+        for wrong in
+            ["", "x", "gsn:x", "@", "@1.", "2026-11-20T07:51:43.x", "2026-11-20T07:51+25:00", "-1", "@-1"]
+        {
             assert!(parse_limit(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,7 +1,8 @@
 //! `check`: each kind of damage is found, named, and told from what a crash leaves.
 
 use crate::harness::{
-    Everfast, change, checkpointed, cmd, contents, crash_image, folder, frames, fullest_segment, names, segments,
+    Everfast, change, checkpointed, cmd, contents, crash_image, folder, frames, fullest_segment, names,
+    segments,
 };
 use crate::run;
 
@@ -89,7 +90,10 @@ fn a_damaged_manifest_is_named() {
     assert_eq!(json["manifest"]["state"], "damaged");
     std::fs::remove_file(dir.path().join("MANIFEST")).unwrap();
     let json = run!("check", dir.path(), "--json").ends(1).json();
-    assert_eq!((&json["manifest"]["state"], &json["next_start"]["outcome"]), (&"missing".into(), &"refused".into()));
+    assert_eq!(
+        (&json["manifest"]["state"], &json["next_start"]["outcome"]),
+        (&"missing".into(), &"refused".into())
+    );
 }
 
 #[test]

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use crate::harness::{
-    Everfast, Keys, RedisServer, checkpointed, cmd, folder, keys_of, names, recover,
-};
+use crate::harness::{Everfast, Keys, RedisServer, checkpointed, cmd, folder, keys_of, names, recover};
 use crate::run;
 
 fn loaded(dump: &Path) -> Keys {
@@ -19,7 +17,8 @@ fn redis_loads_an_rdb_file_of_logs_and_snapshots() {
     let out = folder();
     for version in ["10", "11"] {
         let file = out.path().join(version);
-        let json = run!("export", dir.path(), "--rdb", &file, "--rdb-version", version, "--json").ends(0).json();
+        let json =
+            run!("export", dir.path(), "--rdb", &file, "--rdb-version", version, "--json").ends(0).json();
         assert_eq!(json["keys"], keys.len());
         if version == "10" {
             assert_eq!(loaded(&file), keys);

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{RedisServer, Run, change, cmd, contents, folder, keys_of, names, recover, served, value_of};
+use crate::harness::{
+    RedisServer, Run, change, cmd, contents, folder, keys_of, names, recover, served, value_of,
+};
 use crate::run;
 
 /// Imports and starts a server on the result.
@@ -18,7 +20,8 @@ fn imported(from: &Path, code: i32, more: &[&str]) -> (Value, crate::harness::Ke
 }
 
 fn import_to(from: &Path, new: &Path, more: &[&str]) -> Run {
-    let mut args = vec!["import".as_ref(), from.as_os_str(), "--into".as_ref(), new.as_os_str(), "--json".as_ref()];
+    let mut args =
+        vec!["import".as_ref(), from.as_os_str(), "--into".as_ref(), new.as_os_str(), "--json".as_ref()];
     args.extend(more.iter().map(std::ffi::OsStr::new));
     recover(args)
 }
@@ -38,7 +41,8 @@ fn refused(from: &Path, what: &str, more: &[&str]) {
 
 /// A Redis that appends, with no automatic rewrite.
 fn appending(more: &[&str]) -> RedisServer {
-    let mut settings = vec!["--appendonly", "yes", "--auto-aof-rewrite-percentage", "0", "--appendfsync", "always"];
+    let mut settings =
+        vec!["--appendonly", "yes", "--auto-aof-rewrite-percentage", "0", "--appendfsync", "always"];
     settings.extend(more);
     RedisServer::start_with(folder(), &settings)
 }
@@ -105,8 +109,17 @@ fn append_only_files_of_redis_key_by_key() {
     cmd(&mut connection, "BGREWRITEAOF");
     std::thread::sleep(std::time::Duration::from_millis(1500));
     for line in [
-        "INCR number", "APPEND k:1 more", "DEL k:2 k:3", "RENAME k:4 renamed", "MSET m:1 1 m:2 2", "SET short v EX 1000",
-        "GETDEL k:5", "COPY k:6 copied", "PERSIST ends", "SETRANGE k:7 2 XX", "PEXPIREAT k:8 4102444800000",
+        "INCR number",
+        "APPEND k:1 more",
+        "DEL k:2 k:3",
+        "RENAME k:4 renamed",
+        "MSET m:1 1 m:2 2",
+        "SET short v EX 1000",
+        "GETDEL k:5",
+        "COPY k:6 copied",
+        "PERSIST ends",
+        "SETRANGE k:7 2 XX",
+        "PEXPIREAT k:8 4102444800000",
     ] {
         cmd(&mut connection, line);
     }
@@ -208,7 +221,8 @@ fn damage_in_the_middle_is_refused_with_its_place() {
     let manifest = dir.join("appendonly.aof.manifest");
     std::fs::write(dir.join("appendonly.aof.1.incr.aof"), &command(&["SET", "a", "1"])[..9]).unwrap();
     std::fs::write(dir.join("next.aof"), command(&["SET", "b", "1"])).unwrap();
-    std::fs::write(&manifest, "file appendonly.aof.1.incr.aof seq 1 type i\nfile next.aof seq 2 type i\n").unwrap();
+    std::fs::write(&manifest, "file appendonly.aof.1.incr.aof seq 1 type i\nfile next.aof seq 2 type i\n")
+        .unwrap();
     refused(&dir, "other files follow", &[]);
 }
 

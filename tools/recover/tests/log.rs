@@ -38,7 +38,10 @@ fn effects_are_told_with_their_places_and_found_by_filters() {
     let time = format!("@{}", flush["time_ms"].as_u64().unwrap());
     assert!(names(&by(&["--since", &time])).contains(&"FLUSHALL".into()));
     assert!(by(&["--since", "2100-01-01"]).is_empty() && by(&["--until", "2000-01-01"]).is_empty());
-    assert_eq!((&flush["epoch"], flush["frame"].is_u64(), flush["position"].is_u64()), (&1.into(), true, true));
+    assert_eq!(
+        (&flush["epoch"], flush["frame"].is_u64(), flush["position"].is_u64()),
+        (&1.into(), true, true)
+    );
 }
 
 #[test]

@@ -88,7 +88,10 @@ fn nothing_is_ever_overwritten() {
     run!("export", dir.path(), "--rdb", &file).ends(2);
     run!("export", dir.path(), "--rdb", dir.path().join("dump.rdb").as_path()).ends(2);
     run!("export", dir.path(), "--aof", full.path()).ends(2);
-    assert_eq!(contents(full.path()).into_iter().collect::<Vec<_>>(), [("mine".into(), b"precious".to_vec())]);
+    assert_eq!(
+        contents(full.path()).into_iter().collect::<Vec<_>>(),
+        [("mine".into(), b"precious".to_vec())]
+    );
     // An empty directory may be filled.
     let empty = folder();
     run!("replay", dir.path(), "--into", empty.path()).ends(0);

@@ -6,8 +6,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{
-    Everfast, Keys, change, checkpointed, cmd, contents, crash_image, folder, frames, fullest_segment, keys_of,
-    names, served,
+    Everfast, Keys, change, checkpointed, cmd, contents, crash_image, folder, frames, fullest_segment,
+    keys_of, names, served,
 };
 use crate::run;
 
@@ -27,7 +27,10 @@ fn salvaged(dir: &Path, code: i32) -> (Value, Keys, TempDir) {
 /// Keys that the second lacks.
 fn missing(all: &Keys, some: &Keys) -> Vec<String> {
     some.iter().for_each(|(key, value)| assert_eq!(all.get(key), Some(value), "{key:?} was never there"));
-    all.keys().filter(|key| !some.contains_key(key)).map(|(_, key)| String::from_utf8_lossy(key).into_owned()).collect()
+    all.keys()
+        .filter(|key| !some.contains_key(key))
+        .map(|(_, key)| String::from_utf8_lossy(key).into_owned())
+        .collect()
 }
 
 /// A directory of logs alone, and what its server had.
@@ -98,7 +101,11 @@ fn a_missing_segment_is_listed_and_snapshots_stay() {
     let segment = fullest_segment(dir.path());
     std::fs::remove_file(&segment).unwrap();
     let (json, kept, _new) = salvaged(dir.path(), 1);
-    let lost: Vec<String> = keys.keys().filter(|key| !kept.contains_key(key)).map(|(_, key)| String::from_utf8_lossy(key).into_owned()).collect();
+    let lost: Vec<String> = keys
+        .keys()
+        .filter(|key| !kept.contains_key(key))
+        .map(|(_, key)| String::from_utf8_lossy(key).into_owned())
+        .collect();
     assert!(lost.len() == 50 && lost.iter().all(|key| key.starts_with("new:")), "{lost:?}");
     assert_eq!(json["files"][0]["state"], "lost");
     assert_eq!(json["lost"][0]["first_frame"], 0);

@@ -175,8 +175,7 @@ fn headed_logs(disk: &dyn Disk, dir: &Path, names: &[String], found: &mut Found)
                 found.hash_seed = found.hash_seed.or(Some(header.hash_seed).filter(|&seed| seed != 0));
                 found.facts.push(FileFact { path: path.clone(), kind, bytes, state: FileState::Sound });
                 let (epoch, shards) = (header.epoch, header.shards);
-                let empty =
-                    || LogPlan { id, epoch, shards, from: None, seal: None, segments: Vec::new() };
+                let empty = || LogPlan { id, epoch, shards, from: None, seal: None, segments: Vec::new() };
                 let log = logs.entry(id).or_insert_with(empty);
                 log.segments.push(SegmentPlan { number, path, uid: header.uid, map: Some(map) });
             }

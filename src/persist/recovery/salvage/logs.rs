@@ -181,7 +181,12 @@ impl Walk {
         if is_gap || (hole.is_some() && self.next.is_none()) {
             let hole = hole.unwrap_or_else(|| self.unseen_hole());
             let last = FrameNo(header.number.0.saturating_sub(1));
-            self.lose(hole, Some(last), Some(header.wall_clock_ms), frame.transactions.first().map(|t| t.gsn));
+            self.lose(
+                hole,
+                Some(last),
+                Some(header.wall_clock_ms),
+                frame.transactions.first().map(|t| t.gsn),
+            );
         }
         self.note_positions(header.shard, header.first);
         for (shard, end) in &mut self.ends {
@@ -210,7 +215,8 @@ impl Walk {
 
     /// A gap between two files, each of which is whole.
     fn unseen_hole(&self) -> Hole {
-        let (file, at) = self.log.pieces.last().map_or((PathBuf::new(), 0), |piece| (piece.path.clone(), piece.end));
+        let (file, at) =
+            self.log.pieces.last().map_or((PathBuf::new(), 0), |piece| (piece.path.clone(), piece.end));
         Hole { file, bytes: at..at, why: "the file that should follow is not there".to_owned() }
     }
 
@@ -279,7 +285,8 @@ impl Walk {
                 bytes: 0..0,
                 why: "the log ends early".to_owned(),
             });
-            let shards: Vec<_> = self.ends.iter().map(|&(shard, end)| (shard, end.unwrap_or_default(), None)).collect();
+            let shards: Vec<_> =
+                self.ends.iter().map(|&(shard, end)| (shard, end.unwrap_or_default(), None)).collect();
             self.lose(hole, Some(FrameNo(known.0 - 1)), None, None);
             self.log.lost.iter_mut().last().into_iter().for_each(|lost| lost.positions = shards.clone());
         } else if let Some(hole) = hole.filter(|_| is_missing && sealed.is_none()) {

@@ -149,7 +149,9 @@ impl Survey {
 
     /// Whether there is any file with data of ours.
     pub fn has_data(&self) -> bool {
-        self.files_found.iter().any(|file| matches!(file.kind, FileKind::Segment(..) | FileKind::Snapshot(..)))
+        self.files_found
+            .iter()
+            .any(|file| matches!(file.kind, FileKind::Segment(..) | FileKind::Snapshot(..)))
     }
 
     /// What the next start would find. `None`: it would refuse, because MANIFEST is missing or damaged.
@@ -216,11 +218,7 @@ impl Survey {
     }
 }
 
-fn replay_log(
-    log: WalkedLog,
-    base: &Base,
-    cuts: &BTreeMap<(Epoch, ShardId), Position>,
-) -> ReplayLog {
+fn replay_log(log: WalkedLog, base: &Base, cuts: &BTreeMap<(Epoch, ShardId), Position>) -> ReplayLog {
     let of_shard = |shard: ShardId| (shard, base.start(log.epoch, shard));
     let starts: HashMap<_, _> = log.ends.iter().map(|(shard, _)| of_shard(*shard)).collect();
     let cut = |shard: ShardId, end: Position| cuts.get(&(log.epoch, shard)).copied().unwrap_or(end);

@@ -244,11 +244,12 @@ pub fn choose(
     let shards = group.iter().filter_map(|snapshot| snapshot.shards).max().unwrap_or(group.len() as u16);
     let (mut sound, mut damaged) = (Vec::new(), Vec::new());
     for snapshot in group {
-        let SnapshotFact { path, map: Some(map), trouble, shard, keys, crc64, .. } = snapshot else { continue };
+        let SnapshotFact { path, map: Some(map), trouble, shard, keys, crc64, .. } = snapshot else {
+            continue;
+        };
         match trouble {
             None => {
-                let entry =
-                    SnapshotEntry { shard, bytes: map.len() as u64, keys: keys.unwrap_or(0), crc64 };
+                let entry = SnapshotEntry { shard, bytes: map.len() as u64, keys: keys.unwrap_or(0), crc64 };
                 sound.push(RecoveredSnapshot { path, map, entry });
             }
             Some(why) => damaged.push(DamagedSnapshot { path, map, shard, shards, why, keys }),
@@ -273,8 +274,8 @@ fn trouble_of(group: &[SnapshotFact]) -> Option<String> {
 }
 
 fn base_of(manifest: Option<&Manifest>, id: CheckpointId, group: &[SnapshotFact]) -> Base {
-    let entry = manifest
-        .and_then(|manifest| manifest.checkpoints.iter().find(|checkpoint| checkpoint.id == id));
+    let entry =
+        manifest.and_then(|manifest| manifest.checkpoints.iter().find(|checkpoint| checkpoint.id == id));
     if let Some(entry) = entry {
         let positions = entry.cuts.iter().flat_map(|cut| &cut.ends).copied();
         // A log without a cut has nothing behind the checkpoint.

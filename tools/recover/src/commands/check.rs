@@ -10,8 +10,8 @@ use rdb_inspect::failure::{Failure, Verdict};
 use rdb_inspect::interrupt;
 use serde_json::{Value, json};
 
-use super::salvage::{lost_json, lost_line, manifest_json};
 use super::disk;
+use super::salvage::{lost_json, lost_line, manifest_json};
 use crate::failures;
 use crate::report::{self, Report, To};
 
@@ -110,7 +110,9 @@ impl Start {
                 }),
             },
             Some(Err(error)) => Start::refused(&error.to_string()),
-            None => Start::refused("MANIFEST is missing or damaged; `salvage` makes a new directory of the rest"),
+            None => {
+                Start::refused("MANIFEST is missing or damaged; `salvage` makes a new directory of the rest")
+            }
         }
     }
 

@@ -98,7 +98,10 @@ fn to_aof(args: &Args, path: &Path) -> Result<Verdict, Failure> {
     fs::write(dir.join(INCREMENT), b"").map_err(failed(INCREMENT))?;
     let mut manifest = disk.create(&dir.join(MANIFEST)).map_err(failed(MANIFEST))?;
     let text = format!("file {BASE} seq 1 type b\nfile {INCREMENT} seq 1 type i\n");
-    manifest.write_all_at(0, text.as_bytes()).and_then(|()| manifest.sync_data()).map_err(failed(MANIFEST))?;
+    manifest
+        .write_all_at(0, text.as_bytes())
+        .and_then(|()| manifest.sync_data())
+        .map_err(failed(MANIFEST))?;
     disk.sync_dir(&dir).map_err(failed(""))?;
     new.finish()?;
     tell(args, path, facts, &written, To::Stdout)
@@ -148,7 +151,8 @@ impl Found {
 
 fn aux(is_base: bool) -> Aux {
     let created = (everfast::clock::unix_ms() / 1000).to_string();
-    let mut facts = vec![("redis-ver", REDIS_VERSION.to_owned()), ("redis-bits", "64".to_owned()), ("ctime", created)];
+    let mut facts =
+        vec![("redis-ver", REDIS_VERSION.to_owned()), ("redis-bits", "64".to_owned()), ("ctime", created)];
     if is_base {
         facts.push(("aof-base", "1".to_owned()));
     }

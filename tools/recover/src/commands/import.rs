@@ -65,7 +65,8 @@ fn import(args: &Args) -> Result<Verdict, Failure> {
 }
 
 fn tell(args: &Args, imported: &ImportReport) -> Result<Verdict, Failure> {
-    let ImportReport { keys, shards, commands, converted, skipped_functions, highest_database, .. } = *imported;
+    let ImportReport { keys, shards, commands, converted, skipped_functions, highest_database, .. } =
+        *imported;
     let mut lines = vec![format!("{}: {keys} keys in {shards} snapshots", args.into.display())];
     let mut say = |count: u64, what: &str| {
         if count > 0 {
@@ -80,7 +81,10 @@ fn tell(args: &Args, imported: &ImportReport) -> Result<Verdict, Failure> {
     }
     if let Some(left_out) = &imported.left_out {
         let (file, offset) = (left_out.file.display(), left_out.offset);
-        lines.push(format!("left out: {} bytes of {file} from byte {offset} on: {}", left_out.bytes, left_out.why));
+        lines.push(format!(
+            "left out: {} bytes of {file} from byte {offset} on: {}",
+            left_out.bytes, left_out.why
+        ));
     }
     let is_lossy = skipped_functions > 0 || imported.left_out.as_ref().is_some_and(|end| end.is_torn);
     let json = json!({

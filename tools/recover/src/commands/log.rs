@@ -69,7 +69,9 @@ fn parse_gsns(text: &str) -> Result<RangeInclusive<Gsn>, String> {
         Some((first, last)) => number(first, 0).zip(number(last.trim_start_matches('='), u64::MAX)),
         None => text.parse().ok().map(|gsn| (Gsn(gsn), Gsn(gsn))),
     };
-    range.map(|(first, last)| first..=last).ok_or_else(|| "a number such as 5, or a range such as 5..9".into())
+    range
+        .map(|(first, last)| first..=last)
+        .ok_or_else(|| "a number such as 5, or a range such as 5..9".into())
 }
 
 pub fn run(args: &Args) -> Result<Verdict, Failure> {
@@ -79,11 +81,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
         // The filter's end is not in its range.
         until: args.until.map(|ms| bound(ms.saturating_add(1))),
         glob: args.key.clone(),
-        only: Only {
-            shard: args.shard.map(ShardId),
-            gsns: args.gsn.clone(),
-            command: args.command.clone(),
-        },
+        only: Only { shard: args.shard.map(ShardId), gsns: args.gsn.clone(), command: args.command.clone() },
     };
     let mut lines = Lines::new(Output::stdout(), args.json, Some(SHOWN_BYTES), None);
     lines.name_origins();

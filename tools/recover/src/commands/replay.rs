@@ -56,8 +56,7 @@ fn replay(args: &Args) -> Result<Verdict, Failure> {
     let entries = write(&args.dir, new, recovered, args.shards)?;
     let keys: u64 = entries.iter().map(|entry| entry.keys).sum();
     let (left_out, left_out_json) = report::left_out(&found);
-    let mut lines =
-        vec![format!("{}: {keys} keys in {} snapshots", args.into.display(), entries.len())];
+    let mut lines = vec![format!("{}: {keys} keys in {} snapshots", args.into.display(), entries.len())];
     match (last_ms, found.checkpoint) {
         (Some(ms), _) => lines.push(format!("the last effect in it is of {}", time_text(ms))),
         (None, Some(id)) => lines.push(format!("it is checkpoint {id}, with no effect behind it")),
@@ -77,12 +76,7 @@ fn replay(args: &Args) -> Result<Verdict, Failure> {
 }
 
 /// Fills the new directory and gives it its name.
-fn write(
-    dir: &Path,
-    new: NewDir,
-    recovered: Recovered,
-    shards: u16,
-) -> Result<Vec<SnapshotEntry>, Failure> {
+fn write(dir: &Path, new: NewDir, recovered: Recovered, shards: u16) -> Result<Vec<SnapshotEntry>, Failure> {
     let gsn = last_gsn(recovered.next_gsn);
     let path = new.working_path().to_path_buf();
     let fresh = FreshDir::create(disk(), &path, recovered.hash_seed);

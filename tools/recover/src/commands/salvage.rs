@@ -109,15 +109,14 @@ fn fill(args: &Args, fresh: FreshDir, salvage: Salvage) -> Result<Outcome, Failu
         staged.push(path);
     }
     let memory = Memory::start(shards, recovered.hash_seed).map_err(failed)?;
-    let (_, skipped) =
-        watch(memory.loading(), || memory.replay_what_can_be(recovered)).map_err(failed)?;
+    let (_, skipped) = watch(memory.loading(), || memory.replay_what_can_be(recovered)).map_err(failed)?;
     for path in staged {
         std::fs::remove_file(&path).map_err(|error| Failure::file(&path, error))?;
     }
     let views = memory.freeze().map_err(failed)?;
     let progress = snapshot::Progress::default();
-    let entries = offline::write_snapshots(&fresh, views, gsn, &progress)
-        .map_err(|error| failures::write(&error))?;
+    let entries =
+        offline::write_snapshots(&fresh, views, gsn, &progress).map_err(|error| failures::write(&error))?;
     let (keys, shards) = (entries.iter().map(|entry| entry.keys).sum(), entries.len());
     finish(fresh, gsn, entries)?;
     Ok(Outcome { keys, shards, report, rescued, skipped })
@@ -143,7 +142,9 @@ fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
         let lost = found.lost().map_or_else(|| "an unknown number".to_owned(), |lost| lost.to_string());
         let holes = holes_text(found);
         let (path, kept) = (path.display(), found.kept);
-        lines.push(format!("{path}: {kept} keys kept, {lost} lost{holes}; {why}; any value in it may be damaged"));
+        lines.push(format!(
+            "{path}: {kept} keys kept, {lost} lost{holes}; {why}; any value in it may be damaged"
+        ));
     }
     lines.extend(report.lost.iter().map(|lost| format!("lost: {}", lost_line(lost))));
     lines.extend(report.incomplete.iter().map(incomplete_line));
@@ -152,7 +153,9 @@ fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
         lines.extend(skipped.first.iter().map(|text| format!("  {text}")));
     }
     if report.is_seed_unknown {
-        lines.push("the seed that places keys is not known: effects of a FLUSHALL may have met other keys".into());
+        lines.push(
+            "the seed that places keys is not known: effects of a FLUSHALL may have met other keys".into(),
+        );
     }
     if !outcome.is_lossy() {
         lines.push("nothing is lost".to_owned());
@@ -200,9 +203,10 @@ fn incomplete_line(transaction: &IncompleteTransaction) -> String {
 }
 
 pub fn lost_json(lost: &LostRange) -> Value {
-    let positions = lost.positions.iter().map(|(shard, from, to)| {
-        json!({ "shard": shard.0, "first": from.0, "end": to.map(|to| to.0) })
-    });
+    let positions = lost
+        .positions
+        .iter()
+        .map(|(shard, from, to)| json!({ "shard": shard.0, "first": from.0, "end": to.map(|to| to.0) }));
     json!({
         "log": lost.log.0,
         "epoch": lost.epoch.0,

@@ -81,7 +81,10 @@ pub fn names(dir: &Path) -> Vec<String> {
 
 /// Names and contents.
 pub fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    names(dir).into_iter().map(|name| (name.clone(), std::fs::read(dir.join(&name)).expect("a file"))).collect()
+    names(dir)
+        .into_iter()
+        .map(|name| (name.clone(), std::fs::read(dir.join(&name)).expect("a file")))
+        .collect()
 }
 
 /// What a crash leaves of the server's directory: its files as they are now.

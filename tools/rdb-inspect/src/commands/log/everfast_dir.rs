@@ -37,7 +37,14 @@ pub fn segment(input: &Input, sink: &mut Sink<'_>) -> Result<Report, Failure> {
         report.remarks.push(format!("made with {was}, now {is}: sealed logs are cut at their end"));
     }
     let mut walk = LogWalk::new(None);
-    let segment = Segment { file: 0, name: &input.name, bytes, uid: header.uid, log: (header.log, header.epoch), seal: None };
+    let segment = Segment {
+        file: 0,
+        name: &input.name,
+        bytes,
+        uid: header.uid,
+        log: (header.log, header.epoch),
+        seal: None,
+    };
     let end = walk.segment(&segment, sink)?;
     facts.sound_until = end.offset as u64;
     facts.commands = end.commands;

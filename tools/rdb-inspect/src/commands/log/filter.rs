@@ -124,8 +124,16 @@ mod tests {
     #[test]
     fn what_has_no_time_is_in_no_range_of_times() {
         let filter = |from, until| Filter { from, until, glob: None, only: Only::default() };
-        let command =
-            |time_ms| Command { file: 0, offset: 5, bytes: 1, time_ms, db: 0, place: None, origin: None, args: &[] };
+        let command = |time_ms| Command {
+            file: 0,
+            offset: 5,
+            bytes: 1,
+            time_ms,
+            db: 0,
+            place: None,
+            origin: None,
+            args: &[],
+        };
         let (early, late) = (Some(Bound::TimeMs(10)), Some(Bound::TimeMs(20)));
         for (time, expected) in
             [(Some(9), false), (Some(10), true), (Some(19), true), (Some(20), false), (None, false)]

@@ -211,7 +211,9 @@ fn effects(
         {
             db = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok()).unwrap_or(db);
         }
-        while transactions.next_if(|entry| u64::from(entry.first) + u64::from(entry.count) <= index).is_some() {}
+        while transactions.next_if(|entry| u64::from(entry.first) + u64::from(entry.count) <= index).is_some()
+        {
+        }
         let gsn = transactions.peek().filter(|entry| u64::from(entry.first) <= index).map(|entry| entry.gsn);
         end.commands += 1;
         let command = Command {

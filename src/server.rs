@@ -29,6 +29,7 @@ use crate::snapshot::Checksum;
 use crate::store::KeyHasher;
 use load::LoadFile;
 
+pub mod import;
 mod leaving;
 mod limits;
 pub mod load;
@@ -37,7 +38,7 @@ mod replay;
 mod saver;
 mod tracing_setup;
 
-pub use replay::ReplayFailure;
+pub use replay::{ReplayFailure, Skipped, Summary};
 
 /// Why the server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]

@@ -8,9 +8,9 @@
 //! 3. What is read ahead is bounded: a reader has a fixed number of batches, which the shards give back.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::load::{self, LoadFailure, LoadFile};
 use crate::command::{self, Run};
@@ -45,8 +45,8 @@ pub enum ReplayFailure {
     At { file: PathBuf, offset: u64, source: Box<ReplayFailure> },
     #[error("{0}")]
     Log(String),
-    #[error(transparent)]
-    Load(#[from] LoadFailure),
+    #[error("snapshot {0}")]
+    Snapshot(#[from] LoadFailure),
     #[error("a thread of the replay ended early")]
     Thread,
 }
@@ -62,15 +62,42 @@ pub struct Summary {
 
 /// Loads the snapshots and replays the logs on top of them.
 pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, ReplayFailure> {
+    replay_each(recovered, shared, None)
+}
+
+/// Effects that could not be applied.
+#[derive(Clone, Debug, Default)]
+pub struct Skipped {
+    pub count: u64,
+    /// What they were and why, for the first of them.
+    pub first: Vec<String>,
+}
+
+/// Most effects that are told one by one.
+const MAX_TOLD: usize = 100;
+
+/// As [`replay`], passing over effects that cannot be applied.
+pub fn replay_what_can_be(
+    recovered: Recovered,
+    shared: &Arc<Shared>,
+) -> Result<(Summary, Skipped), ReplayFailure> {
+    let skipped = Mutex::default();
+    let summary = replay_each(recovered, shared, Some(&skipped))?;
+    Ok((summary, skipped.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// `skipped`: takes what cannot be applied; without it that ends the replay.
+fn replay_each(
+    recovered: Recovered,
+    shared: &Arc<Shared>,
+    skipped: Option<&Mutex<Skipped>>,
+) -> Result<Summary, ReplayFailure> {
     let hasher = KeyHasher::new(recovered.hash_seed);
     let log_bytes: u64 = recovered.epochs.iter().flat_map(|epoch| &epoch.logs).map(ReplayLog::bytes).sum();
-    let snapshot_bytes: u64 = recovered.snapshots.iter().map(|snapshot| snapshot.entry.bytes).sum();
+    let files: Vec<LoadFile> = recovered.snapshots.into_iter().map(load_file).collect();
+    let snapshot_bytes: u64 = files.iter().map(|file| file.map.len() as u64).sum();
     shared.loading.total_bytes.store(log_bytes + snapshot_bytes, Ordering::Relaxed);
-    let file = |snapshot: RecoveredSnapshot| {
-        let RecoveredSnapshot { path, map, entry } = snapshot;
-        LoadFile { path, map, checksum: Checksum::Is(entry.crc64) }
-    };
-    let loaded = load::load(shared, hasher, recovered.snapshots.into_iter().map(file).collect())?;
+    let loaded = load::load(shared, hasher, files)?;
     let mut summary = Summary { keys_loaded: loaded.keys, snapshot_bytes, effects: 0, log_bytes };
     for epoch in recovered.epochs {
         let shards = epoch.shards;
@@ -78,7 +105,7 @@ pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, Rep
             let readers: Vec<_> = epoch
                 .logs
                 .iter()
-                .map(|log| scope.spawn(move || Reader::new(shared, hasher, shards, log).run()))
+                .map(|log| scope.spawn(move || Reader::new(shared, hasher, shards, log, skipped).run()))
                 .collect();
             readers.into_iter().map(|reader| reader.join().unwrap_or(Err(ReplayFailure::Thread))).collect()
         });
@@ -87,6 +114,11 @@ pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, Rep
         }
     }
     Ok(summary)
+}
+
+fn load_file(snapshot: RecoveredSnapshot) -> LoadFile {
+    let checksum = Checksum::Is(snapshot.entry.crc64);
+    LoadFile { path: snapshot.path, map: snapshot.map, checksum }
 }
 
 /// An effect that waits for its turn; its arguments lie in the log's mapping.
@@ -127,10 +159,17 @@ struct Reader<'a> {
     give_back: Sender<Box<Batch>>,
     ranges: Vec<ArgRange>,
     effects: u64,
+    skipped: Option<&'a Mutex<Skipped>>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(shared: &'a Shared, hasher: KeyHasher, old_shards: u16, log: &'a ReplayLog) -> Self {
+    fn new(
+        shared: &'a Shared,
+        hasher: KeyHasher,
+        old_shards: u16,
+        log: &'a ReplayLog,
+        skipped: Option<&'a Mutex<Skipped>>,
+    ) -> Self {
         let shards = usize::from(shared.shards());
         let (give_back, returned) = channel();
         Self {
@@ -147,6 +186,7 @@ impl<'a> Reader<'a> {
             give_back,
             ranges: Vec::new(),
             effects: 0,
+            skipped,
         }
     }
 
@@ -154,7 +194,7 @@ impl<'a> Reader<'a> {
         let shared = self.shared;
         self.log
             .for_each_counting(&shared.loading.loaded_bytes, |old_shard, db, args| {
-                self.effect(old_shard, db, args)
+                self.effect(old_shard, db, args).or_else(|failure| self.skip(failure))
             })
             .map_err(|error| match error {
                 ReplayError::Rejected { file, offset, source } => {
@@ -170,6 +210,19 @@ impl<'a> Reader<'a> {
             self.take_back()?;
         }
         Ok(self.effects)
+    }
+
+    /// Passes over what cannot be applied, where that is wanted.
+    fn skip(&self, failure: ReplayFailure) -> Result<(), ReplayFailure> {
+        let Some(skipped) = self.skipped.filter(|_| !matches!(failure, ReplayFailure::Thread)) else {
+            return Err(failure);
+        };
+        let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
+        skipped.count += 1;
+        if skipped.first.len() < MAX_TOLD {
+            skipped.first.push(failure.to_string());
+        }
+        Ok(())
     }
 
     fn effect(&mut self, old_shard: ShardId, db: u16, args: &[&'a [u8]]) -> Result<(), ReplayFailure> {
@@ -256,10 +309,10 @@ impl<'a> Reader<'a> {
         for index in 0..batch.calls.len() {
             if batch.reply(index).first() == Some(&b'-') {
                 let args: Vec<_> = batch.call(index).0.iter().take(2).map(<[u8]>::escape_ascii).collect();
-                return Err(ReplayFailure::Failed {
+                self.skip(ReplayFailure::Failed {
                     effect: args.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
                     reply: batch.reply(index).escape_ascii().to_string(),
-                });
+                })?;
             }
         }
         batch.reset();

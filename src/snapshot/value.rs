@@ -82,8 +82,13 @@ fn decode_string<'v>(
     }
 }
 
+/// Whether a keyspace has values of this type: those that [`decode`] answers.
+pub fn can_hold(value_type: ValueType) -> bool {
+    matches!(value_type, ValueType::String)
+}
+
 /// What a value of this type is called in an error.
-pub(super) fn with_article(value_type: ValueType) -> &'static str {
+pub fn with_article(value_type: ValueType) -> &'static str {
     match value_type {
         ValueType::String => "a string",
         ValueType::List => "a list",

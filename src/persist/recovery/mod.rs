@@ -18,6 +18,7 @@ mod base;
 pub mod plan;
 mod replay;
 mod report;
+pub mod salvage;
 mod scan;
 mod seal;
 

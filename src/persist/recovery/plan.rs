@@ -142,7 +142,7 @@ fn shard_ends(log: &LogFacts<'_>) -> Vec<(ShardId, Position)> {
 ///
 /// Every part of a transaction is looked at once when it is counted and once when it is cut, so this takes
 /// time linear in the parts however the cuts cascade.
-fn cut_incomplete(
+pub(super) fn cut_incomplete(
     ends: &[(ShardId, Position)],
     transactions: &[&TransactionFact],
     cut_gsns: &mut Vec<Gsn>,

@@ -12,15 +12,24 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 /// Writes a line to standard error. Where that cannot be written there is nobody to tell, and the run goes on.
+#[macro_export]
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
         let _ = writeln!(std::io::stderr(), $($text)*);
     }};
 }
-pub(crate) use say;
+pub use say;
+
+static PROGRAM: OnceLock<&str> = OnceLock::new();
+
+/// The name under which failures are told; the first one given stays.
+pub fn set_program(name: &'static str) {
+    let _ = PROGRAM.set(name);
+}
 
 pub const INTERRUPTED_CODE: u8 = 130;
 
@@ -78,7 +87,7 @@ impl Failure {
         match self {
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Failure::Interrupted => {}
-            failure => say!("rdb-inspect: {failure}"),
+            failure => say!("{}: {failure}", PROGRAM.get().unwrap_or(&"rdb-inspect")),
         }
         ExitCode::from(match self {
             Failure::Damage { .. } => 1,

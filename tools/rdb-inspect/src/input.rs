@@ -115,6 +115,10 @@ impl Input {
         &self.map
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
     pub fn len(&self) -> u64 {
         self.map.len() as u64
     }

@@ -14,6 +14,9 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 
 const PREFIX: &str = ".rdb-inspect-";
 
+/// Less what the umask takes.
+const NEW_FOLDER_MODE: u32 = 0o777;
+
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Keeps others from beginning or finishing anything.
@@ -104,8 +107,34 @@ impl NewFolder {
         Ok(NewFolder(Some(folder)))
     }
 
+    /// One that is to be kept in the end, with the permissions that any new folder has.
+    pub fn for_result(folder: &Path) -> io::Result<NewFolder> {
+        let mut list = hold();
+        let permissions = Permissions::from_mode(NEW_FOLDER_MODE);
+        let folder = Builder::new().prefix(PREFIX).permissions(permissions).tempdir_in(folder)?;
+        list.push(folder.path().to_path_buf());
+        Ok(NewFolder(Some(folder)))
+    }
+
     pub fn path(&self) -> &Path {
         self.0.as_ref().map_or(Path::new(""), TempDir::path)
+    }
+
+    /// Gives it its name, in place of an empty folder if one has it, and makes that durable. Its files are the caller's to
+    /// make durable.
+    pub fn finish(mut self, path: &Path) -> io::Result<()> {
+        let mut list = hold();
+        let Some(folder) = self.0.take() else { return Ok(()) };
+        let own = folder.path().to_path_buf();
+        let renamed = fs::rename(&own, path); // fails where the other is not empty
+        match renamed {
+            Ok(()) => drop(folder.keep()),
+            Err(_) => drop(folder), // removes it
+        }
+        forget(&mut list, &own);
+        renamed?;
+        let outer = path.parent().filter(|outer| !outer.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::File::open(outer)?.sync_all()
     }
 }
 

@@ -214,7 +214,7 @@ fn commands(
             db = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok()).unwrap_or(db);
         }
         facts.commands += 1;
-        let command = Command { file, offset, bytes, time_ms, db, place: None, args };
+        let command = Command { file, offset, bytes, time_ms, db, place: None, origin: None, args };
         if !sink.command(&command, &facts.name)? {
             break End::Enough;
         }

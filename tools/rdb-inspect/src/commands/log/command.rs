@@ -1,6 +1,6 @@
 //! One command of a log, and which of its arguments is the key.
 
-use formats::log::{Position, ShardId};
+use formats::log::{Epoch, FrameNo, Gsn, LogId, Position, ShardId};
 
 /// A command, and where it stands.
 #[derive(Clone, Copy)]
@@ -14,8 +14,20 @@ pub struct Command<'c, 'a> {
     pub db: u64,
     /// Shard and position, in logs of Everfast.
     pub place: Option<(ShardId, Position)>,
+    /// Where it comes from, in logs of Everfast.
+    pub origin: Option<Origin>,
     /// Name and arguments; the name is always there.
     pub args: &'c [&'a [u8]],
+}
+
+/// The frame that has an effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    pub epoch: Epoch,
+    pub log: LogId,
+    pub frame: FrameNo,
+    /// The transaction over several shards that it is a part of.
+    pub gsn: Option<Gsn>,
 }
 
 impl<'a> Command<'_, 'a> {

@@ -10,7 +10,7 @@ use everfast::persist::read_only::ReadOnlyDir;
 use everfast::persist::{PersistError, RecoveryReport, Refusal};
 use formats::log::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC};
 use formats::log::manifest::{LogEntry, LogState, SegmentEntry};
-use formats::log::{FrameNo, Manifest, SegmentHeader};
+use formats::log::{Manifest, SegmentHeader};
 
 use super::frames::{LogWalk, Segment, SegmentEnd};
 use super::report::{FileFacts, Finding, Kind, Report, SegmentFacts};
@@ -37,7 +37,14 @@ pub fn segment(input: &Input, sink: &mut Sink<'_>) -> Result<Report, Failure> {
         report.remarks.push(format!("made with {was}, now {is}: sealed logs are cut at their end"));
     }
     let mut walk = LogWalk::new(None);
-    let segment = Segment { file: 0, name: &input.name, bytes, uid: header.uid, seal: None };
+    let segment = Segment {
+        file: 0,
+        name: &input.name,
+        bytes,
+        uid: header.uid,
+        log: (header.log, header.epoch),
+        seal: None,
+    };
     let end = walk.segment(&segment, sink)?;
     facts.sound_until = end.offset as u64;
     facts.commands = end.commands;
@@ -162,7 +169,7 @@ fn read_log(
         LogState::Open => None,
         LogState::Sealed(seal) => Some(seal),
     };
-    let mut walk = LogWalk::new(Some(FrameNo(0)));
+    let mut walk = LogWalk::new(Some(log.from.frames));
     let mut is_enough = false;
     for entry in manifest.segments_of(log.id) {
         let name = file_names::segment(log.id, entry.number);
@@ -176,7 +183,8 @@ fn read_log(
         if let Some(header) = header_of(&input, entry, report) {
             let file = report.files.len();
             let seal = seal.filter(|seal| seal.segment == entry.number);
-            let segment = Segment { file, name: &facts.name, bytes: input.bytes(), uid: header.uid, seal };
+            let (bytes, uid, id) = (input.bytes(), header.uid, (log.id, log.epoch));
+            let segment = Segment { file, name: &facts.name, bytes, uid, log: id, seal };
             let end = walk.segment(&segment, sink)?;
             is_enough = end.is_enough;
             if end.is_damage && !report.is_damaged() {

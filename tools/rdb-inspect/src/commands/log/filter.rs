@@ -1,6 +1,9 @@
 //! Which commands are looked at: a range of places or times, and a pattern of keys.
 
+use std::ops::RangeInclusive;
+
 use formats::glob;
+use formats::log::{Gsn, ShardId};
 
 use super::command::Command;
 use crate::dates;
@@ -34,6 +37,28 @@ pub struct Filter {
     /// Commands without a key are left out.
     #[arg(long = "match", value_name = "GLOB")]
     pub glob: Option<String>,
+    /// For logs of Everfast.
+    #[arg(skip)]
+    pub only: Only,
+}
+
+/// Places in logs of Everfast, and one command; what is `None` is not asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Only {
+    pub shard: Option<ShardId>,
+    /// Parts of the transactions with these numbers.
+    pub gsns: Option<RangeInclusive<Gsn>>,
+    /// The command's name, in letters of any size.
+    pub command: Option<String>,
+}
+
+impl Only {
+    fn wants(&self, command: &Command<'_, '_>) -> bool {
+        let gsn = || command.origin.and_then(|origin| origin.gsn);
+        self.shard.is_none_or(|shard| command.place.is_some_and(|(other, _)| other == shard))
+            && self.gsns.as_ref().is_none_or(|gsns| gsn().is_some_and(|gsn| gsns.contains(&gsn)))
+            && self.command.as_ref().is_none_or(|name| command.name().eq_ignore_ascii_case(name.as_bytes()))
+    }
 }
 
 impl Filter {
@@ -42,11 +67,12 @@ impl Filter {
     pub fn in_range(&self, command: &Command<'_, '_>) -> bool {
         self.from.is_none_or(|from| !is_before(command, from, true))
             && self.until.is_none_or(|until| is_before(command, until, false))
+            && self.only.wants(command)
     }
 
     /// Whether every command passes.
     pub fn is_all(&self) -> bool {
-        self.from.is_none() && self.until.is_none() && self.glob.is_none()
+        self.from.is_none() && self.until.is_none() && self.glob.is_none() && self.only == Only::default()
     }
 
     /// Whether the key matches.
@@ -97,9 +123,17 @@ mod tests {
 
     #[test]
     fn what_has_no_time_is_in_no_range_of_times() {
-        let filter = |from, until| Filter { from, until, glob: None };
-        let command =
-            |time_ms| Command { file: 0, offset: 5, bytes: 1, time_ms, db: 0, place: None, args: &[] };
+        let filter = |from, until| Filter { from, until, glob: None, only: Only::default() };
+        let command = |time_ms| Command {
+            file: 0,
+            offset: 5,
+            bytes: 1,
+            time_ms,
+            db: 0,
+            place: None,
+            origin: None,
+            args: &[],
+        };
         let (early, late) = (Some(Bound::TimeMs(10)), Some(Bound::TimeMs(20)));
         for (time, expected) in
             [(Some(9), false), (Some(10), true), (Some(19), true), (Some(20), false), (None, false)]

@@ -12,7 +12,7 @@ use formats::log::{
     EffectReader, Epoch, Frame, FrameError, FrameNo, Gsn, LogId, Position, SegmentUid, ShardId,
 };
 
-use super::command::Command;
+use super::command::{Command, Origin};
 use super::report::LogFacts;
 use super::sink::Sink;
 use crate::failure::Failure;
@@ -53,6 +53,8 @@ pub struct Segment<'s> {
     pub name: &'s str,
     pub bytes: &'s [u8],
     pub uid: SegmentUid,
+    /// The log that it belongs to, and the epoch of that.
+    pub log: (LogId, Epoch),
     /// The log's end, if it is in this segment.
     pub seal: Option<&'s Seal>,
 }
@@ -194,6 +196,7 @@ fn effects(
     let time_ms = i64::try_from(header.wall_clock_ms).ok();
     let mut reader = EffectReader::new(frame.effects);
     let (mut args, mut db) = (Vec::new(), 0);
+    let mut transactions = frame.transactions.iter().peekable();
     sink.gathered.next_file();
     for index in 0.. {
         let from = reader.offset();
@@ -208,6 +211,10 @@ fn effects(
         {
             db = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok()).unwrap_or(db);
         }
+        while transactions.next_if(|entry| u64::from(entry.first) + u64::from(entry.count) <= index).is_some()
+        {
+        }
+        let gsn = transactions.peek().filter(|entry| u64::from(entry.first) <= index).map(|entry| entry.gsn);
         end.commands += 1;
         let command = Command {
             file: segment.file,
@@ -216,6 +223,7 @@ fn effects(
             time_ms,
             db,
             place: Some((header.shard, header.first.after(index))),
+            origin: Some(Origin { log: segment.log.0, epoch: segment.log.1, frame: header.number, gsn }),
             args: &args,
         };
         if !end.is_enough {

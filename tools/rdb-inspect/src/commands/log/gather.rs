@@ -228,7 +228,8 @@ mod tests {
     use super::*;
 
     fn add(gathered: &mut Gathered, args: &[&[u8]], bytes: u64) {
-        let command = Command { file: 0, offset: 7, bytes, time_ms: None, db: 0, place: None, args };
+        let command =
+            Command { file: 0, offset: 7, bytes, time_ms: None, db: 0, place: None, origin: None, args };
         gathered.follow_transaction(&command);
         gathered.command(&command);
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 use formats::rdb::RdbString;
 use formats::rdb::string::StringBuffer;
 
-use super::command::Command;
+use super::command::{Command, Origin};
 use crate::content::{PIECE_BYTES, damage_of};
 use crate::dates;
 use crate::failure::Failure;
@@ -21,6 +21,8 @@ pub struct Lines {
     cut: Option<usize>,
     /// Whether lines begin with the file.
     names_files: bool,
+    /// Whether lines tell the frame and the transaction.
+    names_origins: bool,
     left: u64,
     /// The time that was shown last, and how.
     time: (i64, String),
@@ -32,11 +34,17 @@ impl Lines {
     pub fn new(output: Output, json: bool, cut: Option<usize>, limit: Option<u64>) -> Lines {
         let time = (0, dates::utc_ms(0));
         let left = limit.unwrap_or(u64::MAX);
-        Lines { output, json, cut, names_files: false, left, time, buffer: StringBuffer::default() }
+        let (names_files, names_origins) = (false, false);
+        Lines { output, json, cut, names_files, names_origins, left, time, buffer: StringBuffer::default() }
     }
 
     pub fn name_files(&mut self, yes: bool) {
         self.names_files = yes;
+    }
+
+    /// Lines of logs of Everfast tell epoch, log, frame and global sequence number, too.
+    pub fn name_origins(&mut self) {
+        self.names_origins = true;
     }
 
     pub fn is_full(&self) -> bool {
@@ -73,6 +81,11 @@ impl Lines {
         out.push(b'\t');
         if let Some((shard, position)) = command.place {
             let _ = write!(out, "{shard}:{position}\t"); // writing to a vector does not fail
+        }
+        if let Some(origin) = command.origin.filter(|_| self.names_origins) {
+            let Origin { epoch, log, frame, gsn } = origin;
+            let gsn = gsn.map_or("-".to_owned(), |gsn| gsn.to_string());
+            let _ = write!(out, "{epoch}/{log}/{frame}\t{gsn}\t"); // the same
         }
         push_integer(out, command.db);
         out.push(b'\t');
@@ -122,6 +135,11 @@ impl Lines {
         }
         if let Some((shard, position)) = command.place {
             let _ = write!(out, ",\"shard\":{shard},\"position\":{position}"); // writing to a vector does not fail
+        }
+        if let Some(origin) = command.origin.filter(|_| self.names_origins) {
+            let Origin { epoch, log, frame, gsn } = origin;
+            let gsn = gsn.map_or("null".to_owned(), |gsn| gsn.to_string());
+            let _ = write!(out, ",\"epoch\":{epoch},\"log\":{log},\"frame\":{frame},\"gsn\":{gsn}"); // the same
         }
         out.extend_from_slice(b",\"db\":");
         push_integer(out, command.db);

@@ -1,17 +1,17 @@
 //! `log`: what is in a log, and where it ends.
 
-mod aof;
-mod command;
-mod everfast_dir;
-mod filter;
-mod frames;
-mod gather;
-mod json;
-mod lines;
-mod report;
-mod sink;
-mod source;
-mod table;
+pub mod aof;
+pub mod command;
+pub mod everfast_dir;
+pub mod filter;
+pub mod frames;
+pub mod gather;
+pub mod json;
+pub mod lines;
+pub mod report;
+pub mod sink;
+pub mod source;
+pub mod table;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

@@ -106,7 +106,7 @@ impl Server {
             config.shards = one_shard_per_core();
         }
         let started = clock::now();
-        import_first(&config)?;
+        import_first(&config, disk)?;
         let data_dir = match config.appendonly {
             true => Some(Arc::new(DataDir::open(Arc::clone(disk), &config.dir)?)),
             false if disk.file_bytes(&config.dir.join(file_names::MANIFEST)).is_ok() => {
@@ -176,17 +176,25 @@ impl Server {
 }
 
 /// Fills an empty directory from the files of another server, where that is asked for.
-fn import_first(config: &Config) -> Result<(), ServerError> {
-    let from = || config.import.clone();
-    match (config.import.as_os_str().is_empty(), config.appendonly) {
-        (true, _) => Ok(()),
-        (false, false) => {
-            let why =
-                "it makes a data directory with a log, and appendonly is off: name the file as dbfilename";
-            Err(ServerError::Import { from: from(), why: why.to_owned() })
-        }
-        (false, true) => Err(ServerError::Import { from: from(), why: "not possible yet".to_owned() }),
+fn import_first(config: &Config, disk: &Arc<dyn Disk>) -> Result<(), ServerError> {
+    if config.import.as_os_str().is_empty() {
+        return Ok(());
     }
+    let failed = |why: String| ServerError::Import { from: config.import.clone(), why };
+    if !config.appendonly {
+        let why = "it makes a data directory with a log, and appendonly is off: name the file as dbfilename";
+        return Err(failed(why.to_owned()));
+    }
+    tracing::info!(from = %config.import.display(), "importing");
+    let progress = import::Progress::default();
+    let report = import::import(Arc::clone(disk), &config.import, &config.dir, config.shards, &progress);
+    let report = report.map_err(|error| failed(error.to_string()))?;
+    tracing::info!(keys = report.keys, commands = report.commands, bytes = report.bytes, "imported");
+    if let Some(left_out) = report.left_out {
+        let (file, offset, bytes) = (left_out.file.display(), left_out.offset, left_out.bytes);
+        tracing::warn!(%file, offset, bytes, "left out an end that was never complete: {}", left_out.why);
+    }
+    Ok(())
 }
 
 fn one_shard_per_core() -> u16 {

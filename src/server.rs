@@ -396,10 +396,17 @@ fn load_dump(
 
 /// What a recovery found, for people, a line each.
 fn describe(report: &RecoveryReport) -> Vec<String> {
-    let mut lines = vec![format!(
+    let mut lines = Vec::new();
+    if let Some(checkpoint) = report.checkpoint {
+        lines.push(format!(
+            "begins with checkpoint {checkpoint}: {} keys in {} snapshots, {} bytes",
+            report.snapshot_keys, report.snapshots, report.snapshot_bytes
+        ));
+    }
+    lines.push(format!(
         "found {} effects in {} frames, {} bytes, {} segments of {} logs from {} starts",
         report.effects, report.frames, report.bytes, report.segments, report.logs, report.epochs
-    )];
+    ));
     for tail in &report.tails {
         lines.push(format!(
             "cut a torn end that was never acknowledged: {} at byte {}, {} bytes: {}",

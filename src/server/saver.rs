@@ -19,6 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use formats::log::Position;
 
@@ -39,6 +40,9 @@ use files::{Snapshot, Unwritten};
 
 /// Of what nothing waits for (a nice value): it takes the time that clients leave, and some of what they do not.
 const LOW_PRIORITY: i32 = 10;
+
+/// How long a checkpoint whose snapshots are written waits for a log that cannot be written.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Names the version in files that Everfast writes, and with it whose they are.
 pub const VERSION_FIELD: &str = "everfast-ver";
@@ -201,7 +205,11 @@ impl Save {
         outcome.snapshot_bytes = snapshots.iter().map(|snapshot| snapshot.written.bytes).sum();
         let entries = snapshots.iter().map(Snapshot::entry).collect();
         let rule = retention(config);
-        checkpoint.finish(facts, entries, &rule, clock::unix_ms(), || self.progress.is_cancelled())?;
+        // A log that cannot be written does not get to its cut. It may want for the very space that the snapshots take.
+        let patience = clock::now() + LOG_PATIENCE;
+        let is_given_up =
+            || self.progress.is_cancelled() || self.shared.log_is_stuck() && clock::now() > patience;
+        checkpoint.finish(facts, entries, &rule, clock::unix_ms(), is_given_up)?;
         Ok(snapshots)
     }
 

@@ -165,6 +165,11 @@ impl Shared {
         })
     }
 
+    /// A log cannot be written, and tries again.
+    pub fn log_is_stuck(&self) -> bool {
+        self.logs.iter().filter_map(OnceLock::get).any(|log| log.is_refusing())
+    }
+
     /// A sync has failed: nothing more becomes durable in that log until it is healed.
     pub fn is_poisoned(&self) -> bool {
         let mut troubled = self.logs.iter().filter_map(OnceLock::get).filter(|log| !log.is_ok());

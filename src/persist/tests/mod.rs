@@ -5,5 +5,6 @@ mod crash_points;
 mod cycle;
 mod helpers;
 mod refusals;
+mod salvage;
 mod tails;
 mod threads;

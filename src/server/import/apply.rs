@@ -140,7 +140,8 @@ impl<'m> Applier<'m> {
         let request = Request::new(&self.words, &self.ranges);
         let (index, found) = match command::find(request) {
             Ok(found) => found,
-            Err(error) => return unsupported(&error.0),
+            // The arguments that the table shows were not given to it.
+            Err(error) => return unsupported(error.0.split(", with args").next().unwrap_or_default()),
         };
         let handler = match found.run {
             Run::Keys(handler, _) | Run::Everywhere(handler, _) => handler,

@@ -17,6 +17,9 @@ const PREFIX: &str = ".rdb-inspect-";
 /// Less what the umask takes.
 const NEW_FOLDER_MODE: u32 = 0o777;
 
+/// How often a folder is tried to be removed.
+const REMOVALS: usize = 5;
+
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Keeps others from beginning or finishing anything.
@@ -35,12 +38,22 @@ pub fn remove_all(first: impl FnOnce()) -> Held {
     for path in list.drain(..).rev() {
         let is_ours = path.file_name().is_some_and(|name| name.as_bytes().starts_with(PREFIX.as_bytes()));
         match is_ours {
-            // A folder's files are made under the lock: none comes while they are removed.
-            true => drop(fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path))),
+            true => remove(&path),
             false => drop(fs::remove_dir(&path)), // others may have put something into it
         }
     }
     list
+}
+
+/// Removes a file, or a folder with all in it. Files may still come into a folder, from threads that do not know yet that the
+/// program ends: it is tried again.
+fn remove(path: &Path) {
+    for _ in 0..REMOVALS {
+        let removed = fs::remove_file(path).or_else(|_| fs::remove_dir_all(path));
+        if removed.is_ok() || !path.exists() {
+            return;
+        }
+    }
 }
 
 fn forget(list: &mut Held, path: &Path) {

@@ -118,7 +118,6 @@ fn append_only_files_of_redis_key_by_key() {
         "GETDEL k:5",
         "COPY k:6 copied",
         "PERSIST ends",
-        "SETRANGE k:7 2 XX",
         "PEXPIREAT k:8 4102444800000",
     ] {
         cmd(&mut connection, line);

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
@@ -19,18 +20,22 @@ use crate::command::{self, server};
 use crate::config::{BindAddress, Config, Loaded, LogWriters};
 use crate::net::{Buffers, listener};
 use crate::persist::disk::{Disk, RealDisk};
-use crate::persist::{self, DataDir, Log, LogOptions, PersistError, RecoveryReport, ShardId};
+use crate::persist::{self, DataDir, Log, LogOptions, PersistError, RecoveryReport, ShardId, file_names};
 use crate::shard::engine::Engine;
 use crate::shard::mailbox::{Mailbox, Message};
 use crate::shard::shared::{Shared, ShutdownRequest};
 use crate::shard::{Shard, cron, spawn};
+use crate::snapshot::Checksum;
 use crate::store::KeyHasher;
+use load::LoadFile;
 
 pub mod import;
+mod leaving;
 mod limits;
 pub mod load;
 pub mod offline;
 mod replay;
+mod saver;
 mod tracing_setup;
 
 pub use replay::{ReplayFailure, Skipped, Summary};
@@ -50,6 +55,15 @@ pub enum ServerError {
     Calibrate(io::Error),
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    #[error("cannot import {from}: {why}")]
+    Import { from: PathBuf, why: String },
+    #[error("cannot load {path}: {why}")]
+    Dump { path: PathBuf, why: String },
+    #[error(
+        "{dir} has a data directory's MANIFEST, which `appendonly no` would leave unread: export it with \
+         everfast-recover, or name another dir"
+    )]
+    LogLeftUnread { dir: PathBuf },
     #[error("the data directory could not be closed cleanly: {0}")]
     Close(PersistError),
 }
@@ -92,8 +106,12 @@ impl Server {
             config.shards = one_shard_per_core();
         }
         let started = clock::now();
+        import_first(&config, disk)?;
         let data_dir = match config.appendonly {
             true => Some(Arc::new(DataDir::open(Arc::clone(disk), &config.dir)?)),
+            false if disk.file_bytes(&config.dir.join(file_names::MANIFEST)).is_ok() => {
+                return Err(ServerError::LogLeftUnread { dir: config.dir });
+            }
             false => None,
         };
         let hash_seed =
@@ -109,8 +127,9 @@ impl Server {
         let server = Server { shared, data_dir, threads, shutdown };
         match &server.data_dir {
             Some(data_dir) => recover(data_dir, &server.shared, &config, disk)?,
-            None => tracing::warn!("appendonly is off: data lives in memory alone"),
+            None => load_dump(&server.shared, &config, disk, hash_seed)?,
         }
+        saver::install(&server.shared, disk, server.data_dir.clone(), hash_seed);
         server.shared.loading.active.store(false, Ordering::Release);
         tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
         Ok(server)
@@ -119,7 +138,7 @@ impl Server {
     /// Serves until a signal, SHUTDOWN or [`Server::stopper`] ends it.
     pub fn serve(mut self) -> Result<(), ServerError> {
         while let Some((request, answer)) = self.shutdown.blocking_recv() {
-            let Some(objection) = objection(&self.shared, self.data_dir.as_deref(), request) else { break };
+            let Err(objection) = leaving::prepare(&self.shared, request) else { break };
             tracing::error!("the server stays: {objection}");
             if let Some(answer) = answer {
                 let _ = answer.send("ERR Errors trying to SHUTDOWN. Check logs.".to_owned()); // the client may be gone
@@ -139,7 +158,6 @@ impl Server {
     }
 
     fn end(self) -> Result<(), ServerError> {
-        self.shared.shutting_down.store(true, Ordering::Release);
         drain(&self.shared);
         drop(take_logs(&self.shared)); // which hands over what they gathered
         let result = self.data_dir.map_or(Ok(()), |data_dir| data_dir.close().map_err(ServerError::Close));
@@ -155,6 +173,28 @@ impl Server {
         }
         result
     }
+}
+
+/// Fills an empty directory from the files of another server, where that is asked for.
+fn import_first(config: &Config, disk: &Arc<dyn Disk>) -> Result<(), ServerError> {
+    if config.import.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let failed = |why: String| ServerError::Import { from: config.import.clone(), why };
+    if !config.appendonly {
+        let why = "it makes a data directory with a log, and appendonly is off: name the file as dbfilename";
+        return Err(failed(why.to_owned()));
+    }
+    tracing::info!(from = %config.import.display(), "importing");
+    let progress = import::Progress::default();
+    let report = import::import(Arc::clone(disk), &config.import, &config.dir, config.shards, &progress);
+    let report = report.map_err(|error| failed(error.to_string()))?;
+    tracing::info!(keys = report.keys, commands = report.commands, bytes = report.bytes, "imported");
+    if let Some(left_out) = report.left_out {
+        let (file, offset, bytes) = (left_out.file.display(), left_out.offset, left_out.bytes);
+        tracing::warn!(%file, offset, bytes, "left out an end that was never complete: {}", left_out.why);
+    }
+    Ok(())
 }
 
 fn one_shard_per_core() -> u16 {
@@ -294,11 +334,15 @@ fn recover(
     let summary = replay::replay(recovered, shared)?;
     tracing::info!(
         effects = summary.effects,
-        bytes = summary.bytes,
+        log_bytes = summary.log_bytes,
+        keys_loaded = summary.keys_loaded,
+        snapshot_bytes = summary.snapshot_bytes,
         took_ms = started.elapsed().as_millis() as u64,
         "recovery is complete"
     );
     let _ = shared.recovery_report.set(lines.join("; ")); // the only one
+    shared.saves.set_base(summary.snapshot_bytes, summary.log_bytes);
+    shared.loading.snapshot_keys.store(summary.keys_loaded, Ordering::Relaxed);
 
     let wake = {
         let shared = Arc::clone(shared);
@@ -323,12 +367,46 @@ fn recover(
     Ok(())
 }
 
+/// Without a log: what the last save left, if there is something.
+fn load_dump(
+    shared: &Arc<Shared>,
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    hash_seed: u64,
+) -> Result<(), ServerError> {
+    tracing::warn!("appendonly is off: what comes after the last save is lost when the server ends");
+    if config.dbfilename.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let path = config.dir.join(&config.dbfilename);
+    let failed = |why: String| ServerError::Dump { path: path.clone(), why };
+    let map = match disk.map(&path) {
+        Ok(map) => map,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    shared.loading.total_bytes.store(map.len() as u64, Ordering::Relaxed);
+    let file = LoadFile { path: path.clone(), map, checksum: Checksum::MayBeOff };
+    let loaded = load::load(shared, KeyHasher::new(hash_seed), vec![file]);
+    let loaded = loaded.map_err(|failure| failed(failure.error.to_string()))?;
+    shared.loading.snapshot_keys.store(loaded.keys, Ordering::Relaxed);
+    tracing::info!(keys = loaded.keys, bytes = loaded.bytes, path = %path.display(), "loaded");
+    Ok(())
+}
+
 /// What a recovery found, for people, a line each.
 fn describe(report: &RecoveryReport) -> Vec<String> {
-    let mut lines = vec![format!(
+    let mut lines = Vec::new();
+    if let Some(checkpoint) = report.checkpoint {
+        lines.push(format!(
+            "begins with checkpoint {checkpoint}: {} keys in {} snapshots, {} bytes",
+            report.snapshot_keys, report.snapshots, report.snapshot_bytes
+        ));
+    }
+    lines.push(format!(
         "found {} effects in {} frames, {} bytes, {} segments of {} logs from {} starts",
         report.effects, report.frames, report.bytes, report.segments, report.logs, report.epochs
-    )];
+    ));
     for tail in &report.tails {
         lines.push(format!(
             "cut a torn end that was never acknowledged: {} at byte {}, {} bytes: {}",
@@ -363,17 +441,6 @@ fn hand_out_logs(shared: &Shared, logs: Vec<Log>) {
     }
     drop(done);
     let _ = all_done.recv(); // returns when every shard has dropped its sender
-}
-
-/// Why the server should rather not end.
-fn objection(shared: &Shared, data_dir: Option<&DataDir>, request: ShutdownRequest) -> Option<String> {
-    if request.force || request.no_save {
-        return None;
-    }
-    if data_dir.is_none() {
-        return request.save.then(|| "nothing can be saved while appendonly is off".to_owned());
-    }
-    shared.log_refuses().map(|reason| format!("what is in memory cannot be made durable: {reason}"))
 }
 
 /// No more commands; those under way are finished, and replies that wait for the log leave.

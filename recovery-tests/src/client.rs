@@ -84,3 +84,14 @@ impl Client {
         self.reply()
     }
 }
+
+/// Starts one save after the other, of all kinds, until the connection ends. Errors are as they come: one may be running.
+pub fn keep_saving(address: SocketAddr, pause: Duration) {
+    let Ok(mut client) = Client::connect(address) else { return };
+    for command in ["BGSAVE", "BGREWRITEAOF", "SAVE"].iter().cycle() {
+        if client.call(&[*command]).is_err() {
+            return;
+        }
+        std::thread::sleep(pause);
+    }
+}

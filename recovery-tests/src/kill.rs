@@ -1,4 +1,5 @@
-//! The campaign of kills: load, `kill -9` at a random moment, restart with another number of shards, check.
+//! The campaign of kills: load and one checkpoint after the other, `kill -9` at a random moment, restart with another number
+//! of shards, check.
 //!
 //! What SIGKILL proves: nothing acknowledged was only in the process's memory, and recovery brings back exactly what
 //! the log holds, on any number of shards. It does not prove durability: the page cache survives it.
@@ -7,10 +8,13 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::client::Client;
+use crate::client::{Client, keep_saving};
 use crate::random::Random;
 use crate::server_process::{ServerProcess, binary};
 use crate::workload::{End, Workload};
+
+/// Between two checkpoints under load.
+const SAVE_PAUSE: Duration = Duration::from_millis(15);
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -124,8 +128,10 @@ fn load_and_kill(
                 })
             })
             .collect();
+        let saves = scope.spawn(move || keep_saving(address, SAVE_PAUSE));
         std::thread::sleep(load);
         server.kill()?;
+        drop(saves.join()); // it ends with its connection
         Ok(clients
             .into_iter()
             .map(|client| client.join().unwrap_or_else(|_| End::Wrong("a client panicked".into())))

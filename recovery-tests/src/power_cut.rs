@@ -1,4 +1,5 @@
 //! A whole server, sockets and all, on a simulated disk that stops at a given call and then forgets what was not synced.
+//! While clients write, another one starts one checkpoint after the other.
 //!
 //! This finds what SIGKILL cannot, because the page cache survives a kill: replies that left before the sync that
 //! covers them, files that were named but not synced, parts of transactions that were acknowledged alone.
@@ -8,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use everfast::config::{AppendFsync, Config, Loaded, LogWriters};
+use everfast::config::{AppendFsync, Config, Loaded, LogRetention, LogWriters};
 use everfast::persist::disk::{CrashMode, Disk, SimDisk};
 use everfast::server::{Server, ServerError};
 use everfast::shard::shared::ShutdownRequest;
 
-use crate::client::Client;
+use crate::client::{Client, keep_saving};
 use crate::random::Random;
 use crate::server_process::free_port;
 use crate::workload::{End, Workload};
@@ -70,6 +71,8 @@ fn start(disk: &SimDisk, case: Case, shards: u16) -> Result<(Server, SocketAddr)
         segment_size_bytes: 64 << 10,
         shutdown_timeout_seconds: 0,
         maxclients: 100,
+        // History that is kept, or not.
+        log_retention: LogRetention { checkpoints: 1 + (case.seed % 3) as u32, ..LogRetention::default() },
         ..Config::default()
     };
     let disk: Arc<dyn Disk> = disk.mount();
@@ -95,10 +98,12 @@ fn load(disk: &SimDisk, case: Case, cut: u64, workloads: &mut [Workload]) -> Res
                 })
             })
             .collect();
+        let saves = scope.spawn(|| keep_saving(address, Duration::from_millis(1)));
         while disk.calls() < cut && clients.iter().any(|client| !client.is_finished()) {
             std::thread::sleep(Duration::from_micros(200));
         }
         stop(ShutdownRequest { force: true, ..ShutdownRequest::default() });
+        drop(saves.join()); // it ends with its connection
         clients.into_iter().map(|client| client.join()).collect::<Vec<_>>()
     });
     let _ = serving.join(); // with its disk gone it cannot end well

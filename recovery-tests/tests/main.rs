@@ -1,5 +1,6 @@
 //! The crash suite's tests: one module per kind of fault.
 
+mod checkpoints;
 mod disk_faults;
 mod log_queue;
 mod poison;

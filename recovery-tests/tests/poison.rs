@@ -1,5 +1,5 @@
 //! A sync that fails: its log is poisoned. What it held stays held, writes are refused, reads of what is durable go on,
-//! and only a restart heals it.
+//! until a checkpoint from memory is durable; or until a restart, where no checkpoint can be made.
 
 use everfast::config::AppendFsync;
 use everfast::persist::disk::{CrashMode, Fault, SimDisk};
@@ -17,9 +17,17 @@ fn start(sim: &SimDisk, appendfsync: AppendFsync) -> InProcess {
     InProcess::start(&sim.mount(), config(1, appendfsync)).expect("it starts")
 }
 
+/// As [`start`], and no checkpoint can be written until the switches are off.
+fn start_without_checkpoints(sim: &SimDisk, shards: u16, appendfsync: AppendFsync) -> (InProcess, Switches) {
+    let switches = Switches::default();
+    switches.on(Call::Write, "checkpoint-", Effect::Fail(Errno::IO));
+    let disk = switches.before(sim.mount());
+    (InProcess::start(&disk, config(shards, appendfsync)).expect("it starts"), switches)
+}
+
 /// A server with one shard whose log is poisoned under `always`: `held` was written and could not be synced.
-fn poisoned(sim: &SimDisk) -> (InProcess, Client) {
-    let server = start(sim, AppendFsync::Always);
+fn poisoned(sim: &SimDisk) -> (InProcess, Client, Switches) {
+    let (server, switches) = start_without_checkpoints(sim, 1, AppendFsync::Always);
     let (mut client, mut writer) = (server.client(), server.client());
     for index in 0..20 {
         set(&mut client, &format!("durable:{index}"), "1");
@@ -28,7 +36,7 @@ fn poisoned(sim: &SimDisk) -> (InProcess, Client) {
     sim.fail_at(sim.calls() + 1, Fault::SyncError);
     assert_eq!(try_call(&mut writer, &["SET", "held", "after"]), None);
     assert_eq!(log_field(&mut client, 0, "status"), "poisoned");
-    (server, writer)
+    (server, writer, switches)
 }
 
 fn check_durable(client: &mut Client) {
@@ -40,7 +48,7 @@ fn check_durable(client: &mut Client) {
 #[test]
 fn after_a_failed_sync_held_replies_never_leave_and_writes_are_refused() {
     let sim = SimDisk::new();
-    let (server, mut writer) = poisoned(&sim);
+    let (server, mut writer, _switches) = poisoned(&sim);
     let mut client = server.client();
     let refusal = call(&mut client, &["SET", "late", "1"]);
     assert!(is_refusal(&refusal) && format!("{refusal:?}").contains("sync failed"), "{refusal:?}");
@@ -71,7 +79,7 @@ fn a_restart_after_a_failed_sync_brings_what_was_durable() {
         [None, Some(CrashMode::DropUnsynced), Some(CrashMode::KeepRandom(1)), Some(CrashMode::KeepRandom(2))];
     for end in ends {
         let sim = SimDisk::new();
-        let (server, _writer) = poisoned(&sim);
+        let (server, _writer, _switches) = poisoned(&sim);
         match end {
             Some(mode) => server.power_cut(&sim, mode),
             None => drop(server), // the process ends, the machine does not: the page cache stays
@@ -100,7 +108,7 @@ fn a_restart_after_a_failed_sync_brings_what_was_durable() {
 #[test]
 fn under_everysec_a_failed_sync_refuses_writes_and_costs_what_was_not_durable() {
     let sim = SimDisk::new();
-    let server = start(&sim, AppendFsync::Everysec);
+    let (server, _switches) = start_without_checkpoints(&sim, 1, AppendFsync::Everysec);
     let mut client = server.client();
     set(&mut client, "counter", "0");
     assert_eq!(call(&mut client, &["WAITAOF", "1", "0", "10000"]), waited(1));
@@ -127,16 +135,8 @@ fn under_everysec_a_failed_sync_refuses_writes_and_costs_what_was_not_durable() 
 #[test]
 fn a_transaction_that_one_poisoned_log_lacks_is_nowhere() {
     let sim = SimDisk::new();
-    let switches = Switches::default();
-    let server =
-        InProcess::start(&switches.before(sim.mount()), config(3, AppendFsync::Always)).expect("it starts");
+    let (server, switches) = start_without_checkpoints(&sim, 3, AppendFsync::Always);
     let (mut client, mut writer) = (server.client(), server.client());
-    // So many that each shard has some.
-    let keys: Vec<String> = (0..100).map(|index| format!("k{index}")).collect();
-    let mset = |value: &str| -> Vec<String> {
-        let pairs = keys.iter().flat_map(|key| [key.clone(), value.to_owned()]);
-        std::iter::once("MSET".to_owned()).chain(pairs).collect()
-    };
     assert_eq!(client.call(&mset("before")).expect("a reply"), ok());
     switches.on(Call::Sync, "log-2-", Effect::Fail(Errno::IO));
     writer.send(&mset("after")).expect("it is sent");
@@ -149,21 +149,88 @@ fn a_transaction_that_one_poisoned_log_lacks_is_nowhere() {
     for index in 0..12 {
         assert!(is_refusal(&call(&mut client, &["SET", &format!("new{index}"), "1"])), "new{index}");
     }
+    server.power_cut(&sim, CrashMode::DropUnsynced);
+    check_keys(&start(&sim, AppendFsync::Always), "before");
+}
+
+/// So many that each shard has some.
+fn keys() -> impl Iterator<Item = String> {
+    (0..100).map(|index| format!("k{index}"))
+}
+
+fn mset(value: &str) -> Vec<String> {
+    let pairs = keys().flat_map(|key| [key, value.to_owned()]);
+    std::iter::once("MSET".to_owned()).chain(pairs).collect()
+}
+
+fn check_keys(server: &InProcess, value: &str) {
+    let mut client = server.client();
+    for key in keys() {
+        assert_eq!(get(&mut client, &key).as_deref(), Some(value), "{key}");
+    }
+}
+
+#[test]
+fn a_checkpoint_heals_a_poisoned_log_and_lets_held_replies_go() {
+    let sim = SimDisk::new();
+    let (server, mut writer, switches) = poisoned(&sim);
+    let mut client = server.client();
+    let mut reader = server.client();
+    assert_eq!(try_call(&mut reader, &["GET", "held"]), None);
+    assert_eq!(writer.reply_within(HELD).expect("no error"), None, "no checkpoint, no reply");
     switches.all_off();
-    assert_eq!(writer.reply_within(HELD).expect("no error"), None, "a later sync proves nothing");
+    assert_eq!(writer.reply_within(SOON).expect("a reply"), Some(ok()));
+    assert_eq!(reader.reply_within(SOON).expect("a reply"), Some(crate::replies::bulk("after")));
+    assert_eq!(log_field(&mut client, 0, "status"), "ok");
+    set(&mut client, "late", "1");
     server.power_cut(&sim, CrashMode::DropUnsynced);
     let server = start(&sim, AppendFsync::Always);
     let mut client = server.client();
-    for key in &keys {
-        assert_eq!(get(&mut client, key).as_deref(), Some("before"), "{key}");
-    }
+    check_durable(&mut client);
+    assert_eq!(get(&mut client, "held").as_deref(), Some("after"));
+    assert_eq!(get(&mut client, "late").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_checkpoint_heals_a_poisoned_log_among_others_and_its_transactions() {
+    let sim = SimDisk::new();
+    let (server, switches) = start_without_checkpoints(&sim, 3, AppendFsync::Always);
+    let (mut client, mut writer) = (server.client(), server.client());
+    assert_eq!(client.call(&mset("before")).expect("a reply"), ok());
+    switches.on(Call::Sync, "log-2-", Effect::Fail(Errno::IO));
+    writer.send(&mset("after")).expect("it is sent");
+    assert_eq!(writer.reply_within(HELD).expect("no error"), None);
+    switches.all_off();
+    assert_eq!(writer.reply_within(SOON).expect("a reply"), Some(ok()));
+    assert_eq!(client.call(&mset("later")).expect("a reply"), ok());
+    server.power_cut(&sim, CrashMode::DropUnsynced);
+    check_keys(&start(&sim, AppendFsync::Always), "later");
+}
+
+#[test]
+fn under_everysec_a_poisoned_log_is_healed_too() {
+    let sim = SimDisk::new();
+    let (server, switches) = start_without_checkpoints(&sim, 1, AppendFsync::Everysec);
+    let mut client = server.client();
+    set(&mut client, "counter", "0");
+    assert_eq!(call(&mut client, &["WAITAOF", "1", "0", "10000"]), waited(1));
+    assert_eq!(call(&mut client, &["INCR", "counter"]), Value::Integer(1));
+    sim.fail_at(sim.calls() + 1, Fault::SyncError);
+    assert_eq!(call(&mut client, &["WAITAOF", "1", "0", "300"]), waited(0));
+    until(&mut client, &["SET", "late", "1"], is_refusal);
+    switches.all_off();
+    until(&mut client, &["SET", "late", "1"], |reply| *reply == ok());
+    assert_eq!(call(&mut client, &["WAITAOF", "1", "0", "10000"]), waited(1));
+    server.power_cut(&sim, CrashMode::DropUnsynced);
+    let server = start(&sim, AppendFsync::Everysec);
+    assert_eq!(get(&mut server.client(), "counter").as_deref(), Some("1"));
 }
 
 #[test]
 fn shutdown_with_a_poisoned_log_is_refused_unless_told_otherwise() {
     for word in ["NOSAVE", "FORCE"] {
         let sim = SimDisk::new();
-        let (server, _writer) = poisoned(&sim);
+        let (server, _writer, _switches) = poisoned(&sim);
         let mut client = server.client();
         let refusal = Value::Error("ERR Errors trying to SHUTDOWN. Check logs.".into());
         assert_eq!(call(&mut client, &["SHUTDOWN"]), refusal);

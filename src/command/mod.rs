@@ -81,6 +81,7 @@ impl Flags {
     pub const NO_AUTH: Flags = Flags(1 << 9);
     pub const ALLOW_BUSY: Flags = Flags(1 << 10);
     pub const NO_MULTI: Flags = Flags(1 << 11);
+    pub const NO_ASYNC_LOADING: Flags = Flags(1 << 12);
     /// Tells of keys that it does not name. Not shown by COMMAND.
     pub const WHOLE_KEYSPACE: Flags = Flags(1 << 30);
 

@@ -27,6 +27,8 @@ pub struct Directive {
 pub enum Change {
     AtStart,
     AtRuntime,
+    /// A flag of one start: no file has it, CONFIG SET does not change it, CONFIG REWRITE does not keep it.
+    ThisStart,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +166,7 @@ impl Directive {
         let config = Config::default();
         let text = match self.kind {
             Kind::Bytes { get, .. } => bytes_with_unit(get(&config)).into(),
-            Kind::List { .. } => self.format(&config),
+            Kind::List { .. } if !self.format(&config).is_empty() => self.format(&config),
             // CONFIG GET shows the absolute path, which differs from directory to directory.
             Kind::Text { .. } if self.name == "dir" => config.dir.into_os_string().into_encoded_bytes(),
             _ => quote(&self.format(&config)),

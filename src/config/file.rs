@@ -13,7 +13,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::directive::Directive;
+use super::directive::{Change, Directive};
 use super::error::{ConfigError, Place};
 use super::line::split_args;
 use super::nearest::nearest_name;
@@ -103,6 +103,9 @@ impl Reader<'_> {
     fn apply(&mut self, directive: &'static Directive, args: &[Vec<u8>]) -> Result<(), String> {
         // In a list, '' stands for no arguments.
         let args = if directive.takes_many() && args == [b""] { &[] } else { args };
+        if directive.change == Change::ThisStart {
+            return Err("it is for one start: give it as a flag".into());
+        }
         if !directive.gathers() {
             return directive.parse(self.config, args);
         }
@@ -242,6 +245,7 @@ mod tests {
                 "replicaof h 1",
                 "everfast.conf:1: 'replicaof' is known to Redis, not supported by Everfast: there is no replication",
             ),
+            ("import /x", "everfast.conf:1: import: it is for one start: give it as a flag"),
             ("include", "everfast.conf:1: include: wrong number of arguments"),
         ];
         for (text, expected) in cases {

@@ -122,6 +122,7 @@ mod tests {
                 Kind::Only { word, .. } => word.to_string(),
                 Kind::Text { .. } | Kind::List { .. } => match directive.name {
                     "log-writers" => "3",
+                    "log-retention" => "seconds 5 bytes 1mb",
                     "bind" => "-::1 *",
                     "save" => "1 2 3 4",
                     "client-output-buffer-limit" => "pubsub 1 2 3",
@@ -163,6 +164,8 @@ mod tests {
             assert_eq!((config.bind.as_slice(), config.port), (&addresses[..], 7));
         }
         assert_eq!(load(&["--save", ""]).unwrap().config.save, []);
+        let config = load(&["--dbfilename", "", "--import", "/x/dump.rdb"]).unwrap().config;
+        assert_eq!((config.dbfilename.to_str(), config.import.to_str()), (Some(""), Some("/x/dump.rdb")));
         assert_eq!(load(&["--port", "1", "--port", "2"]).unwrap().config.port, 2);
     }
 

@@ -73,7 +73,7 @@ const FOREIGN: &[(&str, &str)] = &[
         "appendfilename appenddirname aof-use-rdb-preamble aof-timestamp-enabled aof-disable-auto-gc",
     ),
     ("files are written and synced as the durability promise needs", "aof-rewrite-incremental-fsync rdb-save-incremental-fsync"),
-    ("there is no choice about RDB files yet", "rdbcompression sanitize-dump-payload rdb-version-check"),
+    ("there is no choice about RDB files yet", "sanitize-dump-payload rdb-version-check"),
     ("there are no ACLs yet, only 'requirepass'", "aclfile acllog-max-len acl-pubsub-default user"),
     ("commands keep their names", "rename-command"),
     ("there are no modules", "loadmodule enable-module-command"),
@@ -95,7 +95,7 @@ const FOREIGN: &[(&str, &str)] = &[
         "pidfile oom-score-adj oom-score-adj-values set-proc-title proc-title-template",
     ),
     ("there is no logo", "always-show-logo"),
-    ("there is no such switch", "enable-debug-command enable-protected-configs ignore-warnings locale-collate"),
+    ("there is no such switch", "enable-protected-configs ignore-warnings locale-collate"),
 ];
 
 #[cfg(test)]

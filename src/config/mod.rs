@@ -38,8 +38,8 @@ pub use directive::{Change, Directive, Group, Kind};
 pub use error::{ConfigError, Place, RewriteError, SetError};
 pub use table::{DIRECTIVES, find};
 pub use types::{
-    AppendFsync, BindAddress, LogLevel, LogWriters, OutputBufferLimit, OutputBufferLimits, Password,
-    SavePoint, ShutdownOptions,
+    AppendFsync, BindAddress, DebugCommand, LogLevel, LogRetention, LogWriters, OutputBufferLimit,
+    OutputBufferLimits, Password, SavePoint, ShutdownOptions,
 };
 
 /// The settings. A shard holds an `Arc` of it, which the server swaps when something changed.
@@ -48,6 +48,8 @@ pub use types::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub dir: PathBuf,
+    /// Empty: nothing is imported.
+    pub import: PathBuf,
     pub databases: u32,
     /// 0: one per core.
     pub shards: u16,
@@ -59,6 +61,7 @@ pub struct Config {
     pub shutdown_timeout_seconds: u32,
     pub shutdown_on_sigint: ShutdownOptions,
     pub shutdown_on_sigterm: ShutdownOptions,
+    pub enable_debug_command: DebugCommand,
 
     pub port: u16,
     pub bind: Vec<BindAddress>,
@@ -82,10 +85,14 @@ pub struct Config {
     /// 0: never.
     pub auto_aof_rewrite_percentage: u32,
     pub auto_aof_rewrite_min_size_bytes: u64,
+    pub log_retention: LogRetention,
 
     pub save: Vec<SavePoint>,
-    /// A bare file name.
+    /// A bare file name; empty: none is written.
     pub dbfilename: PathBuf,
+    pub rdbcompression: bool,
+    /// 0: half of the cores.
+    pub snapshot_threads: u16,
     pub stop_writes_on_bgsave_error: bool,
 
     /// 0: no limit.
@@ -101,6 +108,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             dir: "./data".into(),
+            import: PathBuf::new(),
             databases: 16,
             shards: 0,
             hz: 10,
@@ -109,6 +117,7 @@ impl Default for Config {
             shutdown_timeout_seconds: 10,
             shutdown_on_sigint: ShutdownOptions::default(),
             shutdown_on_sigterm: ShutdownOptions::default(),
+            enable_debug_command: DebugCommand::No,
 
             port: 6379,
             bind: vec![BindAddress::required(IpAddr::V4(Ipv4Addr::LOCALHOST))],
@@ -134,11 +143,14 @@ impl Default for Config {
             log_queue_limit_bytes: 64 << 20,
             auto_aof_rewrite_percentage: 100,
             auto_aof_rewrite_min_size_bytes: 64 << 20,
+            log_retention: LogRetention::default(),
 
             save: [(3600, 1), (300, 100), (60, 10_000)]
                 .map(|(seconds, changes)| SavePoint { seconds, changes })
                 .to_vec(),
             dbfilename: "dump.rdb".into(),
+            rdbcompression: false,
+            snapshot_threads: 0,
             stop_writes_on_bgsave_error: true,
 
             maxmemory_bytes: 0,
@@ -160,6 +172,11 @@ pub struct Loaded {
 }
 
 impl Config {
+    /// Whether a save that somebody asks for writes the file `dbfilename`.
+    pub fn writes_dump(&self) -> bool {
+        !self.dbfilename.as_os_str().is_empty()
+    }
+
     /// From the command line, program name first: `everfast [FILE] [--directive VALUE...]...`.
     pub fn load(args: impl Iterator<Item = OsString>) -> Result<Loaded, ConfigError> {
         let given = flags::read(args)?;
@@ -194,7 +211,8 @@ mod tests {
         let mut config = Config { port: 1, timeout_seconds: 1, save: Vec::new(), ..Config::default() };
         let met = file::load_text(&mut config, "everfast.conf".as_ref(), sample.as_bytes()).unwrap();
         assert_eq!(config, Config::default());
-        for row in DIRECTIVES.iter().filter(|row| row.group != Group::Fixed) {
+        let in_files = |row: &&Directive| row.group != Group::Fixed && row.change != Change::ThisStart;
+        for row in DIRECTIVES.iter().filter(in_files) {
             assert!(met.iter().any(|met| met.directive.name == row.name), "{} is missing", row.name);
         }
     }
@@ -211,6 +229,7 @@ mod tests {
         let change = match row.change {
             Change::AtStart => "start",
             Change::AtRuntime => "run time",
+            Change::ThisStart => "flag only",
         };
         match row.kind {
             Kind::Only { word, .. } => format!("| `{name}` | `{word}` | {meaning} |"),

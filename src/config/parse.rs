@@ -5,7 +5,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::Config;
-use super::types::{BindAddress, LogWriters, OutputBufferLimit, Password, SavePoint, ShutdownOptions};
+use super::types::{
+    BindAddress, LogRetention, LogWriters, OutputBufferLimit, Password, SavePoint, ShutdownOptions,
+};
 use super::value::{parse_bytes, parse_choice, parse_integer};
 
 /// Most addresses that `bind` takes, and most save points.
@@ -51,7 +53,7 @@ pub fn logfile(config: &Config) -> Vec<u8> {
 
 pub fn set_dbfilename(config: &mut Config, arg: &[u8]) -> Result<(), String> {
     let name = path(arg)?;
-    if name.file_name() != Some(OsStr::from_bytes(arg)) {
+    if !arg.is_empty() && name.file_name() != Some(OsStr::from_bytes(arg)) {
         return Err("dbfilename can't be a path, just a filename".into());
     }
     config.dbfilename = name;
@@ -60,6 +62,46 @@ pub fn set_dbfilename(config: &mut Config, arg: &[u8]) -> Result<(), String> {
 
 pub fn dbfilename(config: &Config) -> Vec<u8> {
     bytes(&config.dbfilename)
+}
+
+pub fn set_import(config: &mut Config, arg: &[u8]) -> Result<(), String> {
+    config.import = path(arg)?;
+    Ok(())
+}
+
+pub fn import(config: &Config) -> Vec<u8> {
+    bytes(&config.import)
+}
+
+const RETENTION_WORDS: &[&str] = &["checkpoints", "seconds", "bytes"];
+
+/// Pairs of a word and a number, each word at most once.
+pub fn set_log_retention(config: &mut Config, args: &[Vec<u8>]) -> Result<(), String> {
+    if !args.len().is_multiple_of(2) {
+        return Err("a number is needed behind each of: checkpoints, seconds, bytes".into());
+    }
+    let mut values = [0; RETENTION_WORDS.len()];
+    for pair in args.chunks_exact(2) {
+        let word = parse_choice(&pair[0], RETENTION_WORDS)?;
+        let value = match RETENTION_WORDS[word] {
+            "bytes" => parse_bytes(&pair[1], 1, i64::MAX as u64)?,
+            _ => parse_integer(&pair[1], 1, INT_MAX)?.unsigned_abs(),
+        };
+        if std::mem::replace(&mut values[word], value) > 0 {
+            return Err(format!("'{}' is given twice", RETENTION_WORDS[word]));
+        }
+    }
+    let [checkpoints, seconds, max_bytes] = values;
+    config.log_retention = LogRetention { checkpoints: checkpoints as u32, seconds, max_bytes };
+    Ok(())
+}
+
+pub fn log_retention(config: &Config) -> Vec<String> {
+    let LogRetention { checkpoints, seconds, max_bytes } = config.log_retention;
+    let values = [u64::from(checkpoints), seconds, max_bytes];
+    let given = RETENTION_WORDS.iter().zip(values).filter(|(_, value)| *value > 0);
+    let words: Vec<_> = given.map(|(word, value)| format!("{word} {value}")).collect();
+    if words.is_empty() { words } else { vec![words.join(" ")] }
 }
 
 pub fn set_requirepass(config: &mut Config, arg: &[u8]) -> Result<(), String> {

@@ -54,7 +54,7 @@ fn asked_as(pattern: &[u8], name: &str) -> Option<Vec<u8>> {
 
 fn changeable(name: &[u8]) -> Result<&'static Directive, SetError> {
     match (table::find(name), foreign::find(name)) {
-        (Some(Directive { change: Change::AtStart, .. }), _) => {
+        (Some(Directive { change: Change::AtStart | Change::ThisStart, .. }), _) => {
             Err(failed(name, "can't set immutable config"))
         }
         (Some(directive), _) => Ok(directive),
@@ -156,6 +156,10 @@ mod tests {
         assert_eq!(get(&config, &[limits.0]), [format!("{}={expected}", limits.0)]);
         config.set(&[("shutdown-on-sigterm", "now FORCE nosave")]).unwrap();
         assert_eq!(get(&config, &["shutdown-on-sigterm"]), ["shutdown-on-sigterm=nosave now force"]);
+        config.set(&[("log-retention", "Bytes 1kb checkpoints 3")]).unwrap();
+        assert_eq!(get(&config, &["log-retention"]), ["log-retention=checkpoints 3 bytes 1024"]);
+        config.set(&[("log-retention", "")]).unwrap();
+        assert_eq!(get(&config, &["log-retention"]), ["log-retention="]);
     }
 
     #[test]
@@ -220,6 +224,24 @@ mod tests {
                 "client-output-buffer-limit",
                 "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
             ),
+            (&[("import", "x")], "import", "can't set immutable config"),
+            (
+                &[("log-retention", "seconds")],
+                "log-retention",
+                "a number is needed behind each of: checkpoints, seconds, bytes",
+            ),
+            (&[("log-retention", "seconds 5 SECONDS 6")], "log-retention", "'seconds' is given twice"),
+            (
+                &[("log-retention", "days 5")],
+                "log-retention",
+                "argument(s) must be one of the following: checkpoints, seconds, bytes",
+            ),
+            (
+                &[("log-retention", "checkpoints 0")],
+                "log-retention",
+                "argument must be between 1 and 2147483647 inclusive",
+            ),
+            (&[("rdbcompression", "x")], "rdbcompression", "argument must be 'yes' or 'no'"),
             (
                 &[("shutdown-on-sigint", "")],
                 "shutdown-on-sigint",

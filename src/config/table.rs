@@ -3,11 +3,11 @@
 //! The reading of files, the flags, CONFIG GET, SET and REWRITE follow from it; defaults stand in `Config::default`.
 //! A new setting is a field of [`Config`] with its default, a row here, and a place in `everfast.conf`.
 
-use super::directive::Change::{AtRuntime, AtStart};
+use super::directive::Change::{AtRuntime, AtStart, ThisStart};
 use super::directive::Group::{Clients, Durability, Fixed, General, Memory, Network, Snapshots};
 use super::directive::{Change, Directive, Group, Kind};
 use super::parse;
-use super::types::{AppendFsync, LogLevel};
+use super::types::{AppendFsync, DebugCommand, LogLevel};
 
 const INT_MAX: i64 = i32::MAX as i64;
 const MIB: u64 = 1 << 20;
@@ -84,6 +84,7 @@ pub fn find(name: &[u8]) -> Option<&'static Directive> {
 pub static DIRECTIVES: &[Directive] = &[
     // General
     row("dir", General, AtStart, "directory", text!(parse::set_dir, parse::dir), "where the data lives; made if missing"),
+    row("import", General, ThisStart, "path", text!(parse::set_import, parse::import), "fill an empty dir from an RDB file or a Redis appendonlydir first"),
     row("databases", General, AtStart, "number", integer!(databases, 1, 65_535), "number of databases that SELECT knows"),
     row("shards", General, AtStart, "number", integer!(shards, 0, 1024), "threads that each own a part of the keys; 0: one per core"),
     row("hz", General, AtRuntime, "per second", integer!(hz, 1, 500), "how often background work such as expiry runs"),
@@ -94,6 +95,7 @@ pub static DIRECTIVES: &[Directive] = &[
         "what SIGINT does: default, or some of save nosave now force"),
     row("shutdown-on-sigterm", General, AtRuntime, "words", Kind::List { parse: parse::set_sigterm, lines: parse::sigterm, gathers: false },
         "what SIGTERM does, likewise"),
+    row("enable-debug-command", General, AtStart, "no|yes|local", choice!(enable_debug_command, DebugCommand), "who may use DEBUG; local: clients on this machine"),
 
     // Network
     row("port", Network, AtStart, "port", integer!(port, 1, 65_535), "TCP port to listen on"),
@@ -120,13 +122,17 @@ pub static DIRECTIVES: &[Directive] = &[
     row("log-queue-limit", Durability, AtStart, "bytes", bytes!(log_queue_limit_bytes, MIB, 64 * GIB), "unwritten log per shard at which writing clients wait"),
     row("auto-aof-rewrite-percentage", Durability, AtRuntime, "percent", integer!(auto_aof_rewrite_percentage, 0, INT_MAX),
         "checkpoint when the log has grown by so much since the last; 0: never"),
-    row("auto-aof-rewrite-min-size", Durability, AtRuntime, "bytes", bytes!(auto_aof_rewrite_min_size_bytes, 0, SIZE_MAX), "but not while the log is smaller than this"),
+    row("auto-aof-rewrite-min-size", Durability, AtRuntime, "bytes", bytes!(auto_aof_rewrite_min_size_bytes, 0, SIZE_MAX), "but not while log and snapshots are smaller than this"),
+    row("log-retention", Durability, AtRuntime, "words", Kind::List { parse: parse::set_log_retention, lines: parse::log_retention, gathers: false },
+        "history kept to recover to a moment: checkpoints N, seconds N, bytes SIZE; '': only what a start needs"),
 
     // Snapshots
     row("save", Snapshots, AtRuntime, "seconds changes", Kind::List { parse: parse::set_save, lines: parse::save, gathers: true },
-        "snapshot after so long if there were so many changes; '': never"),
-    row("dbfilename", Snapshots, AtStart, "file", text!(parse::set_dbfilename, parse::dbfilename), "name of the RDB file in dir"),
-    row("stop-writes-on-bgsave-error", Snapshots, AtRuntime, "yes|no", yes_no!(stop_writes_on_bgsave_error), "refuse writes while the last snapshot failed"),
+        "save after so long if there were so many changes; '': never"),
+    row("dbfilename", Snapshots, AtStart, "file", text!(parse::set_dbfilename, parse::dbfilename), "RDB file in dir that SAVE and BGSAVE write; empty: none"),
+    row("rdbcompression", Snapshots, AtRuntime, "yes|no", yes_no!(rdbcompression), "compress strings in snapshots: smaller files, and more memory and time while they are written"),
+    row("snapshot-threads", Snapshots, AtStart, "number", integer!(snapshot_threads, 0, 1024), "threads that write snapshots; 0: half of the cores"),
+    row("stop-writes-on-bgsave-error", Snapshots, AtRuntime, "yes|no", yes_no!(stop_writes_on_bgsave_error), "refuse writes while the last save failed, if there are save points"),
 
     // Memory
     row("maxmemory", Memory, AtRuntime, "bytes", bytes!(maxmemory_bytes, 0, u64::MAX), "refuse what needs more memory than this; 0: no limit"),

@@ -44,6 +44,27 @@ words! {
     }
 }
 
+words! {
+    /// Who may use DEBUG.
+    DebugCommand {
+        No = "no",
+        Yes = "yes",
+        /// Clients on the same machine.
+        Local = "local",
+    }
+}
+
+/// How much history is kept beyond what a start needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogRetention {
+    /// Checkpoints, the newest one included; 0: not asked for.
+    pub checkpoints: u32,
+    /// So far back any moment can be recovered; 0: not asked for.
+    pub seconds: u64,
+    /// Most bytes of files that only history needs; alone: all that fits. 0: no limit.
+    pub max_bytes: u64,
+}
+
 /// How many threads write the logs of the shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogWriters {

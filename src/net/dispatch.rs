@@ -79,7 +79,7 @@ pub struct Dispatcher {
     targets: Vec<ShardId>,
     now_ms: u64,
     gated: bool,
-    /// Why no writes are taken in this round.
+    /// Why no writes are taken in this round, as it is answered.
     refused: Option<String>,
 }
 
@@ -134,7 +134,7 @@ impl Dispatcher {
         self.shard.before_round();
         self.now_ms = clock::unix_ms();
         self.gated = self.shard.engine.borrow().is_gated();
-        self.refused = self.shard.shared.log_refuses();
+        self.refused = self.shard.refuses_writes();
         if self.out.capacity() == 0 {
             self.out = self.buffers.take();
         }
@@ -274,6 +274,11 @@ impl Dispatcher {
         if self.shard.shared.is_loading() && !command.flags.has(Flags::LOADING) {
             return Err("LOADING Redis is loading the dataset in memory".into());
         }
+        if let Some(reason) = &self.refused
+            && command.name == "ping"
+        {
+            return Err(reason.clone().into()); // so that whoever watches the server learns of it
+        }
         Ok(())
     }
 
@@ -284,8 +289,8 @@ impl Dispatcher {
             return Ok(());
         }
         if let Some(reason) = &self.refused {
-            let error = format!("MISCONF Errors writing to the AOF file: {reason}");
-            return Err(self.fail(&error.into()));
+            let error = CommandError::from(reason.clone());
+            return Err(self.fail(&error));
         }
         let is_full = if target == self.shard.id {
             self.shard.engine.borrow().log_is_full() // with what is only gathered

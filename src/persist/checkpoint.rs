@@ -91,10 +91,10 @@ impl Checkpoint {
     }
 
     /// An empty file for a shard's snapshot.
-    pub fn create_snapshot(&mut self, shard: ShardId) -> io::Result<(PathBuf, Box<dyn DiskFile>)> {
+    pub fn create_snapshot(&mut self, shard: ShardId) -> Result<(PathBuf, Box<dyn DiskFile>), PersistError> {
         let path = self.files.path(&file_names::snapshot(self.id, shard));
         self.made.push(path.clone());
-        let file = self.files.disk.create(&path)?;
+        let file = self.files.disk.create(&path).map_err(PersistError::io("create", &path))?;
         Ok((path, file))
     }
 

@@ -5,6 +5,8 @@ use formats::log::{CheckpointId, LogId, SegmentNo, ShardId};
 pub const MANIFEST: &str = "MANIFEST";
 pub const MANIFEST_TMP: &str = "MANIFEST.tmp";
 pub const LOCK: &str = "LOCK";
+/// An RDB file for others, until it is complete.
+pub const DUMP_TMP: &str = "dump.tmp";
 
 /// `log-<log>-<segment>.seg`
 pub fn segment(log: LogId, number: SegmentNo) -> String {
@@ -44,7 +46,7 @@ impl FileKind {
     pub fn of(name: &str) -> FileKind {
         match name {
             MANIFEST => FileKind::Manifest,
-            MANIFEST_TMP => FileKind::Temporary,
+            MANIFEST_TMP | DUMP_TMP => FileKind::Temporary,
             LOCK => FileKind::Lock,
             _ if name.starts_with("calibration-") && name.ends_with(".tmp") => FileKind::Temporary,
             _ => Self::numbered(name).unwrap_or(FileKind::Other),

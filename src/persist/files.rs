@@ -3,7 +3,9 @@
 //!
 //! Invariants:
 //! 1. A file in the pool is named by no MANIFEST that a crash could bring back.
-//! 2. A segment answered by `prepare` is synced and durably named in MANIFEST.
+//! 2. A file's place in the pool is durable before it is taken out. Else a crash could undo the renaming to the pool and
+//!    not the one from it, and leave one file under two names, of which both would be written to.
+//! 3. A segment answered by `prepare` is synced and durably named in MANIFEST.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -119,9 +121,8 @@ impl Files {
         });
         match named {
             Ok(()) => {
-                if let Some(unused) = instead_of {
-                    self.recycle(&file_names::segment(log, unused));
-                }
+                let unused = instead_of.map(|unused| file_names::segment(log, unused));
+                self.recycle(unused.into_iter());
                 Ok(segment)
             }
             Err(ReplaceError::Unchanged(error)) => {
@@ -160,21 +161,32 @@ impl Files {
         Some(pool.files.swap_remove(place))
     }
 
-    /// Puts a segment file that no MANIFEST names into the pool, or deletes it if the pool is full. Failure
-    /// leaves a leftover for the next start.
-    pub fn recycle(&self, name: &str) {
-        let path = self.path(name);
-        let Ok(bytes) = self.disk.file_bytes(&path) else { return };
+    /// Puts segment files that no MANIFEST names into the pool, or deletes them if the pool is full. Failure
+    /// leaves leftovers for the next start.
+    pub fn recycle(&self, names: impl Iterator<Item = String>) {
+        let mut pooled: Vec<(u64, u64)> = Vec::new();
+        for name in names {
+            pooled.extend(self.rename_to_pool(&self.path(&name), pooled.len()));
+        }
+        if !pooled.is_empty() && self.disk.sync_dir(&self.dir).is_ok() {
+            self.pool().files.extend(pooled);
+        }
+    }
+
+    /// Its number in the pool, to which `more` others are on their way, and its size.
+    fn rename_to_pool(&self, path: &Path, more: usize) -> Option<(u64, u64)> {
+        let bytes = self.disk.file_bytes(path).ok()?;
+        if bytes <= SEGMENT_HEADER_BYTES as u64 || self.pool().files.len() + more >= MAX_POOL_FILES {
+            let _ = self.disk.remove(path);
+            return None;
+        }
         let number = {
             let mut pool = self.pool();
             pool.next += 1;
             pool.next - 1
         };
-        if bytes <= SEGMENT_HEADER_BYTES as u64 || self.pool().files.len() >= MAX_POOL_FILES {
-            let _ = self.disk.remove(&path);
-        } else if self.disk.rename(&path, &self.path(&file_names::pool(number))).is_ok() {
-            self.pool().files.push((number, bytes));
-        }
+        self.disk.rename(path, &self.path(&file_names::pool(number))).ok()?;
+        Some((number, bytes))
     }
 
     /// After a successful start: takes over the pool's files, puts into it the segment files that MANIFEST
@@ -185,21 +197,26 @@ impl Files {
             names.into_iter().map(|name| (FileKind::of(&name), name)).collect();
         self.adopt_pool(&kinds);
         let manifest = self.manifest();
+        let is_free = |kind: &FileKind| match *kind {
+            FileKind::Segment(log, number) => {
+                manifest.segments_of(log).all(|segment| segment.number != number)
+            }
+            _ => false,
+        };
+        self.recycle(kinds.iter().filter(|(kind, _)| is_free(kind)).map(|(_, name)| name.clone()));
         for (kind, name) in &kinds {
             match *kind {
-                FileKind::Segment(log, number) => {
-                    let named = manifest.segments_of(log).any(|segment| segment.number == number);
-                    if !named {
-                        self.recycle(name);
-                    }
-                }
                 FileKind::Snapshot(checkpoint, shard) => {
                     if !names_snapshot(&manifest, checkpoint, shard) {
                         drop(self.disk.remove(&self.path(name)));
                     }
                 }
                 FileKind::Temporary => drop(self.disk.remove(&self.path(name))),
-                FileKind::Manifest | FileKind::Lock | FileKind::Pool(_) | FileKind::Other => {}
+                FileKind::Segment(..)
+                | FileKind::Manifest
+                | FileKind::Lock
+                | FileKind::Pool(_)
+                | FileKind::Other => {}
             }
         }
         Ok(())
@@ -209,11 +226,10 @@ impl Files {
     /// file system. Failure leaves leftovers for the next start.
     pub fn release(&self, before: &Manifest) {
         let now = self.manifest();
-        for segment in &before.segments {
-            if now.segments_of(segment.log).all(|kept| kept.number != segment.number) {
-                self.recycle(&file_names::segment(segment.log, segment.number));
-            }
-        }
+        let is_named =
+            |segment: &SegmentEntry| now.segments_of(segment.log).any(|kept| kept.number == segment.number);
+        let free = before.segments.iter().filter(|segment| !is_named(segment));
+        self.recycle(free.map(|segment| file_names::segment(segment.log, segment.number)));
         for checkpoint in &before.checkpoints {
             for snapshot in &checkpoint.snapshots {
                 if !names_snapshot(&now, checkpoint.id, snapshot.shard) {

@@ -91,7 +91,7 @@ fn files(shards: u16, databases: u16, keys: u64) -> (SimDisk, Keys, Vec<(String,
         let name = format!("/d/{index}.rdb");
         let mut file = disk.mount().create(Path::new(&name)).unwrap();
         let views = part.iter_mut().map(|(db, keys)| (*db, keys.freeze())).collect();
-        let (aux, options) = (Aux::default(), Options::default());
+        let (aux, options) = (Aux::default(), Options { compress: false, ..Options::default() });
         (name, snapshot::write(views, &aux, &mut *file, &options, &Progress::default()).unwrap())
     });
     let written = written.collect();

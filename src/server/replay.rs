@@ -1,4 +1,5 @@
-//! From the log into the shards: effects are commands, and are run as such, on as many shards as there are now.
+//! From snapshots and logs into the shards: what the snapshots hold is loaded; effects are commands, and are run as such,
+//! on as many shards as there are now.
 //!
 //! Invariants:
 //! 1. All effects of a key run in their order: within an epoch they come from one log, and an epoch is complete on all
@@ -11,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::load::{LoadFailure, LoadFile, load};
+use super::load::{self, LoadFailure, LoadFile};
 use crate::command::{self, Run};
 use crate::persist::{Recovered, RecoveredSnapshot, ReplayError, ReplayLog, ShardId};
 use crate::shard::batch::{Batch, Mode, Origin};
@@ -28,7 +29,7 @@ const BATCHES: usize = 4;
 const BATCH_CALLS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
 /// Effects that are sorted together, and into how many groups per shard.
-const CHUNK_EFFECTS: usize = 512 * 1024;
+const CHUNK_EFFECTS: usize = 256 * 1024;
 const GROUPS: usize = 256;
 
 /// Why a log cannot be replayed.
@@ -53,11 +54,13 @@ pub enum ReplayFailure {
 /// What was replayed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary {
+    pub keys_loaded: u64,
+    pub snapshot_bytes: u64,
     pub effects: u64,
-    pub bytes: u64,
+    pub log_bytes: u64,
 }
 
-/// Replays everything into the shards.
+/// Loads the snapshots and replays the logs on top of them.
 pub fn replay(recovered: Recovered, shared: &Arc<Shared>) -> Result<Summary, ReplayFailure> {
     replay_each(recovered, shared, None)
 }
@@ -90,19 +93,19 @@ fn replay_each(
     skipped: Option<&Mutex<Skipped>>,
 ) -> Result<Summary, ReplayFailure> {
     let hasher = KeyHasher::new(recovered.hash_seed);
+    let log_bytes: u64 = recovered.epochs.iter().flat_map(|epoch| &epoch.logs).map(ReplayLog::bytes).sum();
     let files: Vec<LoadFile> = recovered.snapshots.into_iter().map(load_file).collect();
-    let snapshots: u64 = files.iter().map(|file| file.map.len() as u64).sum();
-    let total: u64 = recovered.epochs.iter().flat_map(|epoch| &epoch.logs).map(ReplayLog::bytes).sum();
-    shared.loading.total_bytes.store(snapshots + total, Ordering::Relaxed);
-    load(shared, hasher, files)?;
-    let mut summary = Summary { effects: 0, bytes: total };
+    let snapshot_bytes: u64 = files.iter().map(|file| file.map.len() as u64).sum();
+    shared.loading.total_bytes.store(log_bytes + snapshot_bytes, Ordering::Relaxed);
+    let loaded = load::load(shared, hasher, files)?;
+    let mut summary = Summary { keys_loaded: loaded.keys, snapshot_bytes, effects: 0, log_bytes };
     for epoch in recovered.epochs {
         let shards = epoch.shards;
         let results: Vec<Result<u64, ReplayFailure>> = std::thread::scope(|scope| {
             let readers: Vec<_> = epoch
                 .logs
                 .iter()
-                .map(|log| scope.spawn(move || Reader::new(shared, hasher, shards, skipped).run(log)))
+                .map(|log| scope.spawn(move || Reader::new(shared, hasher, shards, log, skipped).run()))
                 .collect();
             readers.into_iter().map(|reader| reader.join().unwrap_or(Err(ReplayFailure::Thread))).collect()
         });
@@ -145,6 +148,7 @@ struct Reader<'a> {
     /// How many shards there were when the log was written.
     old_shards: u16,
     databases: u32,
+    log: &'a ReplayLog,
     chunk: Vec<Pending<'a>>,
     open: Vec<Option<Box<Batch>>>,
     /// Boxed, as they travel.
@@ -163,6 +167,7 @@ impl<'a> Reader<'a> {
         shared: &'a Shared,
         hasher: KeyHasher,
         old_shards: u16,
+        log: &'a ReplayLog,
         skipped: Option<&'a Mutex<Skipped>>,
     ) -> Self {
         let shards = usize::from(shared.shards());
@@ -172,6 +177,7 @@ impl<'a> Reader<'a> {
             hasher,
             old_shards,
             databases: shared.config().databases,
+            log,
             chunk: Vec::new(),
             open: (0..shards).map(|_| None).collect(),
             free: (0..shards * BATCHES).map(|_| Box::default()).collect(),
@@ -184,17 +190,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn run(mut self, log: &'a ReplayLog) -> Result<u64, ReplayFailure> {
+    fn run(mut self) -> Result<u64, ReplayFailure> {
         let shared = self.shared;
-        log.for_each_counting(&shared.loading.loaded_bytes, |old_shard, db, args| {
-            self.effect(old_shard, db, args).or_else(|failure| self.skip(failure))
-        })
-        .map_err(|error| match error {
-            ReplayError::Rejected { file, offset, source } => {
-                ReplayFailure::At { file, offset, source: Box::new(source) }
-            }
-            damaged => ReplayFailure::Log(damaged.to_string()),
-        })?;
+        self.log
+            .for_each_counting(&shared.loading.loaded_bytes, |old_shard, db, args| {
+                self.effect(old_shard, db, args).or_else(|failure| self.skip(failure))
+            })
+            .map_err(|error| match error {
+                ReplayError::Rejected { file, offset, source } => {
+                    ReplayFailure::At { file, offset, source: Box::new(source) }
+                }
+                damaged => ReplayFailure::Log(damaged.to_string()),
+            })?;
         self.flush_chunk()?;
         for target in 0..self.open.len() {
             self.send(target);
@@ -246,6 +253,7 @@ impl<'a> Reader<'a> {
         }
         self.chunk = chunk;
         self.chunk.clear();
+        self.log.forget_read();
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! What a shard does by the clock: remove expired keys, close idle connections.
+//! What a shard does by the clock: remove expired keys, start the saves that are due, close idle connections.
 //!
 //! Invariant: one slice of expiry takes a bounded time; where much has expired, slices follow each other with pauses in
 //! between, in which clients are served.
@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Shard;
+use super::saves::{LogSight, Sight};
 use crate::clock;
 
 /// Longest pause between two looks; also what the log needs to hand over in time.
@@ -27,6 +28,7 @@ pub async fn run(shard: Rc<Shard>) {
         if shard.id.0 == 0 {
             watch_memory(&shard);
         }
+        look_after_saves(&shard);
         if clock::now() >= next_timeouts {
             close_idle(&shard);
             next_timeouts = clock::now() + Duration::from_secs(1);
@@ -38,6 +40,9 @@ pub async fn run(shard: Rc<Shard>) {
 
 /// One slice, going on at database `db`. Returns whether so much has expired that the next slice should come soon.
 fn expire(shard: &Shard, db: &mut u16) -> bool {
+    if !shard.shared.active_expire.load(Ordering::Relaxed) {
+        return false;
+    }
     if shard.shared.log_refuses().is_some() || shard.shared.log_is_full(shard.id) {
         return false; // an expiry is a write
     }
@@ -73,6 +78,30 @@ fn watch_memory(shard: &Shard) {
 pub fn allocated_bytes() -> Option<u64> {
     tikv_jemalloc_ctl::epoch::advance().ok()?;
     tikv_jemalloc_ctl::stats::allocated::read().ok().map(|bytes| bytes as u64)
+}
+
+/// Tells how much has changed here; shard 0 starts what is due for all.
+fn look_after_saves(shard: &Shard) {
+    let shared = &shard.shared;
+    let changes = shard.engine.borrow().changes;
+    shared.changes[usize::from(shard.id.0)].store(changes, Ordering::Relaxed);
+    if shard.id.0 != 0 || shared.is_loading() || shard.stopping.get() {
+        return;
+    }
+    let config = shard.config.borrow();
+    let log = config.appendonly.then(|| LogSight {
+        bytes: shared.log_bytes(),
+        is_poisoned: shared.is_poisoned(),
+        growth_percent: config.auto_aof_rewrite_percentage,
+        min_bytes: config.auto_aof_rewrite_min_size_bytes,
+    });
+    let can_save = config.appendonly || config.writes_dump();
+    shared.saves.start_due(&Sight {
+        now: clock::now(),
+        changes: shared.changes.iter().map(|changes| changes.load(Ordering::Relaxed)).sum(),
+        log,
+        points: if can_save { &config.save } else { &[] },
+    });
 }
 
 fn close_idle(shard: &Shard) {

@@ -105,6 +105,8 @@ pub struct Engine {
     /// A string may not grow beyond this (`proto-max-bulk-len`).
     pub max_string_bytes: u64,
     pub stats: EngineStats,
+    /// Keys changed since the start, each time counted; what a replay changes is not.
+    pub changes: u64,
     pub(super) rng: Rng,
     locks: LockTable,
     /// Connections that have a batch in a lock's queue, with what they sent since: a connection's batches run in order.
@@ -128,6 +130,7 @@ impl Engine {
             shards: 1,
             max_string_bytes: u64::MAX,
             stats: EngineStats::default(),
+            changes: 0,
             rng: Rng(random_seed | 1),
             locks: LockTable::default(),
             waiting: HashMap::new(),
@@ -244,6 +247,7 @@ impl Engine {
     /// Appends an effect that changed the key with hash `hash`.
     #[inline]
     pub(super) fn effect(&mut self, db: u16, hash: KeyHash, args: &[&[u8]]) {
+        self.changes += 1;
         if let Some(log) = &mut self.log {
             log.append(db, args);
             if self.gated {
@@ -268,6 +272,7 @@ impl Engine {
         let first = db.unwrap_or(0);
         let last = db.unwrap_or(self.dbs.len() as u16 - 1);
         for index in first..=last {
+            self.changes += self.dbs[index as usize].len() as u64;
             self.reclaim(index);
             self.cycles[index as usize] = ExpireCycle::default();
         }
@@ -276,6 +281,13 @@ impl Engine {
             log.append(first, &[name]);
             self.flushed = log.appended();
         }
+    }
+
+    /// Puts other databases, of the same keys, in the place of these.
+    pub fn replace(&mut self, dbs: Vec<Keyspace>) {
+        assert_eq!(dbs.len(), self.dbs.len(), "as many as before");
+        self.cycles.fill_with(ExpireCycle::default);
+        self.dbs = dbs;
     }
 
     /// Empties a database. What it held is dropped on a thread of its own: that takes a millisecond for a few thousand keys.
@@ -354,9 +366,11 @@ impl Engine {
             Mode::Replay => {
                 self.replaying = true;
                 let (log, limit) = (self.log.take(), self.max_string_bytes);
+                let changes = self.changes;
                 self.max_string_bytes = u64::MAX; // what was accepted once is never refused
                 batch = self.run_calls(batch, 0);
                 (self.log, self.max_string_bytes) = (log, limit);
+                self.changes = changes;
                 self.replaying = false;
                 Outcome::Done(batch)
             }

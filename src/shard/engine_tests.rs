@@ -101,3 +101,27 @@ fn reads_pass_a_lock_and_writes_wait_for_every_holder_in_turn() {
     let read = batch(&engine, 6, Mode::Plain, &["k"]);
     assert_eq!(run(&mut engine, read), ["$1\r\n1\r\n"], "a read passes while nobody waits");
 }
+
+fn flush(context: &mut Context<'_>) -> Result<(), CommandError> {
+    context.flush(None);
+    Ok(())
+}
+
+#[test]
+fn changes_are_keys_and_what_is_replayed_is_none() {
+    let mut engine = engine();
+    for (mode, words, changes) in [
+        (Mode::Plain, &["a=1", "b=1", "a=2", "a"][..], 3),
+        (Mode::Replay, &["c=1", "d=1"], 3),
+        (Mode::Plain, &["c=2"], 4),
+    ] {
+        let sent = batch(&engine, 5, mode, words);
+        run(&mut engine, sent);
+        assert_eq!(engine.changes, changes, "{words:?}");
+    }
+    let mut all = batch(&engine, 5, Mode::Plain, &[]);
+    let call = Call { handler: flush, command: u16::MAX, writes: true, whole_keyspace: true, db: 0 };
+    all.push(&call, std::iter::empty(), std::iter::empty());
+    run(&mut engine, all);
+    assert_eq!(engine.changes, 8, "a flush changes every key that there was");
+}

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`context`] (what a command sees), [`engine`] (running commands), [`batch`] and [`mailbox`] (work between
 //! shards), [`sequencer`], [`locks`] and [`transaction`] (commands that touch several shards), [`release`] (when a reply
-//! may leave), [`spawn`] (the thread).
+//! may leave), [`saves`] (when a save is due), [`cron`] (what is done by the clock), [`spawn`] (the thread).
 //!
 //! Invariants:
 //! 1. A shard's data is touched by its own thread alone.
@@ -18,6 +18,7 @@ pub mod engine;
 pub mod locks;
 pub mod mailbox;
 pub mod release;
+pub mod saves;
 pub mod sequencer;
 pub mod shared;
 pub mod spawn;
@@ -45,6 +46,11 @@ use shared::Shared;
 const ROUNDS_PER_PUMP: u32 = 32;
 /// Batches kept for reuse.
 const SPARE_BATCHES: usize = 256;
+
+const SAVE_FAILED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to \
+    disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during \
+    writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about \
+    the RDB error.";
 
 /// A shard without a log makes nothing durable.
 #[derive(Clone, Copy, Debug)]
@@ -222,6 +228,18 @@ impl Shard {
             }
             Origin::Replay(_) | Origin::None => false,
         }
+    }
+
+    /// The error that a write is answered now, if so.
+    pub fn refuses_writes(&self) -> Option<String> {
+        if !self.shared.saves.last_save_was_ok() {
+            let config = self.config.borrow();
+            if config.stop_writes_on_bgsave_error && !config.save.is_empty() {
+                return Some(SAVE_FAILED.to_owned());
+            }
+        }
+        let reason = self.shared.log_refuses()?;
+        Some(format!("MISCONF Errors writing to the AOF file: {reason}"))
     }
 
     #[inline]

@@ -216,6 +216,11 @@ impl Section<'_> {
         self.number
     }
 
+    /// The last number given out so far, in this run or before it.
+    pub fn last_gsn(&self) -> Gsn {
+        Gsn(self.state.next_gsn - 1)
+    }
+
     /// The next number, for a transaction that writes on `participants` shards.
     pub fn next_gsn(&mut self, participants: usize) -> Gsn {
         let state = &mut *self.state;

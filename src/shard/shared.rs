@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Shard;
 use super::mailbox::{Mailbox, Message};
+use super::saves::Saves;
 use super::sequencer::Sequencer;
 use crate::clock;
 use crate::config::{Config, LogLevel};
@@ -23,6 +24,8 @@ pub struct Loading {
     pub total_bytes: AtomicU64,
     pub loaded_bytes: AtomicU64,
     pub started_unix_ms: AtomicU64,
+    /// Keys that came from snapshots.
+    pub snapshot_keys: AtomicU64,
 }
 
 /// Counters that connections of all shards touch, rarely.
@@ -58,6 +61,11 @@ pub struct Shared {
     /// More memory is in use than `maxmemory` allows: commands that may need more are refused.
     pub is_over_memory: AtomicBool,
     pub loading: Loading,
+    pub saves: Saves,
+    /// Keys are removed when their time comes, not only when they are looked up (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: AtomicBool,
+    /// [`super::engine::Engine::changes`] of each shard, as of its last look at the clock.
+    pub changes: Box<[AtomicU64]>,
     pub counters: Counters,
     /// The configuration that CONFIG SET changes; shards hold copies.
     config: Mutex<Config>,
@@ -85,6 +93,9 @@ impl Shared {
             set_log_level: OnceLock::new(),
             is_over_memory: AtomicBool::new(false),
             loading: Loading::default(),
+            saves: Saves::default(),
+            active_expire: AtomicBool::new(true),
+            changes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             counters: Counters::default(),
             config: Mutex::new(config),
             config_file: OnceLock::new(),
@@ -152,6 +163,37 @@ impl Shared {
                 LogStatus::Refusing(text) | LogStatus::Poisoned(text) => Some(text),
             }
         })
+    }
+
+    /// A log cannot be written, and tries again.
+    pub fn log_is_stuck(&self) -> bool {
+        self.logs.iter().filter_map(OnceLock::get).any(|log| log.is_refusing())
+    }
+
+    /// A sync has failed: nothing more becomes durable in that log until it is healed.
+    pub fn is_poisoned(&self) -> bool {
+        let mut troubled = self.logs.iter().filter_map(OnceLock::get).filter(|log| !log.is_ok());
+        troubled.any(|log| matches!(log.status(), LogStatus::Poisoned(_)))
+    }
+
+    /// One log per writer: shards that share a writer share its figures.
+    pub fn writers(&self) -> impl Iterator<Item = &LogShared> {
+        self.logs.iter().enumerate().filter_map(|(index, log)| {
+            let log = log.get()?;
+            let mut before = self.logs[..index].iter().filter_map(OnceLock::get);
+            before.all(|other| other.log() != log.log()).then_some(&**log)
+        })
+    }
+
+    /// Bytes of log since the start: what the writers have written, and what was handed to them.
+    pub fn log_bytes(&self) -> u64 {
+        let queued: usize = self.logs.iter().filter_map(OnceLock::get).map(|log| log.queue_bytes()).sum();
+        self.log_bytes_written() + queued as u64
+    }
+
+    /// Bytes that all logs' writers have written since the start.
+    pub fn log_bytes_written(&self) -> u64 {
+        self.writers().map(|log| log.metrics().bytes_written.load(Ordering::Relaxed)).sum()
     }
 
     #[inline]

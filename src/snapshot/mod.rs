@@ -29,6 +29,7 @@ mod tests;
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use formats::rdb::encode::{EncodeError, EncodeVersion};
@@ -63,10 +64,20 @@ impl Default for Options {
 pub struct Progress {
     keys: AtomicU64,
     bytes: AtomicU64,
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Progress {
+    /// Progress that ends when somebody else says so.
+    pub fn cancelled_by(cancelled: Arc<AtomicBool>) -> Progress {
+        Progress { cancelled, ..Progress::default() }
+    }
+
+    /// The figures of another step of the same work, which is cancelled together with this one.
+    pub fn of_another_step(&self) -> Progress {
+        Progress::cancelled_by(Arc::clone(&self.cancelled))
+    }
+
     /// Keys encoded so far.
     pub fn keys(&self) -> u64 {
         self.keys.load(Ordering::Relaxed)

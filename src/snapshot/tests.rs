@@ -288,8 +288,13 @@ fn a_cancelled_snapshot_ends_and_gives_its_pages_back() {
     let progress = Arc::new(Progress::default());
     progress.cancel();
     let mut file = disk.mount().create(&path("a")).unwrap();
-    let result = write(freeze(&mut databases), &aux(), &mut *file, &options(), &progress);
+    let views = freeze(&mut databases);
+    let gauge = views[0].1.gauge();
+    databases[0].1.clear();
+    assert!(gauge.held_bytes() > 0);
+    let result = write(views, &aux(), &mut *file, &options(), &progress);
     assert!(matches!(result, Err(WriteError::Cancelled)));
+    assert_eq!(gauge.held_bytes(), 0);
     assert_eq!((progress.keys(), disk.contents(&path("a")).unwrap().len()), (0, 0));
 }
 

@@ -134,6 +134,11 @@ impl<T, N: Number> Dir<T, N> {
         (self.index, self.items)
     }
 
+    /// Takes all items out, on the way to the directory's own end.
+    pub(super) fn take_items(&mut self) -> Vec<Arc<T>> {
+        std::mem::take(&mut self.items)
+    }
+
     /// The items in the order of their patterns.
     pub(super) fn in_order(&self) -> impl Iterator<Item = &Arc<T>> {
         let mut slot = 0;

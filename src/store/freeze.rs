@@ -10,12 +10,14 @@
 //! 2. Hints only change the order: one that is lost, late, doubled or meant for another view does no harm. So their queue
 //!    can be bounded, and each view alive gets all of them.
 //! 3. A hint is a place, not a page: every tree, old or new, knows which of its own pages covers a place.
+//! 4. Every page that a view lets go of goes through [`Meter::release`], also when the view is dropped half read.
 
 use crossbeam_queue::SegQueue;
-use std::sync::Arc as Shared;
-use triomphe::Arc;
+use std::sync::{Arc as Shared, Weak};
+use triomphe::{Arc, UniqueArc};
 
 use super::directory::Index;
+use super::gauge::{Meter, ViewGauge};
 use super::page::Page;
 use super::tree::{Segment, Tree};
 use super::value::Entry;
@@ -26,18 +28,37 @@ const MAX_HINTS: usize = 1 << 17;
 
 pub(super) type Hints = SegQueue<u64>;
 
-/// The owner's end of the hint queues of all views that are alive.
+/// The owner's end: the hint queues of all views that are alive, and what they cost.
 #[derive(Default)]
 pub(super) struct Readers {
     hints: Vec<Shared<Hints>>,
+    meter: Weak<Meter>,
 }
 
 impl Readers {
-    pub(super) fn join(&mut self) -> Shared<Hints> {
+    fn join(&mut self) -> (Shared<Hints>, Shared<Meter>) {
         self.forget_gone();
         let hints = Shared::new(Hints::new());
         self.hints.push(hints.clone());
-        hints
+        // Views that overlap share a meter: what several hold is held once.
+        let meter = self.meter.upgrade().unwrap_or_default();
+        self.meter = Shared::downgrade(&meter);
+        (hints, meter)
+    }
+
+    /// What measures the views, if a part of any is alive.
+    #[inline]
+    pub(super) fn meter(&self) -> Option<Shared<Meter>> {
+        self.meter.upgrade()
+    }
+
+    /// Gives up `page`, which covered `place` and which views hold: they are told, and have it to themselves.
+    #[cold]
+    pub(super) fn leave(&mut self, place: u64, page: Arc<Page>) {
+        self.hint(place);
+        if let Some(meter) = self.meter() {
+            meter.leave_copied(page);
+        }
     }
 
     /// Tells the readers that the owner no longer needs the page that covered `place`.
@@ -56,6 +77,7 @@ pub struct Frozen {
     index: Index<u32>,
     parts: Vec<Part>,
     hints: Shared<Hints>,
+    meter: Shared<Meter>,
     /// The walk: the part and the page in it that come next.
     next: (usize, usize),
     keys: usize,
@@ -98,7 +120,8 @@ impl Frozen {
     pub(super) fn of(tree: &mut Tree, keys: usize, keys_with_expiry: usize) -> Frozen {
         let (index, segments) = tree.clone_root();
         let parts = segments.into_iter().map(Part::Whole).collect();
-        Frozen { index, parts, hints: tree.readers().join(), next: (0, 0), keys, keys_with_expiry }
+        let (hints, meter) = tree.readers().join();
+        Frozen { index, parts, hints, meter, next: (0, 0), keys, keys_with_expiry }
     }
 
     pub(super) fn empty() -> Frozen {
@@ -106,6 +129,7 @@ impl Frozen {
             index: Index::one(),
             parts: Vec::new(),
             hints: Shared::default(),
+            meter: Shared::default(),
             next: (0, 0),
             keys: 0,
             keys_with_expiry: 0,
@@ -124,6 +148,11 @@ impl Frozen {
     /// Keys with an expiry in the view when it was taken.
     pub fn expires_len(&self) -> usize {
         self.keys_with_expiry
+    }
+
+    /// What this view costs, together with those that overlap with it. Outlives the view.
+    pub fn gauge(&self) -> Shared<ViewGauge> {
+        self.meter.gauge()
     }
 
     #[cfg(test)]
@@ -168,15 +197,48 @@ impl Iterator for Frozen {
         if self.parts.is_empty() {
             return None;
         }
-        self.take_hinted().or_else(|| self.take_next()).map(FrozenPage)
+        let page = self.take_hinted().or_else(|| self.take_next())?;
+        Some(FrozenPage { page: Some(page), meter: self.meter.clone() })
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for part in self.parts.drain(..) {
+            match part {
+                // A segment that the owner has too keeps its pages.
+                Part::Whole(segment) => {
+                    if let Some(segment) = Arc::into_unique(segment) {
+                        let (_, pages) = UniqueArc::into_inner(segment).into_pages().into_parts();
+                        pages.into_iter().for_each(|page| self.meter.release(page));
+                    }
+                }
+                Part::Opened { pages, .. } => {
+                    pages.into_iter().flatten().for_each(|page| self.meter.release(page));
+                }
+                Part::Done => {}
+            }
+        }
     }
 }
 
 /// A page of a frozen view.
-pub struct FrozenPage(Arc<Page>);
+pub struct FrozenPage {
+    /// There until the page is dropped.
+    page: Option<Arc<Page>>,
+    meter: Shared<Meter>,
+}
 
 impl FrozenPage {
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.0.entries()
+        self.page.iter().flat_map(|page| page.entries())
+    }
+}
+
+impl Drop for FrozenPage {
+    fn drop(&mut self) {
+        if let Some(page) = self.page.take() {
+            self.meter.release(page);
+        }
     }
 }

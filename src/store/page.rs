@@ -179,6 +179,29 @@ impl Page {
         BLOCK_BYTES + self.data.capacity() + beside
     }
 
+    /// What this page alone takes in memory, in bytes: without the objects beside it, and without a `next`. Does not depend on
+    /// whether the objects were taken.
+    pub(super) fn own_heap_bytes(&self) -> usize {
+        let beside = self.beside.as_ref().map_or(0, |_| size_of::<Beside>());
+        BLOCK_BYTES + self.data.capacity() + beside
+    }
+
+    #[inline]
+    pub(super) fn has_objects(&self) -> bool {
+        self.beside.is_some()
+    }
+
+    /// The objects beside this page itself, each at its number.
+    pub(super) fn objects(&self) -> impl Iterator<Item = Option<&Object>> {
+        self.beside.iter().flat_map(|beside| beside.objects.iter().map(Option::as_ref))
+    }
+
+    /// Takes the objects beside this page out, on the way to the page's own end.
+    pub(super) fn take_objects(&mut self) -> Vec<Object> {
+        let objects = self.beside.as_mut().map(|beside| std::mem::take(&mut beside.objects));
+        objects.into_iter().flatten().flatten().collect()
+    }
+
     fn levels(&self) -> impl Iterator<Item = &Page> {
         std::iter::successors(Some(self), |page| page.next())
     }

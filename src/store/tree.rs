@@ -14,6 +14,7 @@ use triomphe::Arc;
 
 use super::directory::{Dir, Index};
 use super::freeze::Readers;
+use super::gauge::Watch;
 use super::hash::KeyHasher;
 use super::page::{MAX_BYTES, MAX_RECORDS, Page};
 
@@ -84,11 +85,16 @@ impl PageCell<'_> {
     pub(super) fn edit<R>(self, change: impl FnOnce(&mut Page) -> R) -> R {
         let before = self.page.heap_bytes();
         if !self.page.is_unique() {
-            *self.page = Arc::new(Page::clone(self.page));
-            self.readers.hint(self.place);
+            let copy = Arc::new(Page::clone(self.page));
+            self.readers.leave(self.place, std::mem::replace(self.page, copy));
         }
         let page = Arc::make_mut(self.page);
+        let meter = if page.has_objects() { self.readers.meter() } else { None };
+        let watch = meter.map(|meter| Watch::new(meter, page));
         let result = change(page);
+        if let Some(watch) = watch {
+            watch.compare(page);
+        }
         *self.page_bytes = *self.page_bytes - before + page.heap_bytes();
         result
     }
@@ -183,7 +189,7 @@ impl Tree {
         let old = segment.pages.split(place << segment.prefix, halves);
         self.page_bytes -= old.heap_bytes();
         if !old.is_unique() {
-            self.readers.hint(place);
+            self.readers.leave(place, old);
         }
         true
     }
@@ -226,13 +232,14 @@ impl Tree {
         joined.absorb(right, |_| true);
         // The lowest bit that tells the two apart gives the buddy's place.
         let buddy = place ^ (1 << (64 - self.page_depth(place)));
-        let shared = [left, right].map(|page| !page.is_unique());
+        let shared = [left, right].map(|page| (!page.is_unique()).then(|| page.clone()));
         self.page_bytes -= left.heap_bytes() + right.heap_bytes();
         self.page_bytes += joined.heap_bytes();
         self.pages -= 1;
         Arc::make_mut(self.root.get_mut(place)).pages.join(bits, joined);
-        if shared.contains(&true) {
-            self.readers.hint(place);
+        for page in shared.into_iter().flatten() {
+            // Which of the two places is its own is not known any more: one hint too many does no harm.
+            self.readers.leave(place, page);
             self.readers.hint(buddy);
         }
         true
@@ -247,6 +254,17 @@ impl Tree {
         let joined = Segment { prefix: left.prefix - 1, pages: Dir::of_halves(&left.pages, &right.pages) };
         self.root.join(place, joined);
         true
+    }
+}
+
+impl Drop for Tree {
+    /// What views hold is theirs alone from now on.
+    fn drop(&mut self) {
+        let Some(meter) = self.readers.meter() else { return };
+        for segment in self.root.take_items() {
+            let segment = Arc::unwrap_or_clone(segment);
+            segment.into_pages().into_parts().1.into_iter().for_each(|page| meter.leave(page));
+        }
     }
 }
 

@@ -68,6 +68,29 @@ impl Object {
         }
     }
 
+    /// Whether others hold the object too.
+    pub(super) fn is_shared(&self) -> bool {
+        match self {
+            Object::Str(bytes) => !bytes.is_unique(),
+        }
+    }
+
+    /// Whether this is the same object, not an equal one.
+    pub(super) fn is_same(&self, other: &Object) -> bool {
+        match (self, other) {
+            (Object::Str(one), Object::Str(other)) => Arc::ptr_eq(one, other),
+        }
+    }
+
+    /// Lets go of the object. Answers what that gives back, in bytes: nothing if others hold it.
+    pub(super) fn release(self) -> usize {
+        let bytes = self.heap_bytes();
+        let was_last = match self {
+            Object::Str(string) => Arc::into_unique(string).is_some(),
+        };
+        if was_last { bytes } else { 0 }
+    }
+
     /// An estimate of what the object takes on the heap, in bytes.
     pub fn heap_bytes(&self) -> usize {
         match self {

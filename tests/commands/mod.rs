@@ -10,15 +10,17 @@ mod keys;
 mod offline;
 mod random;
 mod restart;
+mod saves;
 mod server;
 mod strings;
 mod walks;
 
 /// The sources of the tables.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     include_str!("connection.rs"),
     include_str!("expiry.rs"),
     include_str!("keys.rs"),
+    include_str!("saves.rs"),
     include_str!("server.rs"),
     include_str!("strings.rs"),
     include_str!("walks.rs"),

@@ -78,11 +78,16 @@ impl Pair {
 /// All differences are told at once.
 #[track_caller]
 pub fn compare(lines: &[&str]) {
+    compare_with(&[], lines);
+}
+
+/// As [`compare`], both servers started with these arguments too.
+pub fn compare_with(args: &[&str], lines: &[&str]) {
     let dir = tempfile::tempdir().expect("a directory can be made");
-    let redis = Server::redis(dir.path());
+    let redis = Server::redis_with(dir.path(), args);
     let mut differences = Vec::new();
     for shards in ["1", "4"] {
-        let ours = Server::everfast(&dir.path().join(shards), &["--shards", shards]);
+        let ours = Server::everfast(&dir.path().join(shards), &[&["--shards", shards], args].concat());
         for version in ["2", "3"] {
             let mut pair = Pair::connect(&redis, &ours);
             pair.redis.raw(&["FLUSHALL"]);

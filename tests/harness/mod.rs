@@ -6,5 +6,5 @@ pub mod random;
 pub mod server;
 
 pub use client::Client;
-pub use compare::{Pair, compare};
+pub use compare::{Pair, compare, compare_with};
 pub use server::Server;

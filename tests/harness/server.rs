@@ -27,8 +27,13 @@ impl Server {
 
     /// The Redis server that is on the path: our commands are those of its version 7.0.
     pub fn redis(dir: &Path) -> Server {
+        Server::redis_with(dir, &[])
+    }
+
+    /// As [`Server::redis`], with further arguments, which win.
+    pub fn redis_with(dir: &Path, args: &[&str]) -> Server {
         let mut command = Command::new("redis-server");
-        command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(dir);
+        command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(dir).args(args);
         let server = Server::start(command);
         let hello = server.client().raw(&["HELLO"]);
         let version = b"\r\n7.0.";
@@ -68,9 +73,14 @@ impl Server {
     }
 
     /// Asks it to end and waits for that.
-    pub fn shut_down(mut self) {
+    pub fn shut_down(self) {
+        self.shut_down_with(&["SHUTDOWN"]);
+    }
+
+    /// As [`Server::shut_down`], with words of SHUTDOWN.
+    pub fn shut_down_with(mut self, call: &[&str]) {
         let mut client = self.client();
-        client.send(&["SHUTDOWN"]);
+        client.send(call);
         assert_eq!(client.try_receive(), None, "a server that ends does not answer");
         let status = self.child.wait().expect("a child can be waited for");
         assert!(status.success(), "the server ended with {status}");

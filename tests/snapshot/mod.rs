@@ -35,7 +35,7 @@ fn shards() -> (Keys, Vec<Vec<(u16, Keyspace)>>) {
             0 => (number as i64 * 1_000_003 - 2_000_000_000).to_string().into_bytes(),
             1 => vec![b'a'; number as usize],
             2 => Vec::new(),
-            _ => (0..number % 300).map(|i| (i * number >> 3) as u8).collect(),
+            _ => (0..number % 300).map(|i| ((i * number) >> 3) as u8).collect(),
         };
         let end = (number % 5 == 0).then_some(LATER_MS + number);
         add((number % 3 == 0).into(), key.into_bytes(), value, end);

@@ -110,6 +110,7 @@ fn workload(options: &Options, address: SocketAddr, command: &str) -> Workload {
         keys: options.keys,
         key_order: if options.ascending { KeyOrder::Ascending } else { KeyOrder::Random },
         value_bytes: options.value_bytes,
+        rate: None,
         seed: options.seed,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::CompareError;
 use super::scenario::{Metric, Scenario, Work};
 use super::server::Server;
-use crate::load::{KeyOrder, Mark, Outcome, Timing, Workload, run};
+use crate::load::{KeyOrder, LoadError, Mark, Outcome, Timing, Workload, run};
 use crate::process;
 
 pub type Figures = BTreeMap<Metric, f64>;
@@ -15,7 +15,7 @@ pub type Figures = BTreeMap<Metric, f64>;
 /// Commands per batch while a server is filled.
 const FILL_PIPELINE: usize = 64;
 /// A server that was filled writes its log out, gives back buffers and syncs: `everysec` promises two seconds at most.
-const SETTLE_AFTER_FILL: Duration = Duration::from_secs(3);
+pub const SETTLE_AFTER_FILL: Duration = Duration::from_secs(3);
 /// Between two measurements.
 const SETTLE: Duration = Duration::from_millis(150);
 
@@ -29,15 +29,25 @@ pub struct Extent {
 
 /// Writes every key once.
 pub fn fill(server: &Server, keys: u64, scenario: &'static str) -> Result<(), CompareError> {
+    write_each(server, "SET {key} {value}", keys, scenario)?;
+    check_key_count(server, keys, scenario)
+}
+
+/// Sends `command` once for each of the first `keys` keys.
+pub fn write_each(
+    server: &Server,
+    command: &str,
+    keys: u64,
+    scenario: &'static str,
+) -> Result<(), CompareError> {
     let workload = Workload {
         key_order: KeyOrder::Ascending,
         keys,
-        ..Workload::new(server.address, "SET {key} {value}").pipeline(FILL_PIPELINE)
+        ..Workload::new(server.address, command).pipeline(FILL_PIPELINE)
     };
     let outcomes = run(&[workload], Timing::Commands(keys), |_| ());
     let outcomes = outcomes.map_err(|source| load_error(server, scenario, source))?;
-    check(server, scenario, &outcomes)?;
-    check_key_count(server, keys, scenario)
+    check(server, scenario, &outcomes)
 }
 
 /// Puts a load on a server that holds all keys.
@@ -95,12 +105,13 @@ pub fn fill_and_restart(
 }
 
 /// What the server before wrote must not be written back while this one is measured.
-fn level_the_field() {
+pub fn level_the_field() {
     rustix::fs::sync();
     thread::sleep(SETTLE);
 }
 
-fn check(server: &Server, scenario: &'static str, outcomes: &[Outcome]) -> Result<(), CompareError> {
+/// Every reply came and none was an error or null.
+pub fn check(server: &Server, scenario: &'static str, outcomes: &[Outcome]) -> Result<(), CompareError> {
     for outcome in outcomes {
         if let Some(error) = &outcome.first_error {
             return Err(wrong(server, scenario, format!("{} replies are errors: {error}", outcome.errors)));
@@ -115,7 +126,8 @@ fn check(server: &Server, scenario: &'static str, outcomes: &[Outcome]) -> Resul
     Ok(())
 }
 
-fn check_key_count(server: &Server, keys: u64, scenario: &'static str) -> Result<(), CompareError> {
+/// What was acknowledged is there.
+pub fn check_key_count(server: &Server, keys: u64, scenario: &'static str) -> Result<(), CompareError> {
     let found = server.key_count()?;
     if u64::try_from(found) == Ok(keys) {
         return Ok(());
@@ -123,10 +135,10 @@ fn check_key_count(server: &Server, keys: u64, scenario: &'static str) -> Result
     Err(wrong(server, scenario, format!("{keys} keys were acknowledged, {found} are there")))
 }
 
-fn wrong(server: &Server, scenario: &'static str, what: String) -> CompareError {
+pub fn wrong(server: &Server, scenario: &'static str, what: String) -> CompareError {
     CompareError::Wrong { peer: server.peer.name.clone(), scenario, what }
 }
 
-fn load_error(server: &Server, scenario: &'static str, source: crate::load::LoadError) -> CompareError {
+pub fn load_error(server: &Server, scenario: &'static str, source: LoadError) -> CompareError {
     CompareError::Load { peer: server.peer.name.clone(), scenario, source }
 }

@@ -15,15 +15,15 @@
 //!    work that was not done.
 //! 4. No server outlives the run.
 
-mod client;
-mod measure;
-mod options;
-mod peer;
-mod report;
-mod rows;
-mod scenario;
-mod server;
-mod session;
+pub(crate) mod client;
+pub(crate) mod measure;
+pub(crate) mod options;
+pub(crate) mod peer;
+pub(crate) mod report;
+pub(crate) mod rows;
+pub(crate) mod scenario;
+pub(crate) mod server;
+pub(crate) mod session;
 
 use std::io;
 use std::path::PathBuf;

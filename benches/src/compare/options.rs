@@ -1,6 +1,6 @@
 //! What was asked for on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -107,23 +107,22 @@ impl Options {
                 let name = format!("{} again ({shards})", baseline.name);
                 return Ok(baseline.clone().named(name).playing(role));
             }
-            Ok(Peer::everfast(&self.everfast_program()?, shards).playing(role))
+            Ok(Peer::everfast(&everfast_program(self.everfast.as_deref())?, shards).playing(role))
         };
         let mut peers = vec![ours(Role::OneShard, 1)?, ours(Role::TwoShards, 2)?];
         peers.push(baseline);
         peers.extend(others);
         Ok(peers)
     }
+}
 
-    fn everfast_program(&self) -> Result<PathBuf, CompareError> {
-        if let Some(program) = &self.everfast {
-            return Ok(program.clone());
-        }
-        let beside = std::env::current_exe().ok().map(|program| program.with_file_name("everfast"));
-        beside.filter(|program| program.is_file()).ok_or_else(|| {
-            CompareError::Options(
-                "no everfast beside this program: build it, or give --everfast FILE".to_owned(),
-            )
-        })
+/// Our server's program: the one that is given, or the one beside this program.
+pub fn everfast_program(given: Option<&Path>) -> Result<PathBuf, CompareError> {
+    if let Some(program) = given {
+        return Ok(program.to_owned());
     }
+    let beside = std::env::current_exe().ok().map(|program| program.with_file_name("everfast"));
+    beside.filter(|program| program.is_file()).ok_or_else(|| {
+        CompareError::Options("no everfast beside this program: build it, or give --everfast FILE".to_owned())
+    })
 }

@@ -64,6 +64,17 @@ impl Peer {
         Peer { name, ..self }
     }
 
+    /// Whether this is our server.
+    pub fn is_ours(&self) -> bool {
+        matches!(self.role, Role::OneShard | Role::TwoShards)
+    }
+
+    /// The command line with its placeholders, for people to read.
+    pub fn template(&self) -> String {
+        let quoted = |word: &String| if word.is_empty() { "''".to_owned() } else { word.clone() };
+        self.arguments.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    }
+
     /// Program and arguments with the placeholders filled in.
     pub fn command_line(&self, port: u16, dir: &Path, policy: Policy) -> Vec<String> {
         let fill = |argument: &String| {

@@ -174,7 +174,7 @@ fn round_json(round: &Round) -> Value {
 }
 
 /// A markdown table whose columns stand under each other as plain text too. The first line is the head.
-fn table(lines: &[Vec<String>]) -> String {
+pub fn table(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()

@@ -15,6 +15,7 @@ use super::CompareError;
 use super::client::ask;
 use super::peer::Peer;
 use super::scenario::Policy;
+use crate::process;
 
 /// How often a server that starts is asked whether it is ready: the grain of restart times.
 const READY_POLL: Duration = Duration::from_millis(2);
@@ -28,6 +29,8 @@ pub struct Server {
     pub address: SocketAddr,
     policy: Policy,
     child: Child,
+    /// Most memory without mapped files that was seen while the process started, in bytes.
+    pub anonymous_at_start: u64,
     /// Holds `data` and `log`.
     home: TempDir,
 }
@@ -45,7 +48,7 @@ impl Server {
         fs::create_dir(&data).map_err(file_error(&data))?;
         let address = free_address().map_err(|error| start_error(peer, &error, home.path()))?;
         let child = spawn(peer, policy, address, home.path())?;
-        let mut server = Server { peer: peer.clone(), address, policy, child, home };
+        let mut server = Server { peer: peer.clone(), address, policy, child, anonymous_at_start: 0, home };
         server.wait_ready(Instant::now())?;
         Ok(server)
     }
@@ -57,10 +60,22 @@ impl Server {
     /// Kills the process without warning and starts it again on what it left. Returns the time from its start until it
     /// answers PING with PONG.
     pub fn crash_and_restart(&mut self) -> Result<Duration, CompareError> {
+        self.crash_and_restart_as(self.peer.clone())
+    }
+
+    /// The same with another command line on the same directory.
+    pub fn crash_and_restart_as(&mut self, peer: Peer) -> Result<Duration, CompareError> {
         self.kill();
+        self.peer = peer;
+        self.anonymous_at_start = 0;
         let started = Instant::now();
         self.child = spawn(&self.peer, self.policy, self.address, self.home.path())?;
         self.wait_ready(started)
+    }
+
+    /// Bytes of all files that the server keeps.
+    pub fn data_bytes(&self) -> io::Result<u64> {
+        folder_bytes(&self.home.path().join("data"))
     }
 
     /// Number of keys in the server.
@@ -78,6 +93,9 @@ impl Server {
 
     fn wait_ready(&mut self, started: Instant) -> Result<Duration, CompareError> {
         loop {
+            // Fails only where the process has ended, which is seen below.
+            let anonymous = process::anonymous_bytes(self.pid()).unwrap_or(0);
+            self.anonymous_at_start = self.anonymous_at_start.max(anonymous);
             if matches!(ask(self.address, &["PING"]), Ok(Value::Simple(pong)) if pong == "PONG") {
                 return Ok(started.elapsed());
             }
@@ -107,6 +125,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn folder_bytes(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        bytes += if about.is_dir() { folder_bytes(&entry.path())? } else { about.len() };
+    }
+    Ok(bytes)
 }
 
 /// A port that nobody listens on. Another process could take it before the server does; then the server does not start.

@@ -1,6 +1,7 @@
 //! The rounds: in each, every load runs on one peer after the other.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::CompareError;
 use super::measure::{self, Extent, Figures};
@@ -26,7 +27,7 @@ pub fn compare(options: &Options) -> Result<Report, CompareError> {
         extent: Extent { measured: options.measured()?, keys: options.keys() },
         options,
     };
-    warn_of_memory_disk(options);
+    warn_of_memory_disk(&options.directory());
     let load_average = load_average();
     let rounds = options.rounds();
     let mut measured = Vec::new();
@@ -101,7 +102,7 @@ fn progress(peer: &Peer, scenario: &Scenario) {
 }
 
 /// What else the machine is doing as the first round begins. Figures of a busy machine are off by whole factors.
-fn load_average() -> f64 {
+pub fn load_average() -> f64 {
     let load_average = process::load_average().unwrap_or(f64::NAN);
     if load_average > BUSY {
         eprintln!(
@@ -112,10 +113,9 @@ fn load_average() -> f64 {
 }
 
 /// On a file system in memory a sync costs nothing: figures under `always` would mean nothing.
-fn warn_of_memory_disk(options: &Options) {
+pub fn warn_of_memory_disk(directory: &Path) {
     const TMPFS: u64 = 0x0102_1994;
-    let directory = options.directory();
-    if rustix::fs::statfs(&directory).is_ok_and(|about| u64::try_from(about.f_type) == Ok(TMPFS)) {
+    if rustix::fs::statfs(directory).is_ok_and(|about| u64::try_from(about.f_type) == Ok(TMPFS)) {
         eprintln!("warning: {} is in memory, not on a disk; see --dir", directory.display());
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Control {
     commands_left: AtomicU64,
     /// Next key where keys go up one by one.
     next_key: AtomicU64,
+    /// Replies that came so far, whatever the phase.
+    replies: AtomicU64,
 }
 
 impl Control {
@@ -26,6 +28,7 @@ impl Control {
             phase: AtomicU8::new(phase as u8),
             commands_left: AtomicU64::new(commands),
             next_key: AtomicU64::new(0),
+            replies: AtomicU64::new(0),
         }
     }
 
@@ -47,6 +50,14 @@ impl Control {
             (left != u64::MAX).then(|| left - left.min(wanted)) // u64::MAX: without end, nothing to count
         });
         taken.map_or(wanted, |left| left.min(wanted))
+    }
+
+    pub(super) fn count_replies(&self, replies: u64) {
+        self.replies.fetch_add(replies, Ordering::Relaxed);
+    }
+
+    pub(super) fn replies(&self) -> u64 {
+        self.replies.load(Ordering::Relaxed)
     }
 
     /// The first of `count` keys in a row.

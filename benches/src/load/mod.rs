@@ -5,17 +5,20 @@
 //! replies   counts the replies in a stream of bytes, keeps none of them
 //! worker    one thread: an epoll loop over its connections
 //! control   what the threads share: the phase of the run, the commands left, the next key
+//! random    numbers and text that look random
 //! run       starts workers, waits, gathers
 //! ```
 //!
 //! Invariants:
 //! 1. A connection sends its next batch only when every reply of the last one is there (a closed loop): a slow server is
-//!    asked less, so compare latencies at the clients and depth that you mean, not at a rate.
+//!    asked less, so compare latencies at the clients and depth that you mean, not at a rate. A workload with a rate also
+//!    waits for its batches' times, and sends late batches at once.
 //! 2. A command's latency is the time from its batch's send to its reply's arrival; it is counted once, in the phase in which its
 //!    reply came.
 //! 3. A reply that is an error is counted and its text kept; nothing is retried.
 
 mod control;
+mod random;
 mod replies;
 mod request;
 mod run;
@@ -27,9 +30,10 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+pub use random::Random;
 pub use replies::ReplyCounter;
 pub use request::{KeyOrder, Requests, TemplateError};
-pub use run::{Mark, Timing, run};
+pub use run::{Live, Mark, Timing, run, run_while};
 
 /// Longest latency that a histogram tells apart; longer ones count as this.
 const LONGEST_LATENCY: Duration = Duration::from_secs(60);
@@ -38,7 +42,8 @@ const LONGEST_LATENCY: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Workload {
     pub address: SocketAddr,
-    /// A command's words. `{key}` stands for a key, `{value}` for a value; every other word is sent as it is.
+    /// A command's words. `{key}` stands for a key, `{value}` for a value, always the same, `{random}` for one
+    /// that is drawn anew each time; every other word is sent as it is.
     pub command: String,
     /// Connections, spread over the threads.
     pub clients: usize,
@@ -49,8 +54,10 @@ pub struct Workload {
     /// Keys that `{key}` is drawn from.
     pub keys: u64,
     pub key_order: KeyOrder,
-    /// Length of `{value}`.
+    /// Length of `{value}` and `{random}`.
     pub value_bytes: usize,
+    /// Commands per second of all connections together, where the server is fast enough; `None`: as many as it answers.
+    pub rate: Option<f64>,
     pub seed: u64,
 }
 
@@ -66,6 +73,7 @@ impl Workload {
             keys: 1_000_000,
             key_order: KeyOrder::Random,
             value_bytes: 64,
+            rate: None,
             seed: 1,
         }
     }
@@ -76,6 +84,12 @@ impl Workload {
 
     pub fn pipeline(self, pipeline: usize) -> Self {
         Workload { pipeline, ..self }
+    }
+
+    /// Time between two batches of one connection, where there is a rate.
+    fn interval(&self) -> Option<Duration> {
+        let commands = (self.clients * self.pipeline) as f64;
+        self.rate.and_then(|rate| Duration::try_from_secs_f64(commands / rate).ok())
     }
 }
 
@@ -127,7 +141,8 @@ impl Outcome {
     }
 }
 
-fn new_histogram() -> Histogram<u64> {
+/// Nanoseconds, to three digits.
+pub(crate) fn new_histogram() -> Histogram<u64> {
     let longest = LONGEST_LATENCY.as_nanos() as u64;
     Histogram::new_with_bounds(1, longest, 3).unwrap_or_else(|_| unreachable!("the bounds are constants"))
 }

@@ -1,9 +1,10 @@
 //! What a connection sends: one command, repeated for the depth of the pipeline, encoded once. Each batch only has its keys'
-//! digits written anew.
+//! digits and its random values written anew.
 
 use formats::resp::encode_command;
 
 use super::control::Control;
+use super::random::Random;
 
 /// `key:` and twelve digits: 16 bytes.
 const KEY_PREFIX: &str = "key:";
@@ -34,12 +35,16 @@ pub struct Requests {
     batch: Vec<u8>,
     /// Where each key's digits begin, in order.
     digits_at: Vec<usize>,
+    /// Where each random value begins, in order.
+    values_at: Vec<usize>,
+    value_bytes: usize,
     command_bytes: usize,
     keys_per_command: usize,
+    values_per_command: usize,
     pipeline: usize,
     keys: u64,
     order: KeyOrder,
-    random: u64,
+    random: Random,
 }
 
 impl Requests {
@@ -67,24 +72,30 @@ impl Requests {
             .iter()
             .map(|&word| match word {
                 "{key}" => key.as_str(),
-                "{value}" => value.as_str(),
+                "{value}" | "{random}" => value.as_str(),
                 literal => literal,
             })
             .collect();
         let mut one = Vec::new();
         encode_command(&mut one, &args);
-        let offsets = key_offsets(&words, &args);
-        let digits_at = (0..pipeline)
-            .flat_map(|n| offsets.iter().map(move |at| (n, at)))
-            .map(|(n, at)| at + n * one.len());
+        let keys_at: Vec<usize> =
+            offsets(&words, &args, "{key}").iter().map(|at| at + KEY_PREFIX.len()).collect();
+        let values_at = offsets(&words, &args, "{random}");
+        let length = one.len();
+        let repeated = |offsets: &[usize]| -> Vec<usize> {
+            (0..pipeline).flat_map(|n| offsets.iter().map(move |at| at + n * length)).collect()
+        };
         Ok(Requests {
-            digits_at: digits_at.collect(),
-            command_bytes: one.len(),
-            keys_per_command: offsets.len(),
+            digits_at: repeated(&keys_at),
+            values_at: repeated(&values_at),
+            value_bytes,
+            command_bytes: length,
+            keys_per_command: keys_at.len(),
+            values_per_command: values_at.len(),
             pipeline,
             keys,
             order,
-            random: seed.wrapping_mul(2).wrapping_add(1), // never zero
+            random: Random::new(seed),
             batch: one.repeat(pipeline),
         })
     }
@@ -103,7 +114,7 @@ impl Requests {
         &self.batch
     }
 
-    /// Draws new keys for the first `commands` of the batch.
+    /// Draws new keys and random values for the first `commands` of the batch.
     pub(super) fn draw(&mut self, commands: usize, control: &Control) {
         let count = commands * self.keys_per_command;
         let mut ascending = match self.order {
@@ -112,7 +123,7 @@ impl Requests {
         };
         for index in 0..count {
             let key = match self.order {
-                KeyOrder::Random => self.random_key(),
+                KeyOrder::Random => self.random.below(self.keys),
                 KeyOrder::Ascending => {
                     ascending += 1;
                     (ascending - 1) % self.keys
@@ -121,15 +132,9 @@ impl Requests {
             let at = self.digits_at[index];
             write_digits(&mut self.batch[at..at + KEY_DIGITS], key, self.keys);
         }
-    }
-
-    fn random_key(&mut self) -> u64 {
-        // xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016.
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        let drawn = self.random.wrapping_mul(0x2545_F491_4F6C_DD1D);
-        ((u128::from(drawn) * u128::from(self.keys)) >> 64) as u64
+        for &at in &self.values_at[..commands * self.values_per_command] {
+            self.random.fill_text(&mut self.batch[at..at + self.value_bytes]);
+        }
     }
 }
 
@@ -144,15 +149,15 @@ fn one_len(args: &[&str]) -> usize {
     bytes.len()
 }
 
-/// Where the digits of each `{key}` begin in the encoded command.
-fn key_offsets(words: &[&str], args: &[&str]) -> Vec<usize> {
+/// Where the text of each argument that the template calls `wanted` begins in the encoded command.
+fn offsets(words: &[&str], args: &[&str], wanted: &str) -> Vec<usize> {
     let mut offsets = Vec::new();
     for (index, &word) in words.iter().enumerate() {
-        if word == "{key}" {
+        if word == wanted {
             // The array's head counts all arguments, so what precedes is measured as: everything, less the arguments from here.
             let rest: usize = args[index..].iter().map(|arg| one_len(&[arg]) - "*1\r\n".len()).sum();
             let bulk_head = format!("${}\r\n", args[index].len()).len();
-            offsets.push(one_len(args) - rest + bulk_head + KEY_PREFIX.len());
+            offsets.push(one_len(args) - rest + bulk_head);
         }
     }
     offsets
@@ -209,6 +214,25 @@ mod tests {
             }
         }
         assert!(seen.iter().all(|&seen| seen), "{seen:?}");
+    }
+
+    #[test]
+    fn random_values_are_drawn_for_each_command() {
+        let control = Control::new(Phase::Measured, u64::MAX);
+        let mut requests =
+            Requests::new("SET {key} {random} EX 9", 2, 1000, KeyOrder::Ascending, 24, 1).unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            requests.draw(2, &control);
+            let text = text(&requests, 2);
+            let lines: Vec<&str> = text.split("\r\n").collect();
+            assert_eq!((lines[3], lines[5], lines[7], lines[9]), ("$16", "$24", "$2", "$1"), "{text}");
+            seen.extend([lines[6].to_owned(), lines[17].to_owned()]);
+        }
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 4, "{seen:?}");
+        assert!(seen.iter().all(|value| value.len() == 24));
     }
 
     #[test]

@@ -35,10 +35,45 @@ pub fn run(
         Timing::Commands(commands) => (Phase::Measured, commands),
     };
     let controls: Vec<Control> = groups.iter().map(|_| Control::new(phase, commands)).collect();
+    let ((), outcomes) = with_workers(groups, &controls, |end| wait(timing, &controls, end, &mut at_mark))?;
+    Ok(outcomes)
+}
+
+/// What can be seen of a run from outside while it goes on.
+pub struct Live<'a> {
+    controls: &'a [Control],
+}
+
+impl Live<'_> {
+    /// Replies that a group has received since the start; 0 for a group that is not there.
+    pub fn replies(&self, group: usize) -> u64 {
+        self.controls.get(group).map_or(0, Control::replies)
+    }
+}
+
+/// Runs all groups for as long as `body` takes, on this thread. Everything counts, there is no warm-up.
+pub fn run_while<T>(
+    groups: &[Workload],
+    body: impl FnOnce(&Live<'_>) -> T,
+) -> Result<(T, Vec<Outcome>), LoadError> {
+    let controls: Vec<Control> = groups.iter().map(|_| Control::new(Phase::Measured, u64::MAX)).collect();
+    with_workers(groups, &controls, |_| {
+        let told = body(&Live { controls: &controls });
+        controls.iter().for_each(|control| control.enter(Phase::Over));
+        told
+    })
+}
+
+/// Starts all workers, runs `body` beside them, gathers what they saw. The body's receiver disconnects when all have ended.
+fn with_workers<T>(
+    groups: &[Workload],
+    controls: &[Control],
+    body: impl FnOnce(&Receiver<()>) -> T,
+) -> Result<(T, Vec<Outcome>), LoadError> {
     let (ended, end) = mpsc::channel::<()>();
     thread::scope(|scope| {
         let mut workers = Vec::new();
-        for (group, (workload, control)) in groups.iter().zip(&controls).enumerate() {
+        for (group, (workload, control)) in groups.iter().zip(controls).enumerate() {
             for (thread, clients) in shares(workload.clients, workload.threads).into_iter().enumerate() {
                 let ended = ended.clone();
                 let seed = ((group as u64) << 32) | ((thread as u64) << 16);
@@ -51,12 +86,12 @@ pub fn run(
             }
         }
         drop(ended);
-        wait(timing, &controls, &end, &mut at_mark);
+        let told = body(&end);
         let mut outcomes: Vec<Outcome> = groups.iter().map(|_| Outcome::new()).collect();
         for (group, worker) in workers {
             outcomes[group].add(worker.join().map_err(|_| LoadError::Panicked)??);
         }
-        Ok(outcomes)
+        Ok((told, outcomes))
     })
 }
 
@@ -90,7 +125,51 @@ fn shares(clients: usize, threads: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Instant;
+
     use super::*;
+
+    const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+    /// Answers PING on so many connections until they are closed.
+    fn answer_pings(listener: TcpListener, connections: usize) {
+        thread::scope(|scope| {
+            for _ in 0..connections {
+                let mut stream = listener.accept().unwrap().0;
+                stream.set_nodelay(true).unwrap();
+                scope.spawn(move || {
+                    let mut command = [0; PING.len()];
+                    while stream.read_exact(&mut command).is_ok() && stream.write_all(b"+PONG\r\n").is_ok() {
+                        assert_eq!(command, PING);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_rate_is_not_exceeded() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || answer_pings(listener, 2));
+        let rate = 500.0;
+        let paced = Workload { rate: Some(rate), ..Workload::new(address, "PING").clients(2).pipeline(5) };
+        let started = Instant::now();
+        let (seen, outcomes) = run_while(&[paced], |live| {
+            while live.replies(0) < 100 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            (live.replies(0), live.replies(1))
+        })
+        .unwrap();
+        let allowed = started.elapsed().as_secs_f64() * rate + 2.0 * 5.0; // the first batches come at once
+        server.join().unwrap();
+        assert!(seen.0 >= 100 && seen.1 == 0, "{seen:?}");
+        assert!(outcomes[0].replies >= 90, "{}", outcomes[0].replies);
+        assert!(seen.0 as f64 <= allowed, "{seen:?} of {allowed}");
+    }
 
     #[test]
     fn connections_are_spread_evenly() {

@@ -1,5 +1,6 @@
 //! One thread of the generator: an epoll loop over its connections, with one send and one receive per batch.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,11 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 const TICK: Duration = Duration::from_millis(20);
 /// A server that says nothing for so long has hung.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
+/// A workload with a rate makes up for what it missed in this time.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 struct Connection {
+    token: usize,
     stream: TcpStream,
     requests: Requests,
     replies: ReplyCounter,
@@ -25,6 +29,8 @@ struct Connection {
     unsent: usize,
     batch_bytes: usize,
     sent_at: Instant,
+    /// When the next batch may be sent, where there is a rate.
+    due: Instant,
 }
 
 /// Runs `clients` connections until the phase is over or no commands are left.
@@ -46,6 +52,8 @@ pub(super) fn work(
         outcome: Outcome::new(),
         read_buffer: vec![0; READ_BUFFER_BYTES],
         busy: 0,
+        interval: workload.interval(),
+        put_off: VecDeque::new(),
     };
     worker.run(poll, connections)
 }
@@ -68,14 +76,20 @@ fn connect(workload: &Workload, index: usize, seed: u64, poll: &Poll) -> Result<
         seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ workload.seed.rotate_left(32),
     )?;
     let replies = ReplyCounter::default();
+    let now = Instant::now();
+    // Connections that would all be due at once are spread over the interval.
+    let share = index as f64 / workload.clients.max(1) as f64;
+    let due = now + workload.interval().unwrap_or_default().mul_f64(share);
     Ok(Connection {
+        token: index,
         stream,
         requests,
         replies,
         awaited: 0,
         unsent: 0,
         batch_bytes: 0,
-        sent_at: Instant::now(),
+        sent_at: now,
+        due,
     })
 }
 
@@ -88,6 +102,9 @@ struct Worker<'a> {
     read_buffer: Vec<u8>,
     /// Connections that await replies.
     busy: usize,
+    interval: Option<Duration>,
+    /// Connections whose next batch is not due yet.
+    put_off: VecDeque<usize>,
 }
 
 impl Worker<'_> {
@@ -97,8 +114,8 @@ impl Worker<'_> {
             self.next_batch(connection)?;
         }
         let mut heard_at = Instant::now();
-        while self.busy > 0 {
-            match poll.poll(&mut events, Some(TICK)) {
+        while self.busy > 0 || !self.put_off.is_empty() {
+            match poll.poll(&mut events, Some(self.patience(&connections))) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => {
                     return Err(LoadError::io("epoll")(error));
                 }
@@ -108,7 +125,7 @@ impl Worker<'_> {
             self.follow_phase(now);
             if !events.is_empty() {
                 heard_at = now;
-            } else if now - heard_at > STALL_LIMIT {
+            } else if self.busy > 0 && now - heard_at > STALL_LIMIT {
                 return Err(LoadError::Stalled(STALL_LIMIT));
             }
             for event in &events {
@@ -120,6 +137,7 @@ impl Worker<'_> {
                     self.receive(connection)?;
                 }
             }
+            self.send_due(&mut connections)?;
         }
         self.follow_phase(Instant::now());
         if self.phase != Phase::Over {
@@ -150,10 +168,35 @@ impl Worker<'_> {
         self.phase = phase;
     }
 
-    /// Sends what a connection does next, if anything is left to do.
+    /// How long to wait for replies: until the next batch is due.
+    fn patience(&self, connections: &[Connection]) -> Duration {
+        let due = self.put_off.iter().map(|&token| connections[token].due).min();
+        due.map_or(TICK, |due| due.saturating_duration_since(Instant::now()).min(TICK))
+    }
+
+    /// Takes up the connections whose time has come.
+    fn send_due(&mut self, connections: &mut [Connection]) -> Result<(), LoadError> {
+        for _ in 0..self.put_off.len() {
+            if let Some(token) = self.put_off.pop_front() {
+                self.next_batch(&mut connections[token])?; // puts itself off again where it is too early
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what a connection does next, if anything is left to do and its time has come.
     fn next_batch(&mut self, connection: &mut Connection) -> Result<(), LoadError> {
         if self.phase == Phase::Over {
             return Ok(());
+        }
+        if let Some(interval) = self.interval {
+            let now = Instant::now();
+            if connection.due > now {
+                self.put_off.push_back(connection.token);
+                return Ok(());
+            }
+            // After a pause of the server no flood: what was missed by more than a second is not made up for.
+            connection.due = (connection.due + interval).max(now.checked_sub(CATCH_UP).unwrap_or(now));
         }
         let commands = self.control.take_commands(connection.requests.pipeline() as u64) as usize;
         if commands == 0 {
@@ -192,6 +235,7 @@ impl Worker<'_> {
     fn count(&mut self, connection: &mut Connection, replies: u64) -> Result<(), LoadError> {
         let awaited = connection.awaited.checked_sub(replies).ok_or(LoadError::Surplus)?;
         connection.awaited = awaited;
+        self.control.count_replies(replies);
         if self.phase != Phase::Over {
             let nanoseconds = connection.sent_at.elapsed().as_nanos() as u64;
             self.outcome.replies += replies;

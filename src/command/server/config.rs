@@ -109,6 +109,7 @@ pub fn reset_stat(invocation: Invocation) -> TaskFuture {
         ] {
             counter.store(0, Ordering::Relaxed);
         }
+        shared.saves.reset_counts();
         let reset = |shard: &Shard| {
             let stats = &mut shard.engine.borrow_mut().stats;
             let commands = stats.calls_by_command.len();

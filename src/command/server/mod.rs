@@ -1,9 +1,13 @@
 //! Commands about the server: [`database`] (whole databases), [`introspection`] (COMMAND), [`config`], [`info`],
-//! [`durability`] (WAITAOF), [`lifetime`] (SHUTDOWN, TIME).
+//! [`durability`] (WAITAOF), [`saving`] (SAVE, BGSAVE, BGREWRITEAOF), [`lifetime`] (SHUTDOWN, TIME), [`debug`]
+//! (and `reload` for it).
 
 pub mod config;
 pub mod database;
+pub mod debug;
 pub mod durability;
 pub mod info;
 pub mod introspection;
 pub mod lifetime;
+mod reload;
+pub mod saving;

@@ -2,7 +2,7 @@
 
 use super::{Command, Flags, Keys, Run, row};
 use crate::command::Merge;
-use crate::command::server::{config, database, durability, info, introspection, lifetime};
+use crate::command::server::{config, database, debug, durability, info, introspection, lifetime, saving};
 
 const WRITE: Flags = Flags::WRITE;
 const READONLY: Flags = Flags::READONLY;
@@ -24,9 +24,22 @@ const fn server(
 
 const OPEN: &[Flags] = &[LOADING, STALE];
 const CONFIGURES: &[Flags] = &[ADMIN, NOSCRIPT, LOADING, STALE];
+const SAVES: &[Flags] = &[ADMIN, NOSCRIPT, Flags::NO_ASYNC_LOADING];
 const FLUSH_TIPS: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
 
 pub(super) static ROWS: &[Command] = &[
+    server(
+        row("bgrewriteaof", 1, SAVES, Keys::NONE, Run::Task(saving::bg_rewrite_aof)),
+        "1.0.0",
+        "O(1)",
+        "Begins a checkpoint, which releases the log before it.",
+    ),
+    server(
+        row("bgsave", -1, SAVES, Keys::NONE, Run::Task(saving::bg_save)),
+        "1.0.0",
+        "O(1)",
+        "Begins a checkpoint, and writes the keys into an RDB file.",
+    ),
     server(
         row("command", -1, OPEN, Keys::NONE, Run::Session(introspection::command)),
         "2.8.13",
@@ -57,6 +70,12 @@ pub(super) static ROWS: &[Command] = &[
     )
     .acl(&["keyspace"])
     .tips(&["request_policy:all_shards", "response_policy:agg_sum"]),
+    server(
+        row("debug", -2, &[ADMIN, NOSCRIPT, LOADING, STALE], Keys::NONE, Run::Task(debug::debug)),
+        "1.0.0",
+        "Depends on the subcommand.",
+        "Commands for tests.",
+    ),
     server(
         row(
             "flushall",
@@ -94,6 +113,26 @@ pub(super) static ROWS: &[Command] = &[
     .acl(&["dangerous"])
     .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
     server(
+        row("lastsave", 1, &[LOADING, STALE, FAST], Keys::NONE, Run::Session(saving::last_save)),
+        "1.0.0",
+        "O(1)",
+        "Answers the Unix time of the last good save.",
+    )
+    .acl(&["admin", "dangerous"])
+    .tips(&["nondeterministic_output"]),
+    server(
+        row(
+            "save",
+            1,
+            &[ADMIN, NOSCRIPT, Flags::NO_ASYNC_LOADING, Flags::NO_MULTI],
+            Keys::NONE,
+            Run::Task(saving::save),
+        ),
+        "1.0.0",
+        "O(N) where N is the number of keys.",
+        "As BGSAVE, and answers when it is done.",
+    ),
+    server(
         row(
             "shutdown",
             -1,
@@ -102,7 +141,7 @@ pub(super) static ROWS: &[Command] = &[
             Run::Task(lifetime::shutdown),
         ),
         "1.0.0",
-        "O(1): the log has everything already.",
+        "O(1) where the log has everything, O(N) with a save, where N is the number of keys.",
         "Ends the server when everything is on stable storage.",
     ),
     server(

@@ -15,6 +15,9 @@ use formats::log::{CheckpointId, SegmentHeader, SegmentNo};
 
 use crate::persist::files::{Files, PreparedSegment};
 
+/// A spare that is better than none.
+const SMALL_BYTES: u64 = 256 << 10;
+
 /// Where one log's next segment is made and kept.
 pub struct SpareSlot {
     files: Arc<Files>,
@@ -42,15 +45,22 @@ impl SpareSlot {
 
     /// Makes the spare if there is none. An error is left to the writer, which tries again when it needs it.
     pub fn fill(&self) {
-        let _ = self.ensure();
-    }
-
-    /// As [`SpareSlot::fill`], for somebody who wants to know whether it worked.
-    pub fn ensure(&self) -> io::Result<()> {
         self.with(|files, state| {
             if state.ready.is_none() {
                 let bytes = state.wanted_bytes;
-                state.ready = Some(state.make(files, bytes, None)?);
+                state.ready = state.make(files, bytes, None).ok();
+            }
+        });
+    }
+
+    /// As [`SpareSlot::fill`], for somebody who wants to know whether it worked. Where there is no room for a spare of the
+    /// size that is wanted, a small one does.
+    pub fn ensure(&self) -> io::Result<()> {
+        self.with(|files, state| {
+            if state.ready.is_none() {
+                let (bytes, small) = (state.wanted_bytes, state.wanted_bytes.min(SMALL_BYTES));
+                let made = state.make(files, bytes, None);
+                state.ready = Some(made.or_else(|_| state.make(files, small, None))?);
             }
             Ok(())
         })

@@ -32,6 +32,9 @@ pub struct ReplayLog {
     /// Effects before these positions are left out: a snapshot has them.
     pub(super) starts: HashMap<ShardId, Position>,
     pub(super) cuts: HashMap<ShardId, Position>,
+    /// Bytes of frames that were handed out, and those of them whose memory was given back.
+    read: AtomicU64,
+    forgotten: AtomicU64,
 }
 
 /// Sound frames that follow each other in one file.
@@ -69,13 +72,22 @@ pub(super) fn epochs(manifest: &Manifest, logs: Vec<ScannedLog>, plan: &Plan) ->
         let cuts = log.ends.iter().map(|&(shard, _)| (shard, plan.cut(log.epoch, shard))).collect();
         if let Some(epoch) = epochs.iter_mut().find(|epoch| epoch.epoch == log.epoch) {
             let pieces = log.segments.into_iter().map(Piece::of).collect();
-            epoch.logs.push(ReplayLog { pieces, starts: HashMap::new(), cuts });
+            epoch.logs.push(ReplayLog::new(pieces, HashMap::new(), cuts));
         }
     }
     epochs
 }
 
 impl ReplayLog {
+    pub(super) fn new(
+        pieces: Vec<Piece>,
+        starts: HashMap<ShardId, Position>,
+        cuts: HashMap<ShardId, Position>,
+    ) -> ReplayLog {
+        let (read, forgotten) = (AtomicU64::new(0), AtomicU64::new(0));
+        ReplayLog { pieces, starts, cuts, read, forgotten }
+    }
+
     /// Bytes of frames to go through.
     pub fn bytes(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.end - piece.from).sum()
@@ -106,9 +118,30 @@ impl ReplayLog {
                 self.frame(&frame, &mut apply).map_err(|trouble| trouble.at(piece, offset))?;
                 offset += frame.header.frame_bytes();
                 done_bytes.fetch_add(frame.header.frame_bytes(), Ordering::Relaxed);
+                self.read.fetch_add(frame.header.frame_bytes(), Ordering::Relaxed);
             }
         }
         Ok(())
+    }
+
+    /// Gives back the memory of all frames that were handed out: whoever applies them is done with them. (It would be read
+    /// from the files again, so that this is never wrong.)
+    pub fn forget_read(&self) {
+        let read = self.read.load(Ordering::Relaxed);
+        let forgotten = self.forgotten.swap(read, Ordering::Relaxed);
+        let mut before = 0;
+        for piece in &self.pieces {
+            let bytes = piece.end - piece.from;
+            let within = |at: u64| at.clamp(before, before + bytes) - before;
+            let (from, to) = (within(forgotten), within(read));
+            if from < to {
+                // A page that both ends share is given back with what follows.
+                let start = if from == 0 { 0 } else { piece.from + from };
+                let end = if to == bytes { piece.map.len() as u64 } else { piece.from + to };
+                piece.map.forget(start as usize..end as usize);
+            }
+            before += bytes;
+        }
     }
 
     /// When the last of the frames was written of which something is applied, in ms since 1970.

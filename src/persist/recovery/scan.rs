@@ -147,6 +147,7 @@ fn scan_log(
     let mut walk = Walk::new(&start.at, wants_transactions || limit.is_some(), limit);
     for (index, segment) in segments.iter_mut().enumerate() {
         walk.segment(index, segment, seal.as_ref())?;
+        segment.map.forget(0..segment.map.len()); // until the replay comes by
     }
     let tail = walk.tail(&segments, seal.as_ref());
     Ok(walk.finish(log, start, seal, segments, tail))

@@ -1,4 +1,4 @@
-//! A small run with several shards and transactions, crashed at every disk call, in every way.
+//! A small run with several shards, transactions and checkpoints, crashed at every disk call, in every way.
 //!
 //! Checked after each crash: what was acknowledged is there, what is there is a prefix per shard,
 //! transactions are whole; and after more work and another crash nothing of that has changed.
@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::helpers::{effects, open, options};
+use super::helpers::{checkpoint, effects, facts, open, options, snapshot_lines};
 use crate::persist::disk::{CrashMode, Disk, SimDisk};
 use crate::persist::log::SegmentSizes;
-use crate::persist::{Gsn, Log, LogOptions, LogStatus, Recovered, ShardId, SyncPolicy};
+use crate::persist::{Gsn, Log, LogOptions, LogStatus, Recovered, Retention, ShardId, SyncPolicy};
 
 const SHARDS: u16 = 3;
 const STEPS: u64 = 14;
@@ -88,7 +88,9 @@ fn wait(log: &Log) {
 /// Works until done or until the disk stops. Answers what was appended and acknowledged.
 fn work(disk: &Arc<dyn Disk>, setup: Setup, first_gsn: u64) -> History {
     let mut history = History::default();
-    let Ok((data, _)) = open(disk) else { return history };
+    let Ok((data, recovered)) = open(disk) else { return history };
+    let before = recovered_keys(&recovered);
+    drop(recovered);
     let Ok(mut logs) = data.start_logs(&run_options(setup)) else { return history };
     for step in 0..STEPS {
         for shard in 0..SHARDS {
@@ -103,6 +105,12 @@ fn work(disk: &Arc<dyn Disk>, setup: Setup, first_gsn: u64) -> History {
         }
         let all: &[&[u16]] = &[&[0, 1], &[0, 1, 2], &[1, 2], &[0, 2]];
         transact(&mut logs, &mut history, first_gsn + step, all[step as usize % all.len()]);
+        if step % 6 == 4 {
+            // What an attempt that fails costs is a segment: the run goes on.
+            let rule = Retention { checkpoints: 1 + (step / 6 % 2) as u32, ..Retention::default() };
+            let keys = |shard| keys_so_far(&before, &history, shard);
+            let _ = checkpoint(&data, &mut logs, facts(first_gsn + step, step), &rule, keys);
+        }
         // Shards hand over at different times, so that a crash finds transactions on one and not on the
         // other.
         for shard in 0..SHARDS {
@@ -133,9 +141,19 @@ fn work(disk: &Arc<dyn Disk>, setup: Setup, first_gsn: u64) -> History {
     history
 }
 
+/// What a shard's snapshot holds: its keys of all epochs, in order.
+fn keys_so_far(before: &BTreeMap<u16, Vec<String>>, history: &History, shard: u16) -> Vec<String> {
+    let before = before.get(&shard).into_iter().flatten().cloned();
+    let since = history.appended.get(&shard).into_iter().flatten().map(|(key, _)| key.clone());
+    before.chain(since).collect()
+}
+
 /// Keys per shard, in order, of all epochs.
 fn recovered_keys(recovered: &Recovered) -> BTreeMap<u16, Vec<String>> {
     let mut keys: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for (shard, key) in snapshot_lines(recovered) {
+        keys.entry(shard.0).or_default().push(key);
+    }
     for (shard, _, args) in effects(recovered) {
         keys.entry(shard.0).or_default().push(args[1].clone());
     }

@@ -1,5 +1,6 @@
 //! Whole data directories on simulated and real disks.
 
+mod checkpoints;
 mod crash_points;
 mod cycle;
 mod helpers;

@@ -1,5 +1,6 @@
 //! The keyspace against a plain map: random work from a printed seed, with views that other threads read meanwhile.
 
+mod gauge;
 mod walks;
 
 use std::collections::HashMap;

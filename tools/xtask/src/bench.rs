@@ -1,12 +1,17 @@
 //! Measuring: `cargo xtask bench [compare's options]`, `bench micro [criterion's]`, `bench slow-flush [options]`,
-//! `bench load [options]`, `bench rdb [options]`. Everything is built with the release profile: figures of another one mean nothing.
+//! `bench load [options]`, `bench rdb [options]`, `bench snapshot [options]`. Everything is built with the release profile: figures of another one mean nothing.
 
 use crate::setup;
 use crate::steps::{cargo, run};
 
 /// What can be asked for by name; anything else are options of the comparison.
-const PROGRAMS: [(&str, &str); 4] =
-    [("compare", "compare"), ("slow-flush", "slow_flush"), ("load", "load"), ("rdb", "rdb")];
+const PROGRAMS: [(&str, &str); 5] = [
+    ("compare", "compare"),
+    ("slow-flush", "slow_flush"),
+    ("load", "load"),
+    ("rdb", "rdb"),
+    ("snapshot", "snapshot"),
+];
 const MICRO: [&str; 3] = ["resp", "frame", "keyspace"];
 
 /// Builds what is needed and runs it.
@@ -27,7 +32,7 @@ pub fn bench(args: &[String]) -> Result<(), String> {
 /// A comparison looks for our program beside its own: both land in the same folder.
 fn program_with(program: &str, args: &[String]) -> Result<(), String> {
     let ours = match program {
-        "compare" => Some("everfast"),
+        "compare" | "snapshot" => Some("everfast"),
         "rdb" => Some("rdb-inspect"),
         _ => None,
     };

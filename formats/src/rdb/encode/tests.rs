@@ -347,6 +347,31 @@ fn a_stream_that_is_not_as_announced_is_an_error() {
     encoder.end_value().unwrap();
 }
 
+#[test]
+fn records_are_copied_in_any_pieces_but_not_into_a_value() {
+    let mut whole = encoder(EncodeVersion::V10);
+    let start = whole.pending().len();
+    for key in [b"one", b"two"] {
+        whole
+            .key(key, KeyMeta { expires_at_ms: Some(7), ..KeyMeta::default() })
+            .unwrap()
+            .string(key)
+            .unwrap();
+    }
+    let records = whole.pending()[start..].to_vec();
+    let mut copy = encoder(EncodeVersion::V10);
+    for piece in records.chunks(5) {
+        copy.copy_records(piece).unwrap();
+    }
+    [&mut whole, &mut copy].into_iter().for_each(|encoder| encoder.finish().unwrap());
+    assert_eq!(copy.pending(), whole.pending());
+    assert_eq!(copy.copy_records(&records), Err(EncodeError::Finished));
+    let mut open = encoder(EncodeVersion::V10);
+    open.key(b"k", KeyMeta::default()).unwrap().begin_string(1).unwrap();
+    let incomplete = EncodeError::Incomplete { part: Part::StringBytes, missing: 1 };
+    assert_eq!(open.copy_records(&records), Err(incomplete));
+}
+
 proptest! {
     #[test]
     fn the_file_is_the_same_however_its_bytes_are_taken_out(

@@ -20,6 +20,8 @@ pub struct DatabaseFigures {
 #[derive(Clone)]
 pub struct ShardFigures {
     pub stats: EngineStats,
+    /// Keys changed since the start, each time counted.
+    pub changes: u64,
     pub databases: Vec<DatabaseFigures>,
     pub keyspace_bytes: usize,
     pub clients: usize,
@@ -41,6 +43,7 @@ impl ShardFigures {
         };
         ShardFigures {
             stats: engine.stats.clone(),
+            changes: engine.changes,
             databases: engine
                 .dbs
                 .iter()

@@ -1,10 +1,11 @@
-//! INFO: which sections, and putting them together. [`figures`] collects, [`sections`] writes, [`system`] asks the
+//! INFO: which sections, and putting them together. [`figures`] collects, [`sections`] and [`persistence`] write, [`system`] asks the
 //! operating system and the allocator.
 //!
 //! Fields have Redis' names where they mean here what they mean there; what has no meaning here is left out. The section
 //! `log` is Everfast's own.
 
 mod figures;
+mod persistence;
 mod sections;
 mod system;
 
@@ -26,7 +27,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "server", title: "Server", write: sections::server, by_default: true },
     Section { name: "clients", title: "Clients", write: sections::clients, by_default: true },
     Section { name: "memory", title: "Memory", write: sections::memory, by_default: true },
-    Section { name: "persistence", title: "Persistence", write: sections::persistence, by_default: true },
+    Section { name: "persistence", title: "Persistence", write: persistence::write, by_default: true },
     Section { name: "log", title: "Log", write: sections::log, by_default: true },
     Section { name: "stats", title: "Stats", write: sections::stats, by_default: true },
     Section { name: "replication", title: "Replication", write: sections::replication, by_default: true },

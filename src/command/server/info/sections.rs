@@ -97,72 +97,6 @@ fn ratio(whole: usize, part: usize) -> String {
     format!("{:.2}", whole as f64 / part.max(1) as f64)
 }
 
-pub fn persistence(text: &mut Text, figures: &Figures) {
-    let shared = &figures.shared;
-    let loading = &shared.loading;
-    let is_loading = shared.is_loading();
-    text.field("loading", u8::from(is_loading));
-    text.field("async_loading", 0);
-    if is_loading {
-        loading_progress(text, figures);
-    }
-    text.field("aof_enabled", u8::from(shared.logs.iter().any(|log| log.get().is_some())));
-    text.field("aof_rewrite_in_progress", 0);
-    text.field("aof_last_write_status", if refusing(figures).is_none() { "ok" } else { "err" });
-    if let Some(reason) = refusing(figures) {
-        text.field("aof_last_write_error", one_line(&reason));
-    }
-    text.field("aof_policy", figures.config.appendfsync.word());
-    let bytes: u64 = writers(figures).map(|log| log.metrics().bytes_written.load(Ordering::Relaxed)).sum();
-    text.field("aof_bytes_written", bytes);
-    text.field("aof_buffer_length", figures.sum(|shard| shard.queue_bytes as u64));
-    let lag = shared
-        .logs
-        .iter()
-        .zip(&figures.shards)
-        .map(|(log, shard)| log.get().map_or(0, |log| shard.appended.saturating_sub(log.durable().0)));
-    text.field("aof_effects_not_durable", lag.sum::<u64>());
-    if let Some(report) = shared.recovery_report.get() {
-        text.field("recovery_report", one_line(report));
-        text.field("recovery_bytes", loading.loaded_bytes.load(Ordering::Relaxed));
-    }
-}
-
-fn loading_progress(text: &mut Text, figures: &Figures) {
-    let loading = &figures.shared.loading;
-    let started_ms = loading.started_unix_ms.load(Ordering::Relaxed).max(figures.shared.started_unix_ms);
-    let (total, loaded) =
-        (loading.total_bytes.load(Ordering::Relaxed), loading.loaded_bytes.load(Ordering::Relaxed));
-    let seconds = figures.now_ms.saturating_sub(started_ms) as f64 / 1000.0;
-    let rate = loaded as f64 / seconds.max(0.001);
-    text.field("loading_start_time", started_ms / 1000);
-    text.field("loading_total_bytes", total);
-    text.field("loading_loaded_bytes", loaded);
-    text.field("loading_loaded_perc", format!("{:.2}", loaded as f64 * 100.0 / total.max(1) as f64));
-    text.field("loading_bytes_per_second", rate as u64);
-    text.field("loading_eta_seconds", (total.saturating_sub(loaded) as f64 / rate.max(1.0)) as u64);
-}
-
-/// Why a shard takes no writes, if one does not.
-fn refusing(figures: &Figures) -> Option<String> {
-    figures.shared.log_refuses()
-}
-
-fn one_line(text: &str) -> String {
-    text.lines().collect::<Vec<_>>().join("; ")
-}
-
-/// One log per writer: shards that share a writer share its figures.
-fn writers(figures: &Figures) -> impl Iterator<Item = &LogShared> {
-    let logs = &figures.shared.logs;
-    logs.iter().enumerate().filter_map(|(index, log)| {
-        let log = log.get()?;
-        let is_first =
-            logs[..index].iter().filter_map(|other| other.get()).all(|other| other.log() != log.log());
-        is_first.then_some(&**log)
-    })
-}
-
 /// Everfast's own: the log of every shard, and its writers.
 pub fn log(text: &mut Text, figures: &Figures) {
     for (index, (log, shard)) in figures.shared.logs.iter().zip(&figures.shards).enumerate() {
@@ -184,7 +118,7 @@ pub fn log(text: &mut Text, figures: &Figures) {
         );
         text.field(&format!("shard{index}"), line);
     }
-    for log in writers(figures) {
+    for log in figures.shared.writers() {
         writer(text, log);
     }
 }

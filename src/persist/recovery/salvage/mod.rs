@@ -223,7 +223,7 @@ fn replay_log(log: WalkedLog, base: &Base, cuts: &BTreeMap<(Epoch, ShardId), Pos
     let starts: HashMap<_, _> = log.ends.iter().map(|(shard, _)| of_shard(*shard)).collect();
     let cut = |shard: ShardId, end: Position| cuts.get(&(log.epoch, shard)).copied().unwrap_or(end);
     let cuts = log.ends.iter().map(|&(shard, end)| (shard, cut(shard, end))).collect();
-    ReplayLog { pieces: log.pieces, starts, cuts }
+    ReplayLog::new(log.pieces, starts, cuts)
 }
 
 /// How many shards each epoch had.

@@ -35,7 +35,7 @@ use crate::shard::mailbox::Message;
 use crate::shard::saves::{Job, Outcome, RunningFigures};
 use crate::shard::shared::Shared;
 use crate::snapshot::{self, Aux, Options, Part, Progress, WriteError, Written};
-use crate::store::{Frozen, ViewGauge};
+use crate::store::Frozen;
 use files::{Snapshot, Unwritten};
 
 /// Of what nothing waits for (a nice value): it takes the time that clients leave, and some of what they do not.
@@ -79,18 +79,15 @@ struct Saver {
 struct Running {
     progress: Arc<Progress>,
     keys: u64,
-    gauges: Vec<Arc<ViewGauge>>,
 }
 
 impl Running {
     fn figures(&self) -> RunningFigures {
-        // Views of one keyspace share a gauge, those of different ones do not.
-        let sum = |figure: fn(&ViewGauge) -> u64| self.gauges.iter().map(|gauge| figure(gauge)).sum();
         RunningFigures {
             keys_processed: self.progress.keys(),
             keys_total: self.keys,
-            cow_bytes: sum(ViewGauge::held_bytes),
-            cow_peak_bytes: sum(ViewGauge::peak_bytes),
+            cow_bytes: self.progress.held_bytes().unwrap_or(0),
+            cow_peak_bytes: self.progress.peak_held_bytes(),
         }
     }
 }
@@ -227,8 +224,8 @@ impl Save {
         outcome.cut_max_us = shards.iter().map(|cut| cut.stood_still_us).max().unwrap_or(0);
         self.shared.saves.note_cut(shards.iter().map(|cut| cut.changes).sum(), self.shared.log_bytes());
         let gauges = shards.iter().flat_map(|cut| &cut.databases).map(|(_, view)| view.gauge()).collect();
-        let progress = Arc::clone(&self.progress);
-        *self.saver.running() = Some(Running { progress, keys: outcome.keys, gauges });
+        self.progress.watch(gauges);
+        *self.saver.running() = Some(Running { progress: Arc::clone(&self.progress), keys: outcome.keys });
         Ok(Cut { facts, shards })
     }
 

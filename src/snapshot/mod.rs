@@ -20,6 +20,7 @@
 
 mod join;
 mod output;
+mod pace;
 mod read;
 mod value;
 mod write;
@@ -29,9 +30,10 @@ mod tests;
 
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use crate::store::ViewGauge;
 use formats::rdb::encode::{EncodeError, EncodeVersion};
 
 pub use join::{Part, join};
@@ -65,6 +67,8 @@ pub struct Progress {
     keys: AtomicU64,
     bytes: AtomicU64,
     cancelled: Arc<AtomicBool>,
+    /// What the views cost; set once they are there.
+    gauges: OnceLock<Vec<Arc<ViewGauge>>>,
 }
 
 impl Progress {
@@ -76,6 +80,21 @@ impl Progress {
     /// The figures of another step of the same work, which is cancelled together with this one.
     pub fn of_another_step(&self) -> Progress {
         Progress::cancelled_by(Arc::clone(&self.cancelled))
+    }
+
+    /// Tells what the views cost whose owners go on writing: then the writers leave time to others while that is little.
+    pub fn watch(&self, gauges: Vec<Arc<ViewGauge>>) {
+        let _ = self.gauges.set(gauges); // once
+    }
+
+    /// Bytes that are held because owners changed what was not written yet; `None` if nobody watches.
+    pub fn held_bytes(&self) -> Option<u64> {
+        self.gauges.get().map(|gauges| gauges.iter().map(|gauge| gauge.held_bytes()).sum())
+    }
+
+    /// The most that each view has cost, together; 0 if nobody watches.
+    pub fn peak_held_bytes(&self) -> u64 {
+        self.gauges.get().map_or(0, |gauges| gauges.iter().map(|gauge| gauge.peak_bytes()).sum())
     }
 
     /// Keys encoded so far.

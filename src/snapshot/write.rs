@@ -1,6 +1,7 @@
 //! Writes frozen databases into one file.
 
 use super::output::Output;
+use super::pace::Pace;
 use super::{Aux, Options, Progress, WriteError, Written, value};
 use crate::persist::disk::DiskFile;
 use crate::store::Frozen;
@@ -20,6 +21,7 @@ pub fn write(
     progress: &Progress,
 ) -> Result<Written, WriteError> {
     let mut output = Output::start(aux, file, options, progress)?;
+    let mut pace = Pace::new(progress);
     for (db, view) in databases.into_iter().filter(|(_, view)| !view.is_empty()) {
         output.encoder.select_db(db.into())?;
         output.encoder.resize_db(view.len() as u64, view.expires_len() as u64)?;
@@ -31,6 +33,8 @@ pub fn write(
                 keys += 1;
             }
             output.count_keys(keys);
+            drop(page); // its memory first, then perhaps a pause
+            pace.page();
         }
     }
     output.finish()

@@ -73,8 +73,10 @@ impl<'f> Router<'f> {
         while let Some(item) = {
             records += 1;
             if records.is_multiple_of(RECORDS_PER_STEP) {
-                progress.advance(decoder.offset() - counted);
-                counted = decoder.offset();
+                let done = decoder.offset();
+                progress.advance(done - counted);
+                source.map.forget(counted as usize..done as usize); // else the memory of the whole file is ours
+                counted = done;
             }
             decoder.next_item().map_err(damaged)?
         } {

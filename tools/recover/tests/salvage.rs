@@ -173,6 +173,26 @@ fn a_missing_snapshot_costs_its_shard_and_what_the_log_has_of_it_stays() {
 }
 
 #[test]
+fn a_servers_own_checkpoint_is_found_without_manifest() {
+    let dir = folder();
+    let server = Everfast::start(dir.path());
+    let mut connection = server.connect();
+    (0..60).for_each(|i| cmd(&mut connection, &format!("SET k:{i} {i}")));
+    (0..60).for_each(|i| cmd(&mut connection, &format!("INCR n:{}", i % 20)));
+    cmd(&mut connection, "SAVE");
+    (0..60).for_each(|i| cmd(&mut connection, &format!("INCR n:{}", i % 30)));
+    let keys = keys_of(&mut connection);
+    let image = crash_image(dir.path());
+    assert_eq!(run!("check", image.path(), "--json").ends(0).json()["next_start"]["checkpoint"], 1);
+    assert_eq!(salvaged(image.path(), 0).1, keys);
+    std::fs::remove_file(image.path().join("MANIFEST")).unwrap();
+    let (json, kept, _new) = salvaged(image.path(), 0);
+    assert_eq!(json["checkpoint"], 1);
+    // What was counted before the cut is not counted again.
+    assert_eq!(kept, keys);
+}
+
+#[test]
 fn what_has_nothing_of_ours_is_no_input() {
     let (dir, outer) = (folder(), folder());
     run!("salvage", dir.path(), "--into", outer.path().join("new").as_path()).ends(2);

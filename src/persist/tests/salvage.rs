@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use formats::checksum::Crc64;
 use formats::rdb::encode::{EncodeVersion, Encoder, KeyMeta};
 
-use super::helpers::{dir, open, options, set, settle, state};
+use super::helpers::{dir, effects, open, options, set, settle, state};
 use crate::persist::disk::{CrashMode, SimDisk};
 use crate::persist::recovery::salvage::{ManifestState, Salvage, Survey};
 use crate::persist::{
@@ -81,8 +81,12 @@ fn two_checkpoints() -> SimDisk {
     sim
 }
 
+/// Keys of the effects that come on top of the snapshots.
 fn keys(salvage: &Salvage) -> Vec<String> {
-    state(&salvage.recovered).into_keys().map(|(_, key)| key).collect()
+    let mut keys: Vec<String> =
+        effects(&salvage.recovered).into_iter().map(|(_, _, args)| args[1].clone()).collect();
+    keys.sort();
+    keys
 }
 
 #[test]

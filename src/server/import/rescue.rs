@@ -23,6 +23,9 @@ use crate::store::KeyHasher;
 /// Records in a row that are no accident.
 const SURE_RECORDS: usize = 4;
 
+/// Most suspects that are named.
+pub const MAX_SUSPECTS: usize = 1000;
+
 /// What was had of a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rescued {
@@ -33,12 +36,23 @@ pub struct Rescued {
     pub announced: Option<u64>,
     /// Bytes in which no records are found.
     pub holes: Vec<Range<u64>>,
+    /// Keys that are kept and stand next to a hole: damage may reach into their values. Escaped; not more than
+    /// [`MAX_SUSPECTS`].
+    pub suspects: Vec<String>,
 }
 
 impl Rescued {
     /// Keys that are lost, if it is known how many there were.
     pub fn lost(&self) -> Option<u64> {
         self.announced.map(|announced| announced.saturating_sub(self.kept))
+    }
+
+    fn suspect(&mut self, record: &KeyRecord<'_>) {
+        if self.suspects.len() < MAX_SUSPECTS
+            && let Ok(key) = record.key.bytes(&mut StringBuffer::default())
+        {
+            self.suspects.push(key.escape_ascii().to_string());
+        }
     }
 }
 
@@ -59,7 +73,7 @@ pub fn rescue(
     };
     let bytes: &[u8] = &damaged.map;
     let mut rescued = Rescued::default();
-    let mut hinted = 0;
+    let (mut hinted, mut before, mut is_behind_hole) = (0, None, false);
     let Ok(mut decoder) = Decoder::new(bytes) else {
         rescued.announced = damaged.keys;
         rescued.holes.push(0..bytes.len() as u64);
@@ -71,20 +85,27 @@ pub fn rescue(
             Ok(Some(Item::Key(record))) if judge.is_sound(&record) => {
                 file.copy(&record).map_err(&failed)?;
                 rescued.kept += 1;
+                if std::mem::take(&mut is_behind_hole) {
+                    rescued.suspect(&record);
+                }
+                before = Some(record);
             }
             Ok(Some(Item::Key(_))) => rescued.unsound += 1,
             Ok(Some(Item::ResizeDb { keys, .. })) => hinted += keys,
             Ok(Some(Item::End { .. })) if decoder.rest().is_empty() => break,
-            Ok(Some(Item::End { .. }) | None) | Err(_) => match judge.resume(bytes, offset, &decoder) {
-                Some(next) => {
-                    rescued.holes.push(offset..next.offset());
-                    decoder = next;
+            Ok(Some(Item::End { .. }) | None) | Err(_) => {
+                if let Some(record) = before.take() {
+                    rescued.suspect(&record);
                 }
-                None => {
-                    rescued.holes.push(offset..bytes.len() as u64);
-                    break;
+                is_behind_hole = true;
+                let next = judge.resume(bytes, offset, &decoder);
+                let end = next.as_ref().map_or(bytes.len() as u64, Decoder::offset);
+                rescued.holes.push(offset..end);
+                match next {
+                    Some(next) => decoder = next,
+                    None => break,
                 }
-            },
+            }
             Ok(Some(_)) => {}
         }
     }

@@ -145,6 +145,9 @@ fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
         lines.push(format!(
             "{path}: {kept} keys kept, {lost} lost{holes}; {why}; any value in it may be damaged"
         ));
+        if !found.suspects.is_empty() {
+            lines.push(format!("  next to the damage, so most to be doubted: {}", found.suspects.join(", ")));
+        }
     }
     lines.extend(report.lost.iter().map(|lost| format!("lost: {}", lost_line(lost))));
     lines.extend(report.incomplete.iter().map(incomplete_line));
@@ -242,6 +245,7 @@ fn json_of(args: &Args, outcome: &Outcome) -> Value {
             "why": why,
             "kept": found.kept,
             "lost": found.lost(),
+            "suspects": found.suspects,
             "unreadable": found.holes.iter().map(|hole| json!([hole.start, hole.end])).collect::<Vec<_>>(),
         })
     });

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use formats::log::SegmentHeader;
 use formats::log::frame::decode_frame;
@@ -28,7 +29,19 @@ pub struct Run {
     pub stderr: String,
 }
 
+const LOCK_TRIES: u32 = 20;
+const LOCK_WAIT: Duration = Duration::from_millis(25);
+
 impl Run {
+    fn of(program: &mut Command) -> Run {
+        let output = program.output().expect("it runs");
+        Run {
+            code: output.status.code().expect("it ends by itself"),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
@@ -47,17 +60,21 @@ impl Run {
 }
 
 /// Runs the program with words and paths as arguments.
+///
+/// A program that another test starts at this moment may hold the lock of a server of this process a little longer than
+/// the server: between fork and exec it has all open files. So a lock that is held is tried again for a while.
 pub fn recover<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_everfast-recover"))
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("it runs");
-    Run {
-        code: output.status.code().expect("it ends by itself"),
-        stdout: output.stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    let mut program = Command::new(env!("CARGO_BIN_EXE_everfast-recover"));
+    program.args(args).stdin(Stdio::null());
+    let mut run = Run::of(&mut program);
+    for _ in 0..LOCK_TRIES {
+        if !run.stderr.contains("a server runs on this data directory") {
+            break;
+        }
+        std::thread::sleep(LOCK_WAIT);
+        run = Run::of(&mut program);
     }
+    run
 }
 
 /// Arguments of different kinds.

@@ -67,9 +67,9 @@ fn two_checkpoints() -> SimDisk {
     let (data, _) = open(&sim.mount()).unwrap();
     let mut logs = data.start_logs(&options(2)).unwrap();
     let write = |logs: &mut Vec<Log>, name: &str| {
-        for shard in 0..2 {
-            set(&mut logs[shard], &format!("{name}-{shard}"), "1");
-            settle(&mut logs[shard]);
+        for (shard, log) in logs.iter_mut().enumerate() {
+            set(log, &format!("{name}-{shard}"), "1");
+            settle(log);
         }
     };
     write(&mut logs, "a");

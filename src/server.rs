@@ -20,7 +20,9 @@ use crate::command::{self, server};
 use crate::config::{BindAddress, Config, Loaded, LogWriters};
 use crate::net::{Buffers, listener};
 use crate::persist::disk::{Disk, RealDisk};
-use crate::persist::{self, DataDir, Log, LogOptions, PersistError, RecoveryReport, ShardId, file_names};
+use crate::persist::{
+    self, DataDir, Gsn, Log, LogOptions, PersistError, RecoveryReport, ShardId, file_names,
+};
 use crate::shard::engine::Engine;
 use crate::shard::mailbox::{Mailbox, Message};
 use crate::shard::shared::{Shared, ShutdownRequest};
@@ -349,6 +351,9 @@ fn recover(
         Arc::new(move |shard: ShardId| shared.mailboxes[usize::from(shard.0)].wake())
     };
     let mut options = LogOptions::new(config.shards, wake);
+    let told_by = Arc::downgrade(shared);
+    options.complete =
+        Arc::new(move || told_by.upgrade().map_or(Gsn(0), |shared| shared.sequencer.complete()));
     options.policy = server::config::sync_policy(config.appendfsync);
     options.segments.max_bytes = config.segment_size_bytes;
     options.segments.first_bytes = options.segments.first_bytes.min(config.segment_size_bytes);

@@ -17,7 +17,7 @@ use recovery_tests::random::Random;
 use recovery_tests::server_process::free_port;
 use recovery_tests::switch_disk::{Call, Effect, Switches};
 
-use crate::replies::{bulk, call, get, ok, set};
+use crate::replies::{bulk, call, get, log_field, ok, set};
 
 fn path(name: &str) -> PathBuf {
     Path::new(DIR).join(name)
@@ -295,4 +295,34 @@ fn connect(port: u16) -> Client {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     panic!("nobody listens on port {port}");
+}
+
+/// A log that was quiet for long, damaged at its end: nobody in it vouches for that end, but the other logs know that the
+/// transaction in it was complete.
+#[test]
+fn damage_to_a_transaction_that_was_acknowledged_is_refused_and_takes_nothing_along() {
+    let sim = SimDisk::new();
+    let server = start(&sim, 2);
+    let mut client = server.client();
+    let pairs = (0..20).flat_map(|index| [format!("t{index}"), "1".to_owned()]);
+    let mset: Vec<String> = std::iter::once("MSET".to_owned()).chain(pairs).collect();
+    assert_eq!(client.call(&mset).expect("a reply"), ok());
+    // All on one shard, as the tag says: the other one's log ends with the transaction.
+    for index in 0..50 {
+        set(&mut client, &format!("{{tag}}{index}"), "1");
+    }
+    let quiet = (0..2)
+        .min_by_key(|shard| log_field(&mut client, *shard, "appended").parse::<u64>().expect("a number"));
+    let quiet = quiet.expect("two shards");
+    server.power_cut(&sim, CrashMode::DropUnsynced);
+    let file = PathBuf::from(format!("/data/log-{}-0.seg", quiet + 1));
+    sim.damage(&file, |bytes| bytes[4096 + 80] ^= 1);
+    for _ in 0..2 {
+        let error = refusal(&sim).to_string();
+        assert!(error.contains(&format!("{} at byte 4096", file.display())), "{error}");
+        assert!(error.contains(&format!("shard {quiet}'s part of transaction 1")), "{error}");
+    }
+    sim.damage(&file, |bytes| bytes[4096 + 80] ^= 1);
+    let server = start(&sim, 1);
+    assert_eq!(call(&mut server.client(), &["DBSIZE"]), Value::Integer(70));
 }

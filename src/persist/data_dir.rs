@@ -192,7 +192,11 @@ impl DataDir {
         let writer = LogWriter::new(parts, 0);
         let thread = WriterThread::spawn(writer, Arc::clone(&queue), Arc::clone(&options.wake), patience);
         running.writers.push(thread.map_err(PersistError::io("start a thread for", &self.files.dir))?);
-        shard_logs.extend(shards.into_iter().map(|shared| Log::new(shared, Arc::clone(&queue))));
+        shard_logs.extend(
+            shards
+                .into_iter()
+                .map(|shared| Log::new(shared, Arc::clone(&queue), Arc::clone(&options.complete))),
+        );
         Ok(())
     }
 

@@ -15,6 +15,8 @@
 //! table entry: GSN u64 │ first effect u32 │ effects u32 │ shards u16 │ shard u16 × shards
 //! ```
 //!
+//! An entry without effects and shards is a statement: all transactions up to this GSN are durable on all their shards.
+//!
 //! Everything is little endian. The header CRC covers bytes 0..60 and the body CRC everything from byte 64,
 //! both seeded with the segment's uid. The header has a sum of its own so that its length may be trusted, so
 //! that a search for frames behind a damaged place costs 64 bytes per candidate, and so that a header can
@@ -90,6 +92,9 @@ pub struct Frame<'a> {
     /// The effects' bytes, to be read with [`EffectReader`](super::EffectReader).
     pub effects: &'a [u8],
     pub transactions: Vec<TransactionEntry>,
+    /// All transactions up to this one were durable on all their participants when the frame was handed over. Not every
+    /// frame says so.
+    pub complete: Option<Gsn>,
 }
 
 /// Why there is no frame at a place. Offsets are within the bytes given.
@@ -161,6 +166,14 @@ pub fn encode_transaction(table: &mut Vec<u8>, entry: &TransactionEntry) {
     for shard in &entry.participants {
         table.extend_from_slice(&shard.0.to_le_bytes());
     }
+}
+
+/// Appends to `table` the statement that all transactions up to `complete` are durable on all their participants.
+pub fn encode_complete(table: &mut Vec<u8>, complete: Gsn) {
+    encode_transaction(
+        table,
+        &TransactionEntry { gsn: complete, first: 0, count: 0, participants: Vec::new() },
+    );
 }
 
 /// Decodes and checks the header at the start of `bytes`, without looking at the body.
@@ -267,18 +280,25 @@ fn split_body(header: FrameHeader, body: &[u8]) -> Result<Frame<'_>, FrameError>
             what: "padding is not zero",
         });
     }
-    let transactions = read_table(table, header.effects)?;
-    Ok(Frame { header, effects, transactions })
+    let (transactions, complete) = read_table(table, header.effects)?;
+    Ok(Frame { header, effects, transactions, complete })
 }
 
-fn read_table(table: &[u8], effects: u32) -> Result<Vec<TransactionEntry>, FrameError> {
+/// The transactions, and up to which number all are complete, if that is told.
+type Table = (Vec<TransactionEntry>, Option<Gsn>);
+
+fn read_table(table: &[u8], effects: u32) -> Result<Table, FrameError> {
     let mut cursor = Cursor::new(table);
     let mut entries = Vec::new();
-    let mut free_from = 0;
+    let (mut free_from, mut complete) = (0, None);
     while !cursor.is_empty() {
         let offset = table.len() - cursor.rest().len();
         let malformed = |what| FrameError::Malformed { offset, what };
         let entry = read_transaction(&mut cursor).ok_or(malformed("transaction entry ends early"))?;
+        if entry.first == 0 && entry.count == 0 && entry.participants.is_empty() {
+            complete = complete.max(Some(entry.gsn));
+            continue;
+        }
         let end = entry.first.checked_add(entry.count).filter(|&end| end <= effects);
         let end = end.ok_or(malformed("transaction lies outside its frame"))?;
         if entry.count < 2 || entry.first < free_from {
@@ -290,7 +310,7 @@ fn read_table(table: &[u8], effects: u32) -> Result<Vec<TransactionEntry>, Frame
         free_from = end;
         entries.push(entry);
     }
-    Ok(entries)
+    Ok((entries, complete))
 }
 
 fn read_transaction(cursor: &mut Cursor<'_>) -> Option<TransactionEntry> {

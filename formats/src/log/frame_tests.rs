@@ -54,6 +54,30 @@ fn a_frame_reads_back() {
 }
 
 #[test]
+fn a_frame_tells_which_transactions_are_complete() {
+    let mut frame = vec![0; FRAME_HEADER_BYTES];
+    encode_effect(&mut frame, &[b"DEL", b"k"]);
+    let effect_bytes = (frame.len() - FRAME_HEADER_BYTES) as u64;
+    let table_at = frame.len();
+    encode_complete(&mut frame, Gsn(41));
+    let table_bytes = (frame.len() - table_at) as u32;
+    let (number, durable_frames) = (FrameNo(1), FrameNo(1));
+    let fields = FrameFields {
+        shard: ShardId(0),
+        number,
+        first: Position(0),
+        wall_clock_ms: 0,
+        durable_frames,
+        effects: 1,
+        effect_bytes,
+    };
+    seal_frame(&mut frame, table_bytes, &fields, UID);
+    let decoded = decode_frame(&frame, UID).unwrap();
+    assert_eq!((decoded.complete, decoded.transactions.len()), (Some(Gsn(41)), 0));
+    assert_eq!(decode_frame(&sample(&[b"one"], UID), UID).unwrap().complete, None);
+}
+
+#[test]
 fn every_bit_counts() {
     let bytes = sample(&[b"one"], UID);
     for bit in 0..bytes.len() * 8 {
@@ -130,7 +154,7 @@ fn a_table_that_lies_is_malformed() {
     }
     let mut table = Vec::new();
     encode_transaction(&mut table, &entry(0, 2));
-    assert_eq!(read_table(&table, 4).unwrap(), [entry(0, 2)]);
+    assert_eq!(read_table(&table, 4).unwrap(), (vec![entry(0, 2)], None));
     for end in 1..table.len() {
         assert!(read_table(&table[..end], 4).is_err(), "cut at {end}");
     }

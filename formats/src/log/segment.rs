@@ -21,7 +21,7 @@ use crate::cursor::Cursor;
 /// Bytes of a segment's header; the offset of its first frame.
 pub const SEGMENT_HEADER_BYTES: usize = 4096;
 /// The version of segments (and their frames) that this code writes; it reads no newer one.
-pub const SEGMENT_VERSION: u32 = 1;
+pub const SEGMENT_VERSION: u32 = 2;
 /// Most shards that one log serves.
 pub const MAX_LOG_SHARDS: usize = 1024;
 
@@ -105,7 +105,7 @@ impl SegmentHeader {
             return Err(SegmentError::Checksum { expected, found });
         }
         // Behind the checksum: a flipped bit in the version is damage, not a newer program.
-        if version != SEGMENT_VERSION {
+        if version == 0 || version > SEGMENT_VERSION {
             return Err(SegmentError::NewerVersion { found: version });
         }
         let hash_seed =
@@ -188,6 +188,6 @@ mod tests {
         bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         let error = SegmentHeader::decode(&bytes).unwrap_err();
         assert_eq!(error, SegmentError::NewerVersion { found: 9 });
-        assert!(error.to_string().contains("version 9") && error.to_string().contains("version 1"));
+        assert!(error.to_string().contains("version 9") && error.to_string().contains("version 2"));
     }
 }

@@ -8,7 +8,9 @@
 //! 2. The database at a chunk's start is 0.
 
 use formats::log::effect::{EXEC, MULTI, encode_effect};
-use formats::log::frame::{FRAME_HEADER_BYTES, FrameFields, encode_transaction, frame_bytes, seal_frame};
+use formats::log::frame::{
+    FRAME_HEADER_BYTES, FrameFields, encode_complete, encode_transaction, frame_bytes, seal_frame,
+};
 use formats::log::{FrameNo, Gsn, Position, SegmentUid, ShardId, TransactionEntry};
 
 /// Effects of one shard. See the module.
@@ -74,9 +76,13 @@ impl Chunk {
         self.effect_bytes = self.bytes.len() - FRAME_HEADER_BYTES;
     }
 
-    /// No more effects: the chunk goes to the writer.
-    pub fn hand_over(&mut self, wall_clock_ms: u64) {
+    /// No more effects: the chunk goes to the writer. `complete`: it tells that all transactions up to here are durable
+    /// everywhere.
+    pub fn hand_over(&mut self, wall_clock_ms: u64, complete: Option<Gsn>) {
         self.wall_clock_ms = wall_clock_ms;
+        if let Some(complete) = complete {
+            encode_complete(&mut self.table, complete);
+        }
         self.bytes.extend_from_slice(&self.table);
     }
 

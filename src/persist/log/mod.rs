@@ -33,7 +33,7 @@ mod writer_tests;
 pub use calibrate::calibrate_writers;
 pub(crate) use cut::CutAnswer;
 pub use cut::CutRequest;
-pub use options::{LogOptions, SegmentSizes, WakeShard};
+pub use options::{CompleteGsn, LogOptions, SegmentSizes, WakeShard};
 pub use policy::SyncPolicy;
 pub use shard_log::Log;
 pub use shared::{Log2Histogram, LogMetrics, LogShared, LogStatus};

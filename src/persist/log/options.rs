@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use formats::log::ShardId;
 use formats::log::segment::{MAX_LOG_SHARDS, SEGMENT_HEADER_BYTES};
+use formats::log::{Gsn, ShardId};
 
 use super::policy::SyncPolicy;
 use crate::persist::error::PersistError;
 
 /// Called by a log writer when a shard's positions or state changed. Must not block.
 pub type WakeShard = Arc<dyn Fn(ShardId) + Send + Sync>;
+
+/// Tells the highest number up to which all transactions are durable on all their participants. Must not block.
+pub type CompleteGsn = Arc<dyn Fn() -> Gsn + Send + Sync>;
 
 /// How large segments are.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +42,7 @@ pub struct LogOptions {
     /// Without it, a full segment's successor is prepared when it is needed. For deterministic tests.
     pub background_preparer: bool,
     pub wake: WakeShard,
+    pub complete: CompleteGsn,
 }
 
 impl LogOptions {
@@ -53,6 +57,7 @@ impl LogOptions {
             close_patience_ms: 2000,
             background_preparer: true,
             wake,
+            complete: Arc::new(|| Gsn(0)),
         }
     }
 

@@ -13,6 +13,7 @@ use formats::log::{Gsn, Position, ShardId};
 
 use super::chunk::Chunk;
 use super::cut::CutRequest;
+use super::options::CompleteGsn;
 use super::policy::{HAND_OVER_BYTES, HAND_OVER_MS, SyncPolicy};
 use super::queue::WriterQueue;
 use super::shared::{LogShared, LogStatus};
@@ -36,6 +37,9 @@ pub struct Log {
     now_ms: u64,
     sync_requested: Cell<bool>,
     free: Vec<Vec<u8>>,
+    complete: CompleteGsn,
+    /// The last complete number that this log was told.
+    told: Gsn,
     shared: Arc<LogShared>,
     queue: Arc<WriterQueue>,
 }
@@ -47,7 +51,7 @@ struct OpenTransaction {
 }
 
 impl Log {
-    pub(crate) fn new(shared: Arc<LogShared>, queue: Arc<WriterQueue>) -> Log {
+    pub(crate) fn new(shared: Arc<LogShared>, queue: Arc<WriterQueue>, complete: CompleteGsn) -> Log {
         Log {
             shard: shared.shard(),
             appended: Position(0),
@@ -59,6 +63,8 @@ impl Log {
             now_ms: 0,
             sync_requested: Cell::new(false),
             free: Vec::new(),
+            complete,
+            told: Gsn(0),
             shared,
             queue,
         }
@@ -176,7 +182,11 @@ impl Log {
         self.close_chunk();
         self.gathered_since_ms = None;
         if !self.closed.is_empty() {
-            self.closed.iter_mut().for_each(|chunk| chunk.hand_over(self.now_ms));
+            // Told where it is news, so that whoever recovers knows which transactions were acknowledged.
+            let complete = (self.complete)();
+            let mut news = (complete > self.told).then_some(complete);
+            self.told = self.told.max(complete);
+            self.closed.iter_mut().for_each(|chunk| chunk.hand_over(self.now_ms, news.take()));
             self.shared.note_handed_over(self.appended, std::mem::take(&mut self.closed_bytes));
             self.queue.push(&mut self.closed, &mut self.free);
         }

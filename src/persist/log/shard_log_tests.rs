@@ -13,7 +13,7 @@ fn log(policy: SyncPolicy) -> Log {
     let cell = Arc::new(PolicyCell::default());
     cell.set(policy);
     let shared = LogShared::new(ShardId(0), LogId(1), 4 << 20, cell, Arc::default());
-    Log::new(Arc::new(shared), Arc::default())
+    Log::new(Arc::new(shared), Arc::default(), Arc::new(|| Gsn(0)))
 }
 
 /// What was handed over, as the writer would find it.

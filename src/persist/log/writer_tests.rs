@@ -89,7 +89,7 @@ impl Bench {
     fn push(&mut self, shard: usize, bytes: usize) {
         let mut chunk = Chunk::new(ShardId(shard as u16), self.appended[shard], Vec::new());
         chunk.append(0, &[b"SET", b"k", &vec![b'v'; bytes]]);
-        chunk.hand_over(0);
+        chunk.hand_over(0, None);
         self.appended[shard] = chunk.end();
         self.shared[shard].note_handed_over(chunk.end(), chunk.effect_bytes());
         self.writer.accept(vec![Handed::Chunk(chunk)]);

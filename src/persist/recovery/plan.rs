@@ -2,18 +2,20 @@
 //!
 //! Invariants:
 //! 1. A log that ends below what a later frame or its seal vouches for is damaged: a refusal, never a cut.
-//! 2. After the cuts every transaction is whole: each participant's log has it before that shard's cut.
-//! 3. Where a limit is asked for, nothing behind it is applied, on any shard, nor any later epoch.
-//! 4. No more is cut than that needs: a shard is cut at its log's end or before the first transaction that
+//! 2. A transaction that any log of its epoch says was complete is never cut: a refusal.
+//! 3. After the cuts every transaction is whole: each participant's log has it before that shard's cut.
+//! 4. Where a limit is asked for, nothing behind it is applied, on any shard, nor any later epoch.
+//! 5. No more is cut than that needs: a shard is cut at its log's end or before the first transaction that
 //!    lacks a participant, again and again until nothing changes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use formats::log::manifest::Seal;
 use formats::log::{Epoch, FrameNo, Gsn, LogId, Manifest, Position, ShardId};
 
 use crate::persist::error::Refusal;
+use crate::persist::file_names;
 
 /// What a scan found out about one log.
 #[derive(Clone, Copy)]
@@ -29,6 +31,10 @@ pub struct LogFacts<'a> {
     pub limits: &'a [(ShardId, Position)],
     /// Parts of transactions; not needed if all logs of the epoch are sealed.
     pub transactions: &'a [TransactionFact],
+    /// One of its frames says that all transactions up to this one were durable on all their participants.
+    pub complete: Option<Gsn>,
+    /// Where its frames end.
+    pub end: Option<(&'a Path, u64)>,
     pub tail: Option<&'a TailFact>,
 }
 
@@ -86,6 +92,7 @@ pub fn plan(manifest: &Manifest, logs: &[LogFacts<'_>]) -> Result<Plan, Refusal>
             plan.effects_beyond_limit += ours.iter().flat_map(shard_ends).map(|(_, end)| end.0).sum::<u64>();
             continue; // without a cut nothing of it is applied
         }
+        check_complete(&ours)?;
         plan_epoch(epoch.number, &ours, &mut plan);
         is_past_limit = ours.iter().any(|log| !log.limits.is_empty());
     }
@@ -107,6 +114,34 @@ fn check_end(log: &LogFacts<'_>) -> Result<(), Refusal> {
         }),
         _ => Ok(()),
     }
+}
+
+/// A transaction that some frame says was complete, and that lacks a part, was acknowledged: what is missing is damaged.
+/// To cut it would take what came behind it from every shard.
+fn check_complete(logs: &[LogFacts<'_>]) -> Result<(), Refusal> {
+    let Some((complete, voucher)) =
+        logs.iter().filter_map(|log| Some((log.complete?, log.log))).max_by_key(|(gsn, _)| *gsn)
+    else {
+        return Ok(());
+    };
+    let ends: Vec<(ShardId, Position)> = logs.iter().flat_map(shard_ends).collect();
+    let transactions: Vec<&TransactionFact> =
+        logs.iter().flat_map(|log| log.transactions).filter(|part| part.gsn <= complete).collect();
+    let Some((gsn, shard)) = Parts::collect(&ends, &transactions).first_missing() else { return Ok(()) };
+    let log = logs.iter().find(|log| log.ends.iter().any(|(served, _)| *served == shard));
+    let place = log.and_then(|log| match log.tail {
+        Some(tail) => Some((tail.file.clone(), tail.offset)),
+        None => log.end.map(|(file, offset)| (file.to_path_buf(), offset)),
+    });
+    let (file, offset) = place.map_or((file_names::MANIFEST.into(), None), |(file, at)| (file, Some(at)));
+    Err(Refusal {
+        file,
+        offset,
+        lost: format!("shard {shard}'s part of transaction {gsn}, and what is behind it"),
+        why: format!(
+            "it is not there; but log {voucher} says that all transactions up to {complete} were durable"
+        ),
+    })
 }
 
 fn plan_epoch(epoch: Epoch, logs: &[LogFacts<'_>], plan: &mut Plan) {
@@ -166,6 +201,12 @@ struct Parts<'a> {
     by_gsn: HashMap<Gsn, Vec<&'a TransactionFact>>,
 }
 
+/// A participant whose part is not there.
+fn missing_in(parts: &[&TransactionFact]) -> Option<ShardId> {
+    let has = |shard| parts.iter().any(|part| part.shard == shard);
+    parts.iter().flat_map(|part| &part.participants).copied().find(|&shard| !has(shard))
+}
+
 struct ShardParts<'a> {
     end: Position,
     parts: Vec<&'a TransactionFact>,
@@ -191,11 +232,12 @@ impl<'a> Parts<'a> {
     }
 
     fn incomplete(&self) -> Vec<Gsn> {
-        let lacks = |parts: &Vec<&TransactionFact>| {
-            let has = |shard| parts.iter().any(|part| part.shard == shard);
-            parts.iter().any(|part| part.participants.iter().any(|&shard| !has(shard)))
-        };
-        self.by_gsn.iter().filter(|(_, parts)| lacks(parts)).map(|(gsn, _)| *gsn).collect()
+        self.by_gsn.iter().filter(|(_, parts)| missing_in(parts).is_some()).map(|(gsn, _)| *gsn).collect()
+    }
+
+    /// The first transaction that lacks a participant, and one that it lacks.
+    fn first_missing(&self) -> Option<(Gsn, ShardId)> {
+        self.by_gsn.iter().filter_map(|(gsn, parts)| Some((*gsn, missing_in(parts)?))).min()
     }
 
     /// Cuts every participant before its part of `gsn`; answers the transactions that lose a part by that.

@@ -41,6 +41,8 @@ fn facts<'a>(log: &'a ShardLog, seal: Option<&'a Seal>, tail: Option<&'a TailFac
         ends: &log.ends,
         limits: &[],
         transactions: &log.transactions,
+        complete: None,
+        end: None,
         tail,
     }
 }
@@ -186,4 +188,20 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_transaction_that_was_complete_and_lacks_a_part_is_refused() {
+    let logs = [shard_log(0, 20, &[(1, 4, &[0, 1])]), shard_log(1, 30, &[]), shard_log(2, 5, &[])];
+    let manifest = manifest(3);
+    let with = |complete| {
+        let mut facts: Vec<_> = logs.iter().map(|log| facts(log, None, None)).collect();
+        facts[2].complete = complete;
+        facts[1].end = Some((std::path::Path::new("quiet"), 77));
+        plan(&manifest, &facts)
+    };
+    assert_eq!(with(Some(Gsn(0))).unwrap().transactions_cut, [Gsn(1)], "it may never have been acknowledged");
+    let refusal = with(Some(Gsn(1))).unwrap_err();
+    assert_eq!((refusal.file.to_str(), refusal.offset), (Some("quiet"), Some(77)));
+    assert!(refusal.lost.contains("shard 1's part of transaction 1"), "{refusal}");
 }

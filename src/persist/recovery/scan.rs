@@ -44,6 +44,8 @@ pub struct ScannedLog {
     pub limits: Vec<(ShardId, Position)>,
     pub transactions: Vec<TransactionFact>,
     pub last_gsn: Option<Gsn>,
+    /// One of its frames says that all transactions up to this one were durable everywhere.
+    pub complete: Option<Gsn>,
     /// Where the first frame stands that no other one vouches for: index of the segment, offset.
     pub unvouched_from: Option<(usize, u64)>,
     pub tail: Option<TailFact>,
@@ -70,14 +72,24 @@ impl ScannedLog {
             ends: &self.ends,
             limits: &self.limits,
             transactions: &self.transactions,
+            complete: self.complete,
+            end: self
+                .segments
+                .iter()
+                .rfind(|segment| has_frames(segment))
+                .map(|last| (&*last.path, last.end)),
             tail: self.tail.as_ref(),
         }
     }
 
     /// Index of the last segment that has frames.
     pub fn last_with_frames(&self) -> Option<usize> {
-        self.segments.iter().rposition(|segment| segment.end > SEGMENT_HEADER_BYTES as u64)
+        self.segments.iter().rposition(has_frames)
     }
+}
+
+fn has_frames(segment: &ScannedSegment) -> bool {
+    segment.end > SEGMENT_HEADER_BYTES as u64
 }
 
 /// Scans the logs behind a checkpoint (`None`: all), several at a time. Behind `limit` they are scanned too: whether they
@@ -206,6 +218,7 @@ struct Walk {
     wants_transactions: bool,
     transactions: Vec<TransactionFact>,
     last_gsn: Option<Gsn>,
+    complete: Option<Gsn>,
     /// Frames that one seen so far vouches for.
     vouched: FrameNo,
     /// Places of the frames from `vouched` on: number, segment, offset.
@@ -225,6 +238,7 @@ impl Walk {
             wants_transactions,
             transactions: Vec::new(),
             last_gsn: None,
+            complete: None,
             vouched: FrameNo(0),
             unvouched: VecDeque::new(),
             stopped: None,
@@ -304,6 +318,7 @@ impl Walk {
         while self.unvouched.front().is_some_and(|(number, ..)| *number < self.vouched) {
             self.unvouched.pop_front();
         }
+        self.complete = self.complete.max(frame.complete);
         self.note_limit(frame);
         self.transactions_of(frame);
         Ok(())
@@ -442,6 +457,7 @@ impl Walk {
             limits: self.limits,
             transactions: self.transactions,
             last_gsn: self.last_gsn,
+            complete: self.complete,
             unvouched_from: self.unvouched.front().map(|&(_, index, offset)| (index, offset)),
             tail,
         }

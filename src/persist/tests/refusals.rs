@@ -134,7 +134,7 @@ fn a_newer_segment_is_refused_naming_both_versions() {
         bytes[4092..4096].copy_from_slice(&crc.to_le_bytes());
     });
     let refusal = refusal(&sim.mount());
-    assert!(refusal.why.contains("version 9") && refusal.why.contains("version 1"), "{refusal}");
+    assert!(refusal.why.contains("version 9") && refusal.why.contains("version 2"), "{refusal}");
 }
 
 #[test]

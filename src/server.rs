@@ -59,6 +59,8 @@ pub enum ServerError {
     Thread(io::Error),
     #[error("cannot import {from}: {why}")]
     Import { from: PathBuf, why: String },
+    #[error("dbfilename '{name}' is the name of a file of the data directory: choose another")]
+    DumpName { name: String },
     #[error("cannot load {path}: {why}")]
     Dump { path: PathBuf, why: String },
     #[error(
@@ -108,7 +110,9 @@ impl Server {
             config.shards = one_shard_per_core();
         }
         let started = clock::now();
+        check_dump_name(&config)?;
         import_first(&config, disk)?;
+        warn_of_files_left_alone(&config, disk);
         let data_dir = match config.appendonly {
             true => Some(Arc::new(DataDir::open(Arc::clone(disk), &config.dir)?)),
             false if disk.file_bytes(&config.dir.join(file_names::MANIFEST)).is_ok() => {
@@ -174,6 +178,33 @@ impl Server {
             Err(error) => tracing::error!(%error, "the server ends"),
         }
         result
+    }
+}
+
+/// The dump file must not take the place of a file of the data directory.
+fn check_dump_name(config: &Config) -> Result<(), ServerError> {
+    let name = config.dbfilename.to_string_lossy();
+    match file_names::FileKind::of(&name) {
+        file_names::FileKind::Other => Ok(()),
+        _ => Err(ServerError::DumpName { name: name.into_owned() }),
+    }
+}
+
+/// Whoever starts on a directory of Redis, or on a backup, may expect what is in it.
+fn warn_of_files_left_alone(config: &Config, disk: &Arc<dyn Disk>) {
+    let is_there = |name: &str| disk.file_bytes(&config.dir.join(name)).is_ok();
+    if !config.appendonly || is_there(file_names::MANIFEST) {
+        return;
+    }
+    let dump = config.dbfilename.to_string_lossy();
+    for name in [&*dump, "appendonlydir"] {
+        if !name.is_empty() && is_there(name) {
+            tracing::warn!(
+                "{} is not read: this server starts empty. To begin with what is in it, end the server, empty \
+                 its directory and start it once with --import",
+                config.dir.join(name).display()
+            );
+        }
     }
 }
 

@@ -326,3 +326,13 @@ fn damage_to_a_transaction_that_was_acknowledged_is_refused_and_takes_nothing_al
     let server = start(&sim, 1);
     assert_eq!(call(&mut server.client(), &["DBSIZE"]), Value::Integer(70));
 }
+
+#[test]
+fn the_dump_file_cannot_have_the_name_of_a_data_file() {
+    for name in ["LOCK", "MANIFEST", "checkpoint-1-shard-0.rdb", "log-1-0.seg", "pool-3.seg", "dump.tmp"] {
+        let sim = SimDisk::new();
+        let config = Config { dbfilename: name.into(), ..config(1, AppendFsync::Always) };
+        let error = InProcess::start(&sim.mount(), config).err().expect("refused").to_string();
+        assert!(error.contains(name) && sim.calls() == 0, "{error}");
+    }
+}

@@ -35,7 +35,7 @@ use crate::shard::mailbox::Message;
 use crate::shard::saves::{Job, Outcome, RunningFigures};
 use crate::shard::shared::Shared;
 use crate::snapshot::{self, Aux, Options, Part, Progress, WriteError, Written};
-use crate::store::Frozen;
+use crate::store::{Frozen, KeyHasher};
 use files::{Snapshot, Unwritten};
 
 /// Of what nothing waits for (a nice value): it takes the time that clients leave, and some of what they do not.
@@ -44,8 +44,8 @@ const LOW_PRIORITY: i32 = 10;
 /// How long a checkpoint whose snapshots are written waits for a log that cannot be written.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Names the version in files that Everfast writes, and with it whose they are.
-pub const VERSION_FIELD: &str = "everfast-ver";
+/// Names the data directory that a file comes from.
+const DIRECTORY_FIELD: &str = "everfast-directory";
 
 /// Why a save did not count.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +56,14 @@ enum SaveError {
     Write { path: PathBuf, source: WriteError },
     #[error("{action} {path}: {source}")]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("{path} was not written by Everfast and is left alone: move it away, or set another dbfilename")]
+    #[error(
+        "{path} was not written by this server on this data directory, and is left alone: move it away if it is not \
+         needed, or import it into an empty directory with --import"
+    )]
     Foreign { path: PathBuf },
+    /// The checkpoint counts, and the file beside it was not written.
+    #[error("{0}")]
+    Dump(Box<SaveError>),
     #[error("the server is ending")]
     Ending,
     #[error("there is neither a log nor a dbfilename to save to")]
@@ -71,6 +77,8 @@ struct Saver {
     disk: Arc<dyn Disk>,
     data_dir: Option<Arc<DataDir>>,
     hash_seed: u64,
+    /// Without a log: all that was in `dump.rdb` at the start was loaded, so it may be replaced.
+    holds_dump: bool,
     running: Mutex<Option<Running>>,
 }
 
@@ -97,8 +105,9 @@ pub fn install(shared: &Arc<Shared>, disk: &Arc<dyn Disk>, data_dir: Option<Arc<
     let saver = Arc::new(Saver {
         shared: Arc::downgrade(shared),
         disk: Arc::clone(disk),
-        data_dir,
         hash_seed,
+        holds_dump: data_dir.is_none(),
+        data_dir,
         running: Mutex::default(),
     });
     let figures = Arc::clone(&saver);
@@ -162,7 +171,11 @@ impl Save {
         if let Some(running) = self.saver.running().take() {
             outcome.cow_peak_bytes = running.figures().cow_peak_bytes;
         }
-        outcome.result = result.map_err(|error| error.to_string());
+        (outcome.result, outcome.dump) = match result {
+            Ok(()) => (Ok(()), Ok(())),
+            Err(SaveError::Dump(error)) => (Ok(()), Err(error.to_string())),
+            Err(error) => (Err(error.to_string()), Ok(())),
+        };
         self.shared.saves.finished(outcome);
     }
 
@@ -171,18 +184,22 @@ impl Save {
         let dump_path =
             (!config.dbfilename.as_os_str().is_empty()).then(|| config.dir.join(&config.dbfilename));
         let dump_path = dump_path.filter(|_| dump || self.saver.data_dir.is_none());
-        if let Some(path) = &dump_path {
-            self.check_dump_is_ours(path)?;
-        }
         match &self.saver.data_dir {
             Some(data_dir) => {
                 let snapshots = self.checkpoint(data_dir, &config, outcome)?;
                 match dump_path {
-                    Some(path) => self.join_dump(&path, &config, &snapshots),
+                    Some(path) => self
+                        .check_dump_is_ours(&path)
+                        .and_then(|()| self.join_dump(&path, &config, &snapshots))
+                        .map_err(|error| SaveError::Dump(Box::new(error))),
                     None => Ok(()),
                 }
             }
-            None => self.dump_alone(&dump_path.ok_or(SaveError::Nowhere)?, &config, outcome),
+            None => {
+                let path = dump_path.ok_or(SaveError::Nowhere)?;
+                self.check_dump_is_ours(&path)?;
+                self.dump_alone(&path, &config, outcome)
+            }
         }
     }
 
@@ -218,6 +235,8 @@ impl Save {
         if shards.len() != usize::from(self.shared.shards()) {
             return Err(SaveError::Ending);
         }
+        // Not before the last shard's cut: what is in it was written by then.
+        let facts = CutFacts { time_ms: clock::unix_ms(), ..facts };
         let mut shards = shards;
         shards.sort_by_key(|cut| cut.shard);
         outcome.keys = shards.iter().map(ShardCut::keys).sum();
@@ -329,8 +348,12 @@ impl Save {
         result
     }
 
-    /// A file of somebody else may be the only copy of their data.
+    /// A file of somebody else may be the only copy of their data; also one that Everfast wrote elsewhere, or before this
+    /// data directory began.
     fn check_dump_is_ours(&self, path: &Path) -> Result<(), SaveError> {
+        if self.saver.holds_dump {
+            return Ok(());
+        }
         match self.saver.disk.file_bytes(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Ok(0) => return Ok(()),
@@ -339,8 +362,10 @@ impl Save {
         }
         let map = self.saver.disk.map(path);
         let map = map.map_err(|source| SaveError::Io { action: "look at", path: path.into(), source })?;
-        let is_ours =
-            snapshot::head(&map).is_ok_and(|head| head.aux.iter().any(|(name, _)| name == VERSION_FIELD));
+        let directory = directory_name(self.saver.hash_seed);
+        let is_ours = snapshot::head(&map).is_ok_and(|head| {
+            head.aux.iter().any(|(name, value)| name == DIRECTORY_FIELD && *value == directory)
+        });
         if is_ours { Ok(()) } else { Err(SaveError::Foreign { path: path.into() }) }
     }
 
@@ -350,7 +375,8 @@ impl Save {
             ("redis-ver", REDIS_VERSION.to_owned()),
             ("redis-bits", usize::BITS.to_string()),
             ("ctime", (clock::unix_ms() / 1000).to_string()),
-            (VERSION_FIELD, env!("CARGO_PKG_VERSION").to_owned()),
+            ("everfast-ver", env!("CARGO_PKG_VERSION").to_owned()),
+            (DIRECTORY_FIELD, directory_name(self.saver.hash_seed)),
         ])
     }
 
@@ -375,6 +401,12 @@ impl Save {
         ]);
         fields
     }
+}
+
+/// A name of the data directory that does not tell its seed: an attacker who knows that can choose keys that collide.
+fn directory_name(hash_seed: u64) -> String {
+    let text = b"the name of the data directory that this file was written by";
+    format!("{:016x}", KeyHasher::new(hash_seed).hash(text).0)
 }
 
 /// The shard's part of the cut, on its own thread.

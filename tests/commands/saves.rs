@@ -255,7 +255,7 @@ fn a_failed_save_refuses_writes_as_in_redis() {
     let (theirs, ours) = (dir.path().join("redis"), dir.path().join("ours"));
     fs::create_dir(&theirs).unwrap();
     let redis = Server::redis_with(&theirs, &["--save", "3600 1"]);
-    let server = Server::everfast(&ours, &["--save", "3600 1", "--shards", "2"]);
+    let server = Server::everfast(&ours, &["--save", "3600 1", "--shards", "2", "--appendonly", "no"]);
     block_dump(&theirs);
     block_dump(&ours);
     let mut pair = Pair::connect(&redis, &server);
@@ -290,6 +290,47 @@ fn a_failed_save_refuses_writes_as_in_redis() {
     }
     assert_eq!(info(&mut pair.ours, "rdb_last_bgsave_status"), "err");
     assert!(!info(&mut pair.ours, "checkpoint_last_error").is_empty());
+}
+
+#[test]
+fn a_file_that_cannot_be_written_stops_no_writes_while_checkpoints_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--save", "3600 1", "--shards", "2"]);
+    block_dump(dir.path());
+    let mut client = server.client();
+    fill(&mut client, 10);
+    client.call(&["BGSAVE"]);
+    wait_for(&mut client, "checkpoint_last_id", |id| id == 1);
+    wait_for(&mut client, "rdb_bgsave_in_progress", |running| running == 0);
+    assert_eq!(info(&mut client, "rdb_last_bgsave_status"), "err");
+    assert!(info(&mut client, "checkpoint_last_error").contains("dump.rdb"));
+    fill(&mut client, 20);
+    // What failed is tried again by itself, and without the file.
+    wait_for(&mut client, "rdb_saves", |saves| saves == 1);
+    assert_eq!(info(&mut client, "rdb_last_bgsave_status"), "ok");
+}
+
+#[test]
+fn a_file_that_holds_what_this_server_never_had_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let without_log = Server::everfast(dir.path(), &["--appendonly", "no"]);
+    fill(&mut without_log.client(), 20);
+    without_log.shut_down_with(&["SHUTDOWN", "SAVE"]);
+    let file = dir.path().join("dump.rdb");
+    let before = fs::read(&file).unwrap();
+
+    let server = Server::everfast(dir.path(), &[]);
+    let mut client = server.client();
+    assert_eq!(client.call(&["DBSIZE"]), Value::Integer(0), "never by surprise");
+    let Value::Error(error) = client.call(&["SAVE"]) else { panic!("it is not this server's") };
+    assert!(error.contains("is left alone") && error.contains("--import"), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+    fill(&mut client, 5);
+    fs::remove_file(&file).unwrap();
+    assert_eq!(client.call(&["SAVE"]), ok());
+    fill(&mut client, 6);
+    assert_eq!(client.call(&["SAVE"]), ok(), "its own is replaced");
+    redis_reads(&file, 6);
 }
 
 #[test]

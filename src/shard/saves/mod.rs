@@ -53,7 +53,10 @@ pub struct Job {
 /// What became of a job.
 #[derive(Debug)]
 pub struct Outcome {
+    /// Of the checkpoint; without a log, of the dump file.
     pub result: Result<(), String>,
+    /// Of the dump file that a checkpoint was followed by. If it failed, the checkpoint counts all the same.
+    pub dump: Result<(), String>,
     pub keys: u64,
     /// Most memory that was held at a time because keys changed while they were saved.
     pub cow_peak_bytes: u64,
@@ -64,9 +67,21 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether all went well, the dump file too.
+    pub(super) fn whole(&self) -> Result<(), String> {
+        self.result.clone().and_then(|()| self.dump.clone())
+    }
+
     /// It failed before anything was done.
     pub fn failure(error: impl Into<String>) -> Self {
-        Self { result: Err(error.into()), keys: 0, cow_peak_bytes: 0, snapshot_bytes: 0, cut_max_us: 0 }
+        Self {
+            result: Err(error.into()),
+            dump: Ok(()),
+            keys: 0,
+            cow_peak_bytes: 0,
+            snapshot_bytes: 0,
+            cut_max_us: 0,
+        }
     }
 }
 
@@ -259,11 +274,11 @@ impl Saves {
         let took = running.since.elapsed();
         tell(&running, &outcome, took);
         state.note(&running, &outcome, took);
-        self.last_save_was_ok.store(state.save.is_ok, Ordering::Release);
+        self.last_save_was_ok.store(!state.stops_writes, Ordering::Release);
         drop(state);
         self.ended.notify_all();
         for done in running.done {
-            let _ = done.send(outcome.result.clone()); // a client that has left
+            let _ = done.send(outcome.whole()); // a client that has left
         }
     }
 
@@ -338,7 +353,7 @@ impl Saves {
 fn tell(running: &Running, outcome: &Outcome, took: Duration) {
     let kind = running.kind;
     let took_ms = took.as_millis() as u64;
-    match &outcome.result {
+    match &outcome.whole() {
         Ok(()) => tracing::info!(
             ?kind,
             keys = outcome.keys,

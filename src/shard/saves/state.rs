@@ -103,6 +103,8 @@ pub(super) struct State {
     pub(super) recovered_log_bytes: u64,
     pub(super) cut_max_us: Option<u64>,
     pub(super) last_error: Option<String>,
+    /// Nothing was saved since a save of kind [`Kind::Save`] failed.
+    pub(super) stops_writes: bool,
 }
 
 impl Default for State {
@@ -122,6 +124,7 @@ impl Default for State {
             recovered_log_bytes: 0,
             cut_max_us: None,
             last_error: None,
+            stops_writes: false,
         }
     }
 }
@@ -137,7 +140,8 @@ impl State {
 
     pub(super) fn note(&mut self, running: &Running, outcome: &Outcome, took: Duration) {
         let now = clock::now();
-        let is_ok = outcome.result.is_ok();
+        let whole = outcome.whole();
+        let is_ok = whole.is_ok();
         let history = self.history(running.kind);
         history.took = Some(took);
         history.ended = Some(now);
@@ -146,11 +150,14 @@ impl State {
         history.is_ok = is_ok || is_told && history.is_ok;
         history.count += u64::from(is_ok);
         history.last_cow_bytes = outcome.cow_peak_bytes;
-        match &outcome.result {
-            Err(_) if running.is_given_up => return,
-            Err(error) => return self.last_error = Some(error.clone()),
-            Ok(()) => self.last_error = None,
+        if !running.is_given_up {
+            self.last_error = whole.err();
         }
+        if outcome.result.is_err() {
+            self.stops_writes |= running.kind == Kind::Save && !is_told;
+            return;
+        }
+        self.stops_writes = false;
         if running.kind == Kind::Save {
             self.last_save_unix = clock::unix_ms() / 1000;
         }
@@ -183,7 +190,10 @@ impl State {
         {
             return Some((Kind::Save, save.dump));
         }
-        if may_save && sight.points.iter().any(|point| self.has_reached(*point, sight)) {
+        // A save that failed is owed, whatever has changed since.
+        let is_owed = !self.save.is_ok && !sight.points.is_empty();
+        let is_due = || sight.points.iter().any(|point| self.has_reached(*point, sight));
+        if may_save && (is_owed || is_due()) {
             return Some((Kind::Save, sight.log.is_none()));
         }
         sight.log.filter(|log| self.has_grown(log, sight)).map(|_| (Kind::Rewrite, false))

@@ -14,7 +14,14 @@ fn saves() -> (Saves, mpsc::Receiver<Job>) {
 }
 
 fn good() -> Outcome {
-    Outcome { result: Ok(()), keys: 10, cow_peak_bytes: 7, snapshot_bytes: 1000, cut_max_us: 50 }
+    Outcome {
+        result: Ok(()),
+        dump: Ok(()),
+        keys: 10,
+        cow_peak_bytes: 7,
+        snapshot_bytes: 1000,
+        cut_max_us: 50,
+    }
 }
 
 fn bad() -> Outcome {
@@ -331,4 +338,34 @@ fn figures_are_those_of_the_running_job() {
     assert!(saves.view().running.is_none());
     saves.start(Kind::Save, true, None).unwrap();
     assert_eq!(saves.view().running.unwrap().figures.keys_processed, 3);
+}
+
+#[test]
+fn a_dump_that_failed_behind_a_checkpoint_stops_nothing_and_is_owed() {
+    let (saves, jobs) = saves();
+    saves.start(Kind::Save, true, None).unwrap();
+    saves.note_cut(70, 4000);
+    saves.finished(Outcome { dump: Err("no room".into()), ..good() });
+    let view = saves.view();
+    assert_eq!((view.saved_changes, view.save.count, view.save.is_ok), (70, 0, false));
+    assert_eq!(view.last_error.as_deref(), Some("no room"));
+    assert!(saves.last_save_was_ok(), "the checkpoint counts");
+    drop(jobs.try_recv());
+    saves.start_due(&sight(seconds(4), 70, Some(QUIET)));
+    assert!(jobs.try_recv().is_err(), "not at once");
+    saves.start_due(&sight(seconds(6), 70, Some(QUIET)));
+    assert!(!jobs.try_recv().unwrap().dump, "it is owed, though nothing has changed");
+    saves.finished(good());
+    assert!(saves.view().save.is_ok);
+}
+
+#[test]
+fn any_checkpoint_lets_writes_go_on_after_a_failed_save() {
+    let (saves, _jobs) = saves();
+    saves.start(Kind::Save, true, None).unwrap();
+    saves.finished(bad());
+    assert!(!saves.last_save_was_ok());
+    saves.start(Kind::Rewrite, false, None).unwrap();
+    saves.finished(good());
+    assert!(saves.last_save_was_ok());
 }

@@ -231,13 +231,12 @@ impl Save {
     fn cut(&self, checkpoint: Option<&Checkpoint>, outcome: &mut Outcome) -> Result<Cut, SaveError> {
         let request = checkpoint.map(Checkpoint::cut_request);
         let (facts, answers) = self.send_cut(request.as_ref())?;
-        let shards: Vec<ShardCut> = answers.iter().collect();
+        let mut shards: Vec<ShardCut> = answers.iter().collect();
         if shards.len() != usize::from(self.shared.shards()) {
             return Err(SaveError::Ending);
         }
         // Not before the last shard's cut: what is in it was written by then.
         let facts = CutFacts { time_ms: clock::unix_ms(), ..facts };
-        let mut shards = shards;
         shards.sort_by_key(|cut| cut.shard);
         outcome.keys = shards.iter().map(ShardCut::keys).sum();
         outcome.cut_max_us = shards.iter().map(|cut| cut.stood_still_us).max().unwrap_or(0);
@@ -311,9 +310,10 @@ impl Save {
         let mut databases: Vec<(u16, Frozen)> =
             cut.shards.into_iter().flat_map(|cut| cut.databases).collect();
         databases.sort_by_key(|(db, _)| *db);
+        // As `files` does: nothing but pages while views are held.
+        let options = Options { sync_every_bytes: u64::MAX, ..options(config) };
         let written = self.replace_dump(path, |file| {
-            lower_priority();
-            snapshot::write(databases, &self.fields(), file, &options(config), &self.progress)
+            snapshot::write(databases, &self.fields(), file, &options, &self.progress)
         })?;
         outcome.snapshot_bytes = written.bytes;
         Ok(())

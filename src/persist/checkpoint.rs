@@ -21,6 +21,7 @@ use std::time::Duration;
 use formats::log::manifest::{CheckpointEntry, SnapshotEntry};
 use formats::log::{CheckpointId, Epoch, Gsn, Manifest, ShardId};
 
+use super::dir_sync::Since;
 use super::disk::DiskFile;
 use super::error::PersistError;
 use super::file_names;
@@ -41,6 +42,8 @@ pub struct Checkpoint {
     epoch: Epoch,
     request: CutRequest,
     cuts: Receiver<CutAnswer>,
+    /// Before the first snapshot had a name.
+    began: Since,
     /// Files made, to be removed if it is given up.
     made: Vec<PathBuf>,
 }
@@ -74,7 +77,8 @@ impl Checkpoint {
         })?;
         let (done, cuts) = channel();
         let request = CutRequest { checkpoint: id, done };
-        Ok(Checkpoint { files, spares, queues, id, epoch, request, cuts, made: Vec::new() })
+        let began = files.names_since();
+        Ok(Checkpoint { files, spares, queues, id, epoch, request, cuts, began, made: Vec::new() })
     }
 
     pub fn id(&self) -> CheckpointId {
@@ -119,7 +123,7 @@ impl Checkpoint {
         };
         let has_gap = answers.iter().any(|answer| answer.has_gap);
         let cuts = answers.into_iter().map(|answer| answer.cut).collect();
-        if let Err(error) = self.files.disk.sync_dir(&self.files.dir) {
+        if let Err(error) = self.files.sync_names(self.began) {
             return Err(failed(error));
         }
         let entry = CheckpointEntry {

@@ -54,7 +54,7 @@ struct NewLog {
 
 impl DataDir {
     /// Opens a data directory, creating it if need be, and locks it. A directory without MANIFEST must have
-    /// no data files.
+    /// no data files. What is found is made durable before it is believed.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<DataDir, PersistError> {
         disk.create_dir(dir).map_err(PersistError::io("create", dir))?;
         let lock = lock(&*disk, dir)?;
@@ -62,12 +62,9 @@ impl DataDir {
             Some(manifest) => manifest,
             None => create_manifest(&*disk, dir)?,
         };
-        Ok(DataDir {
-            files: Arc::new(Files::new(disk, dir.to_path_buf(), manifest)),
-            policy: Arc::default(),
-            running: Mutex::default(),
-            _lock: lock,
-        })
+        let files = Files::new(disk, dir.to_path_buf(), manifest);
+        files.confirm()?;
+        Ok(DataDir { files: Arc::new(files), policy: Arc::default(), running: Mutex::default(), _lock: lock })
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -78,8 +75,8 @@ impl DataDir {
         &self.files.dir
     }
 
-    /// A copy of the current MANIFEST.
-    pub fn manifest(&self) -> Manifest {
+    /// The current MANIFEST; waits for no disk.
+    pub fn manifest(&self) -> Arc<Manifest> {
         self.files.manifest()
     }
 

@@ -492,3 +492,59 @@ fn a_fresh_directory_of_snapshots_is_one_that_a_server_starts_on() {
     disk.remove(&dir().join("MANIFEST")).unwrap();
     assert!(FreshDir::create(disk, &dir(), 7).is_err(), "there is still data");
 }
+
+#[test]
+fn a_failed_sync_of_the_directory_fails_whoever_made_names_before_it() {
+    let mut met = 0;
+    for call in 0..40 {
+        let mut bench = bench(&options(2));
+        bench.write(0, "a");
+        bench.write(1, "b");
+        let mut checkpoint = bench.data.begin_checkpoint().unwrap();
+        cut(&checkpoint, &mut bench.logs);
+        let keys = bench.keys.clone();
+        let entries = write_snapshots(&mut checkpoint, 2, |shard| keys[usize::from(shard)].clone()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        bench.sim.fail_at(bench.sim.calls() + call, Fault::SyncError);
+        // Stands for what makes spares meanwhile.
+        let other = bench.data.begin_checkpoint().map(drop);
+        let finished = checkpoint.finish(facts(0, 1), entries, &NEWEST, 1, || false);
+        met += u64::from(other.is_err() && finished.is_err());
+        let sim = bench.crash(CrashMode::DropUnsynced);
+        let (_, recovered) = open(&sim.mount()).unwrap_or_else(|error| panic!("call {call}: {error}"));
+        assert_eq!(keys_of(&recovered), ["a", "b"], "call {call}");
+    }
+    assert!(met > 0, "no sync of the directory failed for both");
+}
+
+/// The process ends behind a failed sync, the power stays; what the next one finds may be in the page cache alone. Then
+/// the power fails while it starts.
+#[test]
+fn a_start_makes_durable_what_an_earlier_process_could_not() {
+    for (call, stop) in (0..40).flat_map(|call| (0..24).map(move |stop| (call, stop))) {
+        let sim = SimDisk::new();
+        sim.fail_at(call, Fault::SyncError);
+        let mut durable = false;
+        if let Ok((data, _)) = open(&sim.mount())
+            && let Ok(mut logs) = data.start_logs(&options(1))
+        {
+            let _ = checkpoint(&data, &mut logs, facts(0, 1), &NEWEST, |_| Vec::new());
+            set(&mut logs[0], "a", "v");
+            logs[0].submit_all();
+            let log = logs[0].shared();
+            while log.durable() < log.appended() && log.is_ok() {
+                std::thread::yield_now();
+            }
+            durable = log.durable() == log.appended();
+            let _ = checkpoint(&data, &mut logs, facts(0, 1), &NEWEST, |_| vec!["a=v".to_owned()]);
+        }
+        sim.crash_at(sim.calls() + stop);
+        if let Ok((data, recovered)) = open(&sim.mount()) {
+            drop(recovered);
+            let _ = data.start_logs(&options(1));
+        }
+        sim.crash(CrashMode::DropUnsynced);
+        let (_, recovered) = open(&sim.mount()).unwrap_or_else(|error| panic!("{call}, {stop}: {error}"));
+        assert!(!durable || keys_of(&recovered) == ["a"], "{call}, {stop}");
+    }
+}

@@ -426,6 +426,56 @@ fn a_poisoned_log_without_room_is_healed_too() {
 }
 
 #[test]
+fn a_poisoned_log_that_cannot_be_written_is_healed_too() {
+    let mut bench = poisoned(1);
+    let mut checkpoint = bench.data.begin_checkpoint().unwrap();
+    bench.write_soon(0, "unwritten");
+    let keys = bench.keys.clone();
+    let entries = write_snapshots(&mut checkpoint, 2, |shard| keys[usize::from(shard)].clone()).unwrap();
+    bench.sim.set_disk_full(true); // stands for blocks of the segment that went bad
+    bench.logs[0].submit_all();
+    let log = bench.logs[0].shared();
+    wait_until(|| log.is_retrying());
+    assert!(matches!(log.status(), LogStatus::Poisoned(_)) && log.written() < log.appended());
+    cut(&checkpoint, &mut bench.logs);
+    wait_until(|| log.written() == log.appended() && !log.is_retrying());
+    bench.sim.set_disk_full(false);
+    checkpoint.finish(facts(0, 1), entries, &NEWEST, 1, || false).unwrap();
+    bench.write(0, "later");
+    let sim = bench.crash(CrashMode::DropUnsynced);
+    let keys = keys_of(&open(&sim.mount()).unwrap().1);
+    assert_eq!(keys, ["durable0", "held", "later", "other", "unwritten"]);
+}
+
+#[test]
+fn a_checkpoint_of_a_poisoned_log_that_finds_no_segment_is_given_up() {
+    let mut bench = poisoned(1);
+    let checkpoint = bench.data.begin_checkpoint().unwrap();
+    cut(&checkpoint, &mut bench.logs); // takes the spare
+    let log = bench.logs[0].shared();
+    wait_until(|| bench.logs[0].is_idle() || log.written() == log.appended());
+    drop(checkpoint);
+    let checkpoint = bench.data.begin_checkpoint().unwrap();
+    bench.write_soon(0, "behind");
+    bench.sim.set_disk_full(true);
+    cut(&checkpoint, &mut bench.logs);
+    let shared: Vec<_> = bench.logs.iter().map(Log::shared).collect();
+    wait_until(|| shared.iter().any(|log| log.is_retrying()));
+    assert!(matches!(log.status(), LogStatus::Poisoned(_)));
+    let result =
+        checkpoint.finish(facts(0, 1), Vec::new(), &NEWEST, 1, || shared.iter().any(|log| log.is_retrying()));
+    assert!(result.is_err());
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    let until = crate::clock::now() + std::time::Duration::from_secs(5);
+    while !is_so() {
+        assert!(crate::clock::now() < until, "not so after five seconds");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+#[test]
 fn a_log_that_is_poisoned_again_behind_the_cut_needs_another_checkpoint() {
     let mut bench = poisoned(1);
     let mut checkpoint = bench.data.begin_checkpoint().unwrap();

@@ -80,6 +80,17 @@ impl DataDir {
         self.files.manifest()
     }
 
+    /// Renames a file of the directory that is not named in MANIFEST, durably. Whoever else makes names here meanwhile is
+    /// told of a failed sync: one past this would go unseen.
+    ///
+    /// # Errors
+    /// The old name or the new one may be there, now and after a crash.
+    pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let since = self.files.names_since();
+        self.files.disk.rename(from, to)?;
+        self.files.sync_names(since)
+    }
+
     /// Finds out what the directory holds, cuts what was torn, and makes the cut durable. What it answers is
     /// to be replayed before the logs are started.
     pub fn recover(&self) -> Result<Recovered, PersistError> {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use formats::log::manifest::SegmentEntry;
 use formats::log::segment::SEGMENT_HEADER_BYTES;
-use formats::log::{CheckpointId, Manifest, SegmentHeader, SegmentNo, SegmentUid, ShardId};
+use formats::log::{CheckpointId, LogId, Manifest, SegmentHeader, SegmentNo, SegmentUid, ShardId};
 
 use super::dir_sync::{DirSync, Since};
 use super::disk::{Disk, DiskFile};
@@ -259,14 +259,19 @@ impl Files {
         Ok(())
     }
 
-    /// Gives back the files that `before` names and MANIFEST does not any more: segments to the pool, snapshots to the
-    /// file system. Failure leaves leftovers for the next start.
-    pub fn release(&self, before: &Manifest) {
+    /// Gives back the files that `before` names and MANIFEST does not any more: segments to the pool, unless their log
+    /// `is_bad`, and snapshots to the file system. Failure leaves leftovers for the next start.
+    pub fn release(&self, before: &Manifest, is_bad: impl Fn(LogId) -> bool) {
         let now = self.manifest();
         let is_named =
             |segment: &SegmentEntry| now.segments_of(segment.log).any(|kept| kept.number == segment.number);
         let free = before.segments.iter().filter(|segment| !is_named(segment));
-        self.recycle(free.map(|segment| file_names::segment(segment.log, segment.number)));
+        let (bad, good): (Vec<_>, Vec<_>) = free.partition(|segment| is_bad(segment.log));
+        let name = |segment: &SegmentEntry| file_names::segment(segment.log, segment.number);
+        for segment in bad {
+            let _ = self.disk.remove(&self.path(&name(segment)));
+        }
+        self.recycle(good.into_iter().map(name));
         for checkpoint in &before.checkpoints {
             for snapshot in &checkpoint.snapshots {
                 if !names_snapshot(&now, checkpoint.id, snapshot.shard) {

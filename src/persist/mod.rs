@@ -54,7 +54,7 @@ pub mod retention;
 #[cfg(test)]
 mod tests;
 
-pub use checkpoint::{Checkpoint, CutFacts};
+pub use checkpoint::{Checkpoint, CutFacts, Finished};
 pub use data_dir::DataDir;
 pub use error::{PersistError, Refusal};
 pub use formats::log::manifest::{LogCut, SnapshotEntry};

@@ -11,8 +11,8 @@ use crate::persist::file_names::FileKind;
 use crate::persist::fresh::FreshDir;
 use crate::persist::read_only::ReadOnlyDir;
 use crate::persist::{
-    CheckpointId, DataDir, Gsn, Limit, Log, LogOptions, LogStatus, PersistError, Recovered, Retention,
-    ShardId,
+    CheckpointId, DataDir, Finished, Gsn, Limit, Log, LogOptions, LogStatus, PersistError, Recovered,
+    Retention, ShardId,
 };
 
 const NEWEST: Retention = Retention { checkpoints: 1, seconds: 0, max_bytes: 0 };
@@ -48,10 +48,10 @@ impl Bench {
         self.keys[shard].push(format!("{key}=v"));
     }
 
-    fn checkpoint(&mut self, rule: &Retention) {
+    fn checkpoint(&mut self, rule: &Retention) -> Finished {
         let (keys, facts) = (self.keys.clone(), facts(self.gsn, crate::clock::unix_ms()));
         let lines = |shard| keys[usize::from(shard)].clone();
-        checkpoint(&self.data, &mut self.logs, facts, rule, lines).unwrap();
+        checkpoint(&self.data, &mut self.logs, facts, rule, lines).unwrap()
     }
 
     fn close(self) -> SimDisk {
@@ -406,6 +406,35 @@ fn a_crash_before_the_healing_checkpoint_counts_leaves_what_was_durable() {
         drop((checkpoint, bench));
         assert_eq!(keys_of(&open(&sim.mount()).unwrap().1), ["durable0", "other"], "{mode:?}");
     }
+}
+
+#[test]
+fn a_poisoned_log_costs_the_history_before_its_checkpoint() {
+    for (rule, history_lost) in [(ALL, true), (NEWEST, false)] {
+        let mut bench = poisoned(1);
+        assert_eq!(bench.checkpoint(&rule), Finished { history_lost }, "{rule:?}");
+        let manifest = bench.data.manifest();
+        assert!(!manifest.is_whole && manifest.checkpoints.len() == 1);
+        let names = bench.names();
+        let pooled = names.iter().filter(|name| matches!(FileKind::of(name), FileKind::Pool(_))).count();
+        assert_eq!(pooled, 1, "only the sound log's segment is used again: {names:?}");
+        settle(&mut bench.logs[0]);
+        assert_eq!(bench.checkpoint(&ALL), Finished { history_lost: false });
+        assert_eq!(bench.data.manifest().checkpoints.len(), 2);
+    }
+}
+
+#[test]
+fn a_file_renamed_by_somebody_else_counts_as_well() {
+    let bench = bench(&options(1));
+    let checkpoint = bench.data.begin_checkpoint().unwrap();
+    let names = ["dump.tmp", "dump.rdb"].map(|name| dir().join(name));
+    bench.sim.mount().create(&names[0]).unwrap();
+    bench.sim.fail_at(bench.sim.calls() + 1, Fault::SyncError);
+    assert!(bench.data.rename(&names[0], &names[1]).is_err());
+    let mut logs = bench.logs;
+    cut(&checkpoint, &mut logs);
+    assert!(checkpoint.finish(facts(0, 1), Vec::new(), &NEWEST, 1, || false).is_err());
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicU64;
 use crate::persist::disk::Disk;
 use crate::persist::log::SegmentSizes;
 use crate::persist::{
-    Checkpoint, CutFacts, DataDir, Gsn, Log, LogOptions, PersistError, Recovered, Retention, ShardId,
-    SnapshotEntry, SyncPolicy,
+    Checkpoint, CutFacts, DataDir, Finished, Gsn, Log, LogOptions, PersistError, Recovered, Retention,
+    ShardId, SnapshotEntry, SyncPolicy,
 };
 use formats::checksum::Crc64;
 
@@ -133,7 +133,7 @@ pub fn checkpoint(
     facts: CutFacts,
     rule: &Retention,
     lines: impl Fn(u16) -> Vec<String>,
-) -> Result<(), PersistError> {
+) -> Result<Finished, PersistError> {
     let mut checkpoint = data.begin_checkpoint()?;
     cut(&checkpoint, logs);
     let entries = write_snapshots(&mut checkpoint, logs.len() as u16, lines)?;

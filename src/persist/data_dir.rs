@@ -59,12 +59,18 @@ impl DataDir {
         disk.create_dir(dir).map_err(PersistError::io("create", dir))?;
         let lock = lock(&*disk, dir)?;
         let manifest = match ManifestFile::load(&*disk, dir.to_path_buf())? {
-            Some(manifest) => manifest,
+            Some(found) => {
+                found.confirm(&*disk)?;
+                found
+            }
             None => create_manifest(&*disk, dir)?,
         };
-        let files = Files::new(disk, dir.to_path_buf(), manifest);
-        files.confirm()?;
-        Ok(DataDir { files: Arc::new(files), policy: Arc::default(), running: Mutex::default(), _lock: lock })
+        Ok(DataDir {
+            files: Arc::new(Files::new(disk, dir.to_path_buf(), manifest)),
+            policy: Arc::default(),
+            running: Mutex::default(),
+            _lock: lock,
+        })
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {

@@ -71,13 +71,6 @@ impl Files {
         self.syncs.sync(&*self.disk, since)
     }
 
-    /// Makes sure that the MANIFEST that was found, and all names beside it, would be found after a power failure.
-    pub fn confirm(&self) -> Result<(), PersistError> {
-        let since = self.names_since();
-        self.sync_names(since).map_err(PersistError::io("sync", &self.dir))?;
-        self.manifest_file().confirm(&*self.disk, &self.syncs)
-    }
-
     fn manifest_file(&self) -> MutexGuard<'_, ManifestFile> {
         // A panic while it was held changed nothing in memory: `update` replaces the whole.
         self.manifest.lock().unwrap_or_else(PoisonError::into_inner)

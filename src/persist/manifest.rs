@@ -75,10 +75,10 @@ impl ManifestFile {
 
     /// Writes what was found again, byte for byte. An earlier process may have failed to sync its name, and left it where
     /// a power failure would not: then files would be written over that the MANIFEST needs which comes back.
-    pub fn confirm(&self, disk: &dyn Disk, syncs: &DirSync) -> Result<(), PersistError> {
+    pub fn confirm(&self, disk: &dyn Disk) -> Result<(), PersistError> {
         let path = self.dir.join(file_names::MANIFEST);
         let bytes = disk.read(&path, MAX_MANIFEST_BYTES).map_err(PersistError::io("read", &path))?;
-        let written = self.replace(disk, syncs, &bytes);
+        let written = self.replace(disk, &DirSync::new(self.dir.clone()), &bytes);
         written.map_err(|error| PersistError::io("make durable", &path)(error.into_io()))
     }
 

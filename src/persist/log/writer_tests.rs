@@ -414,3 +414,19 @@ fn cuts_do_not_make_segments_larger() {
     let sizes: Vec<u64> = bench.files.manifest().segments.iter().map(|segment| segment.bytes).collect();
     assert_eq!(sizes, [SEGMENT_BYTES; 7]);
 }
+
+#[test]
+fn to_look_at_manifest_waits_for_no_disk() {
+    let bench = bench(SyncPolicy::Always);
+    let files = Arc::clone(&bench.files);
+    let (answer, answers) = std::sync::mpsc::channel();
+    let replaced = bench.files.update_manifest(|manifest| {
+        // From here to the end of its sync MANIFEST is being replaced.
+        manifest.next_log = LogId(9);
+        std::thread::spawn(move || answer.send(files.manifest().next_log));
+        let seen = answers.recv_timeout(std::time::Duration::from_secs(5));
+        assert_eq!(seen, Ok(LogId(2)), "what is durable, at once");
+    });
+    replaced.unwrap();
+    assert_eq!(bench.files.manifest().next_log, LogId(9));
+}

@@ -12,6 +12,7 @@
 //! 2. The change that names it also forgets what it makes superfluous. Files are given back after that is durable.
 //! 3. A checkpoint that is given up leaves files that nothing names, and costs the logs a new segment: no more.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,8 +20,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use formats::log::manifest::{CheckpointEntry, SnapshotEntry};
-use formats::log::{CheckpointId, Epoch, Gsn, Manifest, ShardId};
+use formats::log::{CheckpointId, Epoch, Gsn, LogId, Manifest, ShardId};
 
+use super::dir_sync::Since;
 use super::disk::DiskFile;
 use super::error::PersistError;
 use super::file_names;
@@ -41,6 +43,8 @@ pub struct Checkpoint {
     epoch: Epoch,
     request: CutRequest,
     cuts: Receiver<CutAnswer>,
+    /// Before the first snapshot had a name.
+    began: Since,
     /// Files made, to be removed if it is given up.
     made: Vec<PathBuf>,
 }
@@ -52,6 +56,14 @@ pub struct CutFacts {
     pub gsn: Gsn,
     /// Wall clock, ms since 1970.
     pub time_ms: u64,
+}
+
+/// What came of a checkpoint that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// A log was poisoned: what it held before the cut may have gaps, so no moment before this checkpoint can be recovered
+    /// any more, though the rule would have kept some.
+    pub history_lost: bool,
 }
 
 impl Checkpoint {
@@ -74,7 +86,8 @@ impl Checkpoint {
         })?;
         let (done, cuts) = channel();
         let request = CutRequest { checkpoint: id, done };
-        Ok(Checkpoint { files, spares, queues, id, epoch, request, cuts, made: Vec::new() })
+        let began = files.names_since();
+        Ok(Checkpoint { files, spares, queues, id, epoch, request, cuts, began, made: Vec::new() })
     }
 
     pub fn id(&self) -> CheckpointId {
@@ -111,15 +124,16 @@ impl Checkpoint {
         rule: &Retention,
         now_ms: u64,
         cancelled: impl Fn() -> bool,
-    ) -> Result<(), PersistError> {
+    ) -> Result<Finished, PersistError> {
         let failed = PersistError::io("make a checkpoint in", &self.files.dir);
         let answers = match self.wait_for_cuts(cancelled) {
             Ok(answers) => answers,
             Err(error) => return Err(failed(error)),
         };
-        let has_gap = answers.iter().any(|answer| answer.has_gap);
+        let gaps = answers.iter().filter(|answer| answer.has_gap);
+        let gaps: HashSet<LogId> = gaps.map(|answer| answer.cut.log).collect();
         let cuts = answers.into_iter().map(|answer| answer.cut).collect();
-        if let Err(error) = self.files.disk.sync_dir(&self.files.dir) {
+        if let Err(error) = self.files.sync_names(self.began) {
             return Err(failed(error));
         }
         let entry = CheckpointEntry {
@@ -131,7 +145,12 @@ impl Checkpoint {
             cuts,
         };
         let before = self.files.manifest();
-        match self.files.update_manifest(|manifest| add(manifest, entry, rule, now_ms, has_gap)) {
+        let has_gap = !gaps.is_empty();
+        let mut finished = Finished { history_lost: false };
+        let named = self
+            .files
+            .update_manifest(|manifest| finished.history_lost = add(manifest, entry, rule, now_ms, has_gap));
+        match named {
             Ok(()) => self.made.clear(),
             Err(ReplaceError::Unchanged(error)) => return Err(failed(error)),
             Err(ReplaceError::Unknown(error)) => {
@@ -141,8 +160,9 @@ impl Checkpoint {
         }
         self.spares.iter().for_each(|spare| spare.follow(self.id));
         self.queues.iter().for_each(|queue| queue.heal(self.id));
-        self.files.release(&before);
-        Ok(())
+        // A file whose sync failed is not written to again.
+        self.files.release(&before, |log| gaps.contains(&log));
+        Ok(finished)
     }
 
     fn wait_for_cuts(&self, cancelled: impl Fn() -> bool) -> io::Result<Vec<CutAnswer>> {
@@ -168,15 +188,21 @@ impl Drop for Checkpoint {
 }
 
 /// Puts a checkpoint into MANIFEST and forgets what the rule does not keep. A log that was poisoned has a gap: nothing
-/// from before it is kept.
-fn add(manifest: &mut Manifest, entry: CheckpointEntry, rule: &Retention, now_ms: u64, has_gap: bool) {
+/// from before it is kept. Answers whether the rule would have kept something else.
+fn add(
+    manifest: &mut Manifest,
+    entry: CheckpointEntry,
+    rule: &Retention,
+    now_ms: u64,
+    has_gap: bool,
+) -> bool {
     let newest = entry.id;
     manifest.checkpoints.push(entry);
     let steps = retention::steps(manifest);
-    let kept = if has_gap { None } else { retention::keep_from(&steps, rule, now_ms) };
-    match kept.map(|step| step.checkpoint) {
-        Some(None) => {} // everything, from the beginning
-        Some(Some(id)) => manifest.release_before(id),
-        None => manifest.release_before(newest),
+    let wanted = retention::keep_from(&steps, rule, now_ms).map_or(Some(newest), |step| step.checkpoint);
+    // `None`: everything, from the beginning.
+    if let Some(id) = if has_gap { Some(newest) } else { wanted } {
+        manifest.release_before(id);
     }
+    has_gap && wanted != Some(newest)
 }

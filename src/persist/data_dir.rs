@@ -54,12 +54,15 @@ struct NewLog {
 
 impl DataDir {
     /// Opens a data directory, creating it if need be, and locks it. A directory without MANIFEST must have
-    /// no data files.
+    /// no data files. What is found is made durable before it is believed.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<DataDir, PersistError> {
         disk.create_dir(dir).map_err(PersistError::io("create", dir))?;
         let lock = lock(&*disk, dir)?;
         let manifest = match ManifestFile::load(&*disk, dir.to_path_buf())? {
-            Some(manifest) => manifest,
+            Some(found) => {
+                found.confirm(&*disk)?;
+                found
+            }
             None => create_manifest(&*disk, dir)?,
         };
         Ok(DataDir {
@@ -78,9 +81,20 @@ impl DataDir {
         &self.files.dir
     }
 
-    /// A copy of the current MANIFEST.
-    pub fn manifest(&self) -> Manifest {
+    /// The current MANIFEST; waits for no disk.
+    pub fn manifest(&self) -> Arc<Manifest> {
         self.files.manifest()
+    }
+
+    /// Renames a file of the directory that is not named in MANIFEST, durably. Whoever else makes names here meanwhile is
+    /// told of a failed sync: one past this would go unseen.
+    ///
+    /// # Errors
+    /// The old name or the new one may be there, now and after a crash.
+    pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let since = self.files.names_since();
+        self.files.disk.rename(from, to)?;
+        self.files.sync_names(since)
     }
 
     /// Finds out what the directory holds, cuts what was torn, and makes the cut durable. What it answers is

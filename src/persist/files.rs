@@ -6,6 +6,8 @@
 //! 2. A file's place in the pool is durable before it is taken out. Else a crash could undo the renaming to the pool and
 //!    not the one from it, and leave one file under two names, of which both would be written to.
 //! 3. A segment answered by `prepare` is synced and durably named in MANIFEST.
+//! 4. Every sync of the directory goes through `sync_names`: a failed one is seen by all who made names before it.
+//! 5. To look at MANIFEST waits for no disk.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,16 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use formats::log::manifest::SegmentEntry;
 use formats::log::segment::SEGMENT_HEADER_BYTES;
-use formats::log::{CheckpointId, Manifest, SegmentHeader, SegmentNo, SegmentUid, ShardId};
+use formats::log::{CheckpointId, LogId, Manifest, SegmentHeader, SegmentNo, SegmentUid, ShardId};
 
+use super::dir_sync::{DirSync, Since};
 use super::disk::{Disk, DiskFile};
 use super::error::PersistError;
 use super::file_names::{self, FileKind};
 use super::manifest::{ManifestFile, ReplaceError};
+use super::pool::{Pool, Pooled};
 use super::random::random_u64;
 
-/// Most files that wait in the pool; more are deleted.
-const MAX_POOL_FILES: usize = 8;
 /// Zeros are written in blocks of this many bytes.
 const ZERO_BLOCK_BYTES: usize = 1 << 20;
 
@@ -30,15 +32,12 @@ const ZERO_BLOCK_BYTES: usize = 1 << 20;
 pub struct Files {
     pub disk: Arc<dyn Disk>,
     pub dir: PathBuf,
+    syncs: DirSync,
+    /// Held while it is replaced.
     manifest: Mutex<ManifestFile>,
+    /// The same as in `manifest`, never held over I/O.
+    published: Mutex<Arc<Manifest>>,
     pool: Mutex<Pool>,
-}
-
-#[derive(Default)]
-struct Pool {
-    /// Number and size in bytes.
-    files: Vec<(u64, u64)>,
-    next: u64,
 }
 
 /// A segment that may be written to.
@@ -52,7 +51,24 @@ pub struct PreparedSegment {
 
 impl Files {
     pub fn new(disk: Arc<dyn Disk>, dir: PathBuf, manifest: ManifestFile) -> Files {
-        Files { disk, dir, manifest: Mutex::new(manifest), pool: Mutex::default() }
+        Files {
+            disk,
+            syncs: DirSync::new(dir.clone()),
+            dir,
+            published: Mutex::new(manifest.share()),
+            manifest: Mutex::new(manifest),
+            pool: Mutex::default(),
+        }
+    }
+
+    /// To be taken before names are made in the directory that [`Files::sync_names`] shall prove.
+    pub fn names_since(&self) -> Since {
+        self.syncs.since()
+    }
+
+    /// Returns when all names made after `since` are on stable storage; see [`DirSync`].
+    pub fn sync_names(&self, since: Since) -> io::Result<()> {
+        self.syncs.sync(&*self.disk, since)
     }
 
     fn manifest_file(&self) -> MutexGuard<'_, ManifestFile> {
@@ -64,14 +80,21 @@ impl Files {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy of the current MANIFEST.
-    pub fn manifest(&self) -> Manifest {
-        self.manifest_file().current().clone()
+    fn published(&self) -> MutexGuard<'_, Arc<Manifest>> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner) // replaced whole
+    }
+
+    /// The current MANIFEST.
+    pub fn manifest(&self) -> Arc<Manifest> {
+        Arc::clone(&self.published())
     }
 
     /// Changes MANIFEST durably.
     pub fn update_manifest(&self, change: impl FnOnce(&mut Manifest)) -> Result<(), ReplaceError> {
-        self.manifest_file().update(&*self.disk, change)
+        let mut file = self.manifest_file();
+        file.update(&*self.disk, &self.syncs, change)?;
+        *self.published() = file.share();
+        Ok(())
     }
 
     /// As `update_manifest`, with an error for people.
@@ -88,12 +111,13 @@ impl Files {
     /// syncs it. It is not named in MANIFEST yet.
     pub fn make_segment(&self, mut header: SegmentHeader, bytes: u64) -> io::Result<PreparedSegment> {
         let path = self.path(&file_names::segment(header.log, header.segment));
+        let since = self.names_since();
         let made = self.segment_file(&path, bytes).and_then(|(mut file, bytes)| {
             header.uid = SegmentUid(random_u64());
             header.file_bytes = bytes;
             file.write_all_at(0, &header.encode())?;
             file.sync_data()?;
-            self.disk.sync_dir(&self.dir)?;
+            self.sync_names(since)?;
             Ok(PreparedSegment { number: header.segment, uid: header.uid, bytes, file })
         });
         if made.is_err() {
@@ -136,8 +160,10 @@ impl Files {
 
     /// A file whose blocks are written: from the pool, or filled with zeros.
     fn segment_file(&self, path: &Path, bytes: u64) -> io::Result<(Box<dyn DiskFile>, u64)> {
-        if let Some((number, bytes)) = self.take_from_pool(bytes) {
-            self.disk.rename(&self.path(&file_names::pool(number)), path)?;
+        let pooled = self.pool().take(bytes);
+        if let Some(Pooled { number, bytes }) = pooled {
+            let renamed = self.disk.rename(&self.path(&file_names::pool(number)), path);
+            renamed.inspect_err(|_| self.remove_from_pool(vec![number]))?;
             return Ok((self.disk.open(path)?, bytes));
         }
         let mut file = self.disk.create(path)?;
@@ -153,40 +179,44 @@ impl Files {
         Ok((file, bytes))
     }
 
-    /// The smallest file in the pool that is large enough.
-    fn take_from_pool(&self, bytes: u64) -> Option<(u64, u64)> {
-        let mut pool = self.pool();
-        let fitting = pool.files.iter().enumerate().filter(|(_, (_, size))| *size >= bytes);
-        let (place, _) = fitting.min_by_key(|(_, (_, size))| *size)?;
-        Some(pool.files.swap_remove(place))
-    }
-
-    /// Puts segment files that no MANIFEST names into the pool, or deletes them if the pool is full. Failure
-    /// leaves leftovers for the next start.
+    /// Puts segment files that no MANIFEST names into the pool, or deletes them if there is no room. Failure leaves
+    /// leftovers for the next start.
     pub fn recycle(&self, names: impl Iterator<Item = String>) {
-        let mut pooled: Vec<(u64, u64)> = Vec::new();
-        for name in names {
-            pooled.extend(self.rename_to_pool(&self.path(&name), pooled.len()));
+        let since = self.names_since();
+        let pooled: Vec<u64> = names.filter_map(|name| self.rename_to_pool(&self.path(&name))).collect();
+        if pooled.is_empty() {
+            return;
         }
-        if !pooled.is_empty() && self.disk.sync_dir(&self.dir).is_ok() {
-            self.pool().files.extend(pooled);
+        let is_durable = self.sync_names(since).is_ok();
+        for number in pooled {
+            if is_durable {
+                self.pool().arrive(number);
+            } else {
+                // Without a name it cannot get a second one.
+                self.pool().forget(number);
+                let _ = self.disk.remove(&self.path(&file_names::pool(number)));
+            }
         }
     }
 
-    /// Its number in the pool, to which `more` others are on their way, and its size.
-    fn rename_to_pool(&self, path: &Path, more: usize) -> Option<(u64, u64)> {
+    /// Its number in the pool.
+    fn rename_to_pool(&self, path: &Path) -> Option<u64> {
         let bytes = self.disk.file_bytes(path).ok()?;
-        if bytes <= SEGMENT_HEADER_BYTES as u64 || self.pool().files.len() + more >= MAX_POOL_FILES {
+        let admitted = if bytes > SEGMENT_HEADER_BYTES as u64 { self.pool().admit(bytes) } else { None };
+        let Some((number, replaced)) = admitted else {
             let _ = self.disk.remove(path);
             return None;
-        }
-        let number = {
-            let mut pool = self.pool();
-            pool.next += 1;
-            pool.next - 1
         };
-        self.disk.rename(path, &self.path(&file_names::pool(number))).ok()?;
-        Some((number, bytes))
+        self.remove_from_pool(replaced);
+        let renamed = self.disk.rename(path, &self.path(&file_names::pool(number)));
+        renamed.inspect_err(|_| self.pool().forget(number)).ok()?;
+        Some(number)
+    }
+
+    fn remove_from_pool(&self, numbers: Vec<u64>) {
+        for number in numbers {
+            let _ = self.disk.remove(&self.path(&file_names::pool(number))); // or the next start finds it again
+        }
     }
 
     /// After a successful start: takes over the pool's files, puts into it the segment files that MANIFEST
@@ -222,14 +252,19 @@ impl Files {
         Ok(())
     }
 
-    /// Gives back the files that `before` names and MANIFEST does not any more: segments to the pool, snapshots to the
-    /// file system. Failure leaves leftovers for the next start.
-    pub fn release(&self, before: &Manifest) {
+    /// Gives back the files that `before` names and MANIFEST does not any more: segments to the pool, unless their log
+    /// `is_bad`, and snapshots to the file system. Failure leaves leftovers for the next start.
+    pub fn release(&self, before: &Manifest, is_bad: impl Fn(LogId) -> bool) {
         let now = self.manifest();
         let is_named =
             |segment: &SegmentEntry| now.segments_of(segment.log).any(|kept| kept.number == segment.number);
         let free = before.segments.iter().filter(|segment| !is_named(segment));
-        self.recycle(free.map(|segment| file_names::segment(segment.log, segment.number)));
+        let (bad, good): (Vec<_>, Vec<_>) = free.partition(|segment| is_bad(segment.log));
+        let name = |segment: &SegmentEntry| file_names::segment(segment.log, segment.number);
+        for segment in bad {
+            let _ = self.disk.remove(&self.path(&name(segment)));
+        }
+        self.recycle(good.into_iter().map(name));
         for checkpoint in &before.checkpoints {
             for snapshot in &checkpoint.snapshots {
                 if !names_snapshot(&now, checkpoint.id, snapshot.shard) {
@@ -241,15 +276,11 @@ impl Files {
     }
 
     fn adopt_pool(&self, kinds: &[(FileKind, String)]) {
-        let mut pool = self.pool();
         for (kind, name) in kinds {
             let FileKind::Pool(number) = *kind else { continue };
-            pool.next = pool.next.max(number.saturating_add(1));
-            let known = pool.files.iter().any(|(other, _)| *other == number);
-            match self.disk.file_bytes(&self.path(name)) {
-                Ok(bytes) if !known && pool.files.len() < MAX_POOL_FILES => pool.files.push((number, bytes)),
-                Ok(_) if !known => drop(self.disk.remove(&self.path(name))),
-                _ => {}
+            if let Ok(bytes) = self.disk.file_bytes(&self.path(name)) {
+                let surplus = self.pool().adopt(Pooled { number, bytes });
+                self.remove_from_pool(surplus);
             }
         }
     }

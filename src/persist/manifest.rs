@@ -3,14 +3,16 @@
 //! Invariants:
 //! 1. A crash at any step leaves the old MANIFEST or the new one, each whole: write a temporary file, sync
 //!    it, rename it, sync the directory.
-//! 2. What is in memory is a MANIFEST that is durable.
+//! 2. What is in memory is a MANIFEST that is durable; of one that was found, `confirm` makes sure.
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use formats::log::manifest::MAX_MANIFEST_BYTES;
 use formats::log::{Manifest, UnverifiedManifest};
 
+use super::dir_sync::DirSync;
 use super::disk::Disk;
 use super::error::PersistError;
 use super::file_names;
@@ -35,7 +37,7 @@ impl ReplaceError {
 /// The current MANIFEST of a data directory.
 pub struct ManifestFile {
     dir: PathBuf,
-    current: Manifest,
+    current: Arc<Manifest>,
 }
 
 impl ManifestFile {
@@ -48,7 +50,7 @@ impl ManifestFile {
             Err(error) => return Err(PersistError::io("read", &path)(error)),
         };
         match UnverifiedManifest(&bytes).verify() {
-            Ok(current) => Ok(Some(ManifestFile { dir, current })),
+            Ok(current) => Ok(Some(ManifestFile { dir, current: Arc::new(current) })),
             Err(source) => Err(PersistError::Manifest { path, source }),
         }
     }
@@ -56,14 +58,28 @@ impl ManifestFile {
     /// Writes the first MANIFEST of a directory.
     pub fn create(disk: &dyn Disk, dir: PathBuf, first: Manifest) -> Result<ManifestFile, PersistError> {
         let path = dir.join(file_names::MANIFEST);
-        let file = ManifestFile { dir, current: first };
-        let written = file.replace(disk, &file.current);
+        let syncs = DirSync::new(dir.clone());
+        let file = ManifestFile { dir, current: Arc::new(first) };
+        let written = file.replace(disk, &syncs, &file.current.encode());
         written.map_err(|error| PersistError::io("write", &path)(error.into_io()))?;
         Ok(file)
     }
 
     pub fn current(&self) -> &Manifest {
         &self.current
+    }
+
+    pub fn share(&self) -> Arc<Manifest> {
+        Arc::clone(&self.current)
+    }
+
+    /// Writes what was found again, byte for byte. An earlier process may have failed to sync its name, and left it where
+    /// a power failure would not: then files would be written over that the MANIFEST needs which comes back.
+    pub fn confirm(&self, disk: &dyn Disk) -> Result<(), PersistError> {
+        let path = self.dir.join(file_names::MANIFEST);
+        let bytes = disk.read(&path, MAX_MANIFEST_BYTES).map_err(PersistError::io("read", &path))?;
+        let written = self.replace(disk, &DirSync::new(self.dir.clone()), &bytes);
+        written.map_err(|error| PersistError::io("make durable", &path)(error.into_io()))
     }
 
     /// Changes MANIFEST; when this answers `Ok`, the change is durable.
@@ -73,28 +89,30 @@ impl ManifestFile {
     pub fn update(
         &mut self,
         disk: &dyn Disk,
+        syncs: &DirSync,
         change: impl FnOnce(&mut Manifest),
     ) -> Result<(), ReplaceError> {
-        let mut next = self.current.clone();
+        let mut next = Manifest::clone(&self.current);
         change(&mut next);
         assert_eq!(next.check(), Ok(()), "a MANIFEST that no start would accept");
-        self.replace(disk, &next)?;
-        self.current = next;
+        self.replace(disk, syncs, &next.encode())?;
+        self.current = Arc::new(next);
         Ok(())
     }
 
-    fn replace(&self, disk: &dyn Disk, next: &Manifest) -> Result<(), ReplaceError> {
+    fn replace(&self, disk: &dyn Disk, syncs: &DirSync, next: &[u8]) -> Result<(), ReplaceError> {
+        let since = syncs.since();
         let tmp = self.dir.join(file_names::MANIFEST_TMP);
         let write_tmp = || {
             // Emptied by `create`: nothing of an earlier attempt, whose sync may have failed, is relied upon.
             let mut file = disk.create(&tmp)?;
-            file.write_all_at(0, &next.encode())?;
+            file.write_all_at(0, next)?;
             file.sync_data()
         };
         write_tmp().map_err(ReplaceError::Unchanged)?;
         // A crash here leaves the old MANIFEST and a temporary file that no start reads.
         disk.rename(&tmp, &self.dir.join(file_names::MANIFEST)).map_err(ReplaceError::Unknown)?;
         // A crash here leaves the old or the new one.
-        disk.sync_dir(&self.dir).map_err(ReplaceError::Unknown)
+        syncs.sync(disk, since).map_err(ReplaceError::Unknown)
     }
 }

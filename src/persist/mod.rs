@@ -4,7 +4,9 @@
 //! disk        the only door to the file system
 //! file_names  how files are called
 //! random      seeds and uids
+//! dir_sync    a failed sync of the directory latches too
 //! manifest    MANIFEST, replaced durably
+//! pool        which used files wait to be used again
 //! files       a data directory's disk, MANIFEST and pool of used files
 //! poison      a failed sync latches
 //! log         appending: shard side, queue, writer thread, segments
@@ -33,6 +35,7 @@
 
 mod checkpoint;
 mod data_dir;
+mod dir_sync;
 pub mod disk;
 pub mod error;
 pub mod file_names;
@@ -41,6 +44,7 @@ pub mod fresh;
 pub mod log;
 mod manifest;
 mod poison;
+mod pool;
 mod random;
 pub mod read_only;
 pub use random::random_u64;
@@ -50,7 +54,7 @@ pub mod retention;
 #[cfg(test)]
 mod tests;
 
-pub use checkpoint::{Checkpoint, CutFacts};
+pub use checkpoint::{Checkpoint, CutFacts, Finished};
 pub use data_dir::DataDir;
 pub use error::{PersistError, Refusal};
 pub use formats::log::manifest::{LogCut, SnapshotEntry};

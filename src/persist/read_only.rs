@@ -44,7 +44,7 @@ impl ReadOnlyDir {
     }
 
     pub fn manifest(&self) -> Manifest {
-        self.files.manifest()
+        Manifest::clone(&self.files.manifest())
     }
 
     /// What the next start of a server would find; or what there was up to a limit.

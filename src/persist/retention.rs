@@ -48,10 +48,10 @@ pub fn steps(manifest: &Manifest) -> Vec<Step> {
         steps.push(Step { checkpoint: None, time_ms: 0, bytes: log_bytes(manifest, None, first) });
     }
     while let Some(checkpoint) = checkpoints.next() {
-        let snapshots: u64 = checkpoint.snapshots.iter().map(|snapshot| snapshot.bytes).sum();
+        let snapshots = sum(checkpoint.snapshots.iter().map(|snapshot| snapshot.bytes));
         let logs = checkpoints.peek().map_or(0, |next| log_bytes(manifest, Some(checkpoint), next));
         let (checkpoint, time_ms) = (Some(checkpoint.id), checkpoint.time_ms);
-        steps.push(Step { checkpoint, time_ms, bytes: snapshots + logs });
+        steps.push(Step { checkpoint, time_ms, bytes: snapshots.saturating_add(logs) });
     }
     steps
 }
@@ -67,7 +67,11 @@ fn log_bytes(manifest: &Manifest, from: Option<&CheckpointEntry>, to: &Checkpoin
         .segments
         .iter()
         .filter(|segment| is_before(to, segment) && from.is_none_or(|from| !is_before(from, segment)));
-    between.map(|segment| segment.bytes).sum()
+    sum(between.map(|segment| segment.bytes))
+}
+
+fn sum(bytes: impl Iterator<Item = u64>) -> u64 {
+    bytes.fold(0, u64::saturating_add)
 }
 
 /// The step from which on history is kept. `None`: there are no steps.

@@ -223,7 +223,10 @@ impl Save {
         let patience = clock::now() + LOG_PATIENCE;
         let is_given_up =
             || self.progress.is_cancelled() || self.shared.log_is_stuck() && clock::now() > patience;
-        checkpoint.finish(facts, entries, &rule, clock::unix_ms(), is_given_up)?;
+        let finished = checkpoint.finish(facts, entries, &rule, clock::unix_ms(), is_given_up)?;
+        if finished.history_lost {
+            tracing::warn!("a sync of a log had failed: history before this checkpoint is not kept");
+        }
         Ok(snapshots)
     }
 
@@ -338,14 +341,24 @@ impl Save {
         let written =
             write(&mut *file).map_err(|source| SaveError::Write { path: unfinished.clone(), source });
         let result = written.and_then(|written| {
-            self.saver.disk.rename(&unfinished, path).map_err(io("replace", path))?;
-            self.saver.disk.sync_dir(dir).map_err(io("sync", dir))?;
+            self.put_into_place(&unfinished, path).map_err(io("replace", path))?;
             Ok(written)
         });
         if result.is_err() {
             let _ = self.saver.disk.remove(&unfinished); // the next save begins it anew
         }
         result
+    }
+
+    fn put_into_place(&self, unfinished: &Path, path: &Path) -> io::Result<()> {
+        match &self.saver.data_dir {
+            // Whose own syncs of the directory must not hide a failure of this one, nor this one theirs.
+            Some(data_dir) => data_dir.rename(unfinished, path),
+            None => {
+                self.saver.disk.rename(unfinished, path)?;
+                self.saver.disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
+            }
+        }
     }
 
     /// A file of somebody else may be the only copy of their data; also one that Everfast wrote elsewhere, or before this

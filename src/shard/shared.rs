@@ -165,9 +165,9 @@ impl Shared {
         })
     }
 
-    /// A log cannot be written, and tries again.
+    /// A log cannot be written, and tries again; it may be poisoned besides.
     pub fn log_is_stuck(&self) -> bool {
-        self.logs.iter().filter_map(OnceLock::get).any(|log| log.is_refusing())
+        self.logs.iter().filter_map(OnceLock::get).any(|log| log.is_retrying())
     }
 
     /// A sync has failed: nothing more becomes durable in that log until it is healed.

@@ -25,8 +25,9 @@
 //!
 //! Invariants:
 //! 1. A [`Manifest`] is consistent: every log has its epoch, every segment its log, a shard has one log per
-//!    epoch, numbers ascend, a sealed log's last segment is there, and a checkpoint has its snapshots and cuts only
-//!    logs of its epoch, at segments that are there.
+//!    epoch, numbers ascend, a sealed log's last segment is there, a checkpoint has its snapshots and cuts all logs of
+//!    its epoch and no others, at segments that are there, and a log begins at zero or at the cut of a checkpoint.
+//!    No count or sum is near the end of its type: arithmetic on what `verify` answers does not overflow.
 //! 2. What `encode` writes, `verify` reads back to the same value.
 
 use std::collections::HashSet;
@@ -36,6 +37,10 @@ use super::manifest_text;
 
 /// The version of MANIFEST that this code writes; it reads this one and those before.
 pub const MANIFEST_VERSION: u32 = 2;
+/// Epochs and logs are numbered below this.
+pub const MAX_NUMBER: u32 = u32::MAX / 2;
+/// Counts, positions, times and sums of bytes are below this: 146 years at a thousand million a second.
+pub const MAX_COUNT: u64 = 1 << 62;
 /// Most bytes of a MANIFEST.
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 
@@ -134,7 +139,7 @@ pub struct CheckpointEntry {
     pub time_ms: u64,
     /// One per shard of that time, in their order.
     pub snapshots: Vec<SnapshotEntry>,
-    /// Of the logs of its epoch; a log without a cut here has nothing behind it.
+    /// Of the logs of its epoch. A log of it that is not here is forgotten: it has nothing behind the cut.
     pub cuts: Vec<LogCut>,
 }
 
@@ -278,6 +283,7 @@ impl Manifest {
 
     /// Checks invariant 1.
     pub fn check(&self) -> Result<(), ManifestError> {
+        super::manifest_bounds::check(self)?;
         self.check_epochs()?;
         self.check_logs()?;
         self.check_segments()?;
@@ -314,6 +320,9 @@ impl Manifest {
             if !log.from.positions.iter().map(|(shard, _)| shard).eq(&log.shards) {
                 return inconsistent(format!("log {} does not begin for each of its shards", log.id));
             }
+            if log.from != LogStart::zero(&log.shards) && !self.begins_at_a_cut(log) {
+                return inconsistent(format!("log {} begins behind no checkpoint", log.id));
+            }
             if log.shards.is_empty() {
                 return inconsistent(format!("log {} serves no shards", log.id));
             }
@@ -327,6 +336,11 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    fn begins_at_a_cut(&self, log: &LogEntry) -> bool {
+        let mut cuts = self.checkpoints.iter().flat_map(|checkpoint| &checkpoint.cuts);
+        cuts.any(|cut| cut.log == log.id && cut.start() == log.from)
     }
 
     fn check_seal(&self, log: &LogEntry, seal: &Seal) -> Result<(), ManifestError> {
@@ -362,6 +376,9 @@ impl Manifest {
 impl Manifest {
     fn check_checkpoints(&self) -> Result<(), ManifestError> {
         ascending("checkpoints", self.checkpoints.iter().map(|checkpoint| checkpoint.id))?;
+        if !self.is_whole && self.checkpoints.is_empty() {
+            return inconsistent("history was released, and to no checkpoint".to_owned());
+        }
         // What a later one stands for goes at least as far.
         let order =
             self.checkpoints.iter().map(|checkpoint| (checkpoint.epoch, checkpoint.gsn, checkpoint.id));
@@ -378,6 +395,10 @@ impl Manifest {
             ascending("cuts", checkpoint.cuts.iter().map(|cut| cut.log))?;
             for cut in &checkpoint.cuts {
                 self.check_cut(checkpoint, cut)?;
+            }
+            let mut logs = self.logs.iter().filter(|log| log.epoch == checkpoint.epoch).map(|log| log.id);
+            if let Some(log) = logs.find(|&log| checkpoint.cuts.iter().all(|cut| cut.log != log)) {
+                return inconsistent(format!("checkpoint {id} does not cut log {log}"));
             }
         }
         Ok(())
@@ -410,7 +431,7 @@ fn ascending<T: Ord>(what: &str, items: impl Iterator<Item = T>) -> Result<(), M
     Ok(())
 }
 
-fn inconsistent<T>(what: String) -> Result<T, ManifestError> {
+pub(super) fn inconsistent<T>(what: String) -> Result<T, ManifestError> {
     Err(ManifestError::Inconsistent(what))
 }
 

@@ -108,7 +108,7 @@ fn unknown_lines_are_told_with_their_number() {
 #[test]
 fn contradictions_are_refused() {
     type Change = (&'static str, fn(&mut Manifest));
-    let break_it: [Change; 19] = [
+    let break_it: [Change; 38] = [
         ("epoch from the future", |m| m.next_epoch = Epoch(2)),
         ("log from the future", |m| m.next_log = LogId(4)),
         ("log without epoch", |m| m.epochs.truncate(1)),
@@ -128,6 +128,36 @@ fn contradictions_are_refused() {
         ("cut before the log begins", |m| m.checkpoints[0].cuts[0].frames = FrameNo(2)),
         ("cut behind the seal", |m| m.checkpoints[1].cuts[0].frames = FrameNo(13)),
         ("cut at a segment that is not there", |m| m.checkpoints[0].cuts[0].segment = SegmentNo(5)),
+        ("released history without a checkpoint", |m| {
+            m.logs[0].from = LogStart::zero(&m.logs[0].shards);
+            m.checkpoints.clear();
+        }),
+        ("log that begins where no checkpoint cut it", |m| m.logs[0].from.frames = FrameNo(2)),
+        ("log that begins at other positions", |m| m.logs[0].from.positions[0].1 = Position(4)),
+        ("later log that does not begin at zero", |m| m.logs[1].from.frames = FrameNo(1)),
+        ("checkpoint that leaves out a log", |m| m.checkpoints[1].cuts.clear()),
+        ("epoch at its end", |m| m.next_epoch = Epoch(MAX_NUMBER)),
+        ("log at its end", |m| m.next_log = LogId(u32::MAX)),
+        ("checkpoint at its end", |m| m.next_checkpoint = CheckpointId(MAX_COUNT)),
+        ("first GSN at its end", |m| m.epochs[1].first_gsn = Gsn(u64::MAX)),
+        ("GSN of a checkpoint at its end", |m| m.checkpoints[1].gsn = Gsn(MAX_COUNT)),
+        ("time at its end", |m| m.checkpoints[1].time_ms = u64::MAX),
+        ("frames before a log at their end", |m| {
+            m.logs[0].from.frames = FrameNo(MAX_COUNT);
+            m.checkpoints.iter_mut().for_each(|c| c.cuts[0].frames = FrameNo(MAX_COUNT));
+            seal(m).frames = FrameNo(MAX_COUNT);
+        }),
+        ("frames of a log at their end", |m| seal(m).frames = FrameNo(u64::MAX)),
+        ("positions of a log at their end", |m| seal(m).ends[1].1 = Position(u64::MAX)),
+        ("positions of a cut at their end", |m| m.checkpoints[1].cuts[0].ends[0].1 = Position(MAX_COUNT)),
+        ("bytes of segments that overflow", |m| {
+            m.segments.iter_mut().for_each(|segment| segment.bytes = u64::MAX);
+        }),
+        ("bytes of snapshots that are too many", |m| {
+            m.checkpoints.iter_mut().for_each(|c| c.snapshots[0].bytes = MAX_COUNT / 2);
+        }),
+        ("keys that overflow", |m| m.checkpoints[1].snapshots[0].keys = u64::MAX),
+        ("keys that are too many", |m| m.checkpoints[1].snapshots[0].keys = MAX_COUNT - 31),
     ];
     for (what, change) in break_it {
         let mut manifest = sample();
@@ -135,6 +165,26 @@ fn contradictions_are_refused() {
         let result = UnverifiedManifest(&manifest.encode()).verify();
         assert!(matches!(result, Err(ManifestError::Inconsistent(_))), "{what}: {result:?}");
     }
+}
+
+fn seal(manifest: &mut Manifest) -> &mut Seal {
+    match &mut manifest.logs[0].state {
+        LogState::Sealed(seal) => seal,
+        LogState::Open => panic!("the first log is sealed"),
+    }
+}
+
+#[test]
+fn numbers_just_below_their_bounds_are_accepted() {
+    let mut manifest = sample();
+    (manifest.next_epoch, manifest.next_log) = (Epoch(MAX_NUMBER - 1), LogId(MAX_NUMBER - 1));
+    manifest.next_checkpoint = CheckpointId(MAX_COUNT - 1);
+    manifest.epochs[1].first_gsn = Gsn(MAX_COUNT - 1);
+    manifest.checkpoints[1].gsn = Gsn(MAX_COUNT - 1);
+    manifest.checkpoints[1].snapshots[0].keys = MAX_COUNT - 32;
+    seal(&mut manifest).frames = FrameNo(MAX_COUNT - 1);
+    seal(&mut manifest).ends[0].1 = Position(MAX_COUNT - 1);
+    assert_eq!(UnverifiedManifest(&manifest.encode()).verify().unwrap(), manifest);
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod effect;
 pub mod frame;
 pub mod ids;
 pub mod manifest;
+mod manifest_bounds;
 mod manifest_text;
 pub mod segment;
 

@@ -1,4 +1,4 @@
-//! How large the next segment is: a pure function.
+//! How large the next segment is: pure functions.
 
 use super::options::SegmentSizes;
 
@@ -6,6 +6,9 @@ use super::options::SegmentSizes;
 const QUICK_MS: u64 = 10_000;
 /// A segment that took longer than this is followed by one of half its size.
 const SLOW_MS: u64 = 600_000;
+
+/// Of a segment that a cut ends, less than one part in so many is little.
+const LITTLE_USED: u64 = 4;
 
 /// Bytes of the segment after one of `current` bytes that was filled in `filled_in_ms`.
 pub fn next_segment_size(current: u64, filled_in_ms: u64, sizes: SegmentSizes) -> u64 {
@@ -18,9 +21,27 @@ pub fn next_segment_size(current: u64, filled_in_ms: u64, sizes: SegmentSizes) -
     next.min(sizes.max_bytes).max(sizes.first_bytes)
 }
 
+/// Bytes of the segment after one of `current` bytes that a cut ended when `used` of them were filled: the time says
+/// nothing then.
+pub fn next_segment_size_at_cut(current: u64, used: u64, sizes: SegmentSizes) -> u64 {
+    let next = if used < current / LITTLE_USED { current / 2 } else { current };
+    next.min(sizes.max_bytes).max(sizes.first_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cuts_keep_the_size_and_halve_what_is_hardly_used() {
+        let sizes = SegmentSizes::default();
+        let (first, max) = (sizes.first_bytes, sizes.max_bytes);
+        assert_eq!(next_segment_size_at_cut(max, max, sizes), max);
+        assert_eq!(next_segment_size_at_cut(max, max / 4, sizes), max);
+        assert_eq!(next_segment_size_at_cut(max, max / 4 - 1, sizes), max / 2);
+        assert_eq!(next_segment_size_at_cut(first, 4096, sizes), first);
+        assert_eq!(next_segment_size_at_cut(max * 100, max * 100, sizes), max);
+    }
 
     #[test]
     fn grows_when_filled_quickly_and_shrinks_when_idle() {

@@ -33,6 +33,8 @@ pub struct LogShared {
     queue_limit_bytes: usize,
     state: AtomicU8,
     state_text: Mutex<String>,
+    /// Writing fails and is tried again, be the log poisoned or not.
+    retrying: AtomicBool,
     /// The shard has gathered something and waits for the writer to be free.
     waits_for_writer: AtomicBool,
     /// The shard was woken after a batch and has not called `submit` since.
@@ -59,6 +61,7 @@ impl LogShared {
             queue_limit_bytes,
             state: AtomicU8::new(OK),
             state_text: Mutex::default(),
+            retrying: AtomicBool::new(false),
             waits_for_writer: AtomicBool::new(false),
             owes_tick: AtomicBool::new(false),
             policy,
@@ -118,9 +121,14 @@ impl LogShared {
         self.state.load(Ordering::Acquire) == OK
     }
 
-    /// Whether writing fails and is tried again.
+    /// Whether writes are refused because writing fails.
     pub fn is_refusing(&self) -> bool {
         self.state.load(Ordering::Acquire) == REFUSING
+    }
+
+    /// Whether writing fails and is tried again. A poisoned log may do so too: it does not get to a cut then.
+    pub fn is_retrying(&self) -> bool {
+        self.retrying.load(Ordering::Acquire)
     }
 
     pub fn policy(&self) -> super::SyncPolicy {
@@ -162,6 +170,10 @@ impl LogShared {
         };
         *self.state_text.lock().unwrap_or_else(PoisonError::into_inner) = text;
         self.state.store(state, Ordering::Release);
+    }
+
+    pub(super) fn set_retrying(&self, retrying: bool) {
+        self.retrying.store(retrying, Ordering::Release);
     }
 
     pub(super) fn wait_for_writer(&self) {

@@ -29,7 +29,7 @@ use super::options::SegmentSizes;
 use super::policy::{PolicyCell, SYNC_INTERVAL_MS, SyncPolicy};
 use super::preparer::SpareSlot;
 use super::segment::Segment;
-use super::segment_size::next_segment_size;
+use super::segment_size::{next_segment_size, next_segment_size_at_cut};
 use super::shared::{LogMetrics, LogShared, LogStatus};
 use crate::persist::poison::Poison;
 
@@ -167,25 +167,35 @@ impl LogWriter {
                 }
             };
             if self.sealed == 0 && front.frame_bytes() > self.parts.segment.free_bytes() {
-                if !self.can_sync() && self.queued.iter().any(|queued| queued.chunk().is_none()) {
-                    self.skip_chunk();
-                    continue;
-                }
                 let need = front.frame_bytes();
-                self.next_segment(need, now_ms)?;
+                match self.next_segment(need, now_ms) {
+                    Err(_) if self.may_skip() => {
+                        self.skip(1);
+                        continue;
+                    }
+                    begun => begun?,
+                }
             }
             if self.sealed == 0 {
                 self.seal_group();
             }
-            self.write_group(now_ms)?;
+            match self.write_group(now_ms) {
+                Err(_) if self.may_skip() => self.skip(self.sealed),
+                written => written?,
+            }
         }
         Ok(())
     }
 
-    /// Leaves out a chunk of a poisoned log for which there is no room and which stands before a cut: only the
-    /// checkpoint will stand for it. Its frame's number is used up, so that nothing behind it is taken for its successor.
-    fn skip_chunk(&mut self) {
-        self.sealed = 1;
+    /// Whether chunks at the front stand before a cut of a poisoned log: only the checkpoint will stand for them.
+    fn may_skip(&self) -> bool {
+        !self.can_sync() && self.queued.iter().any(|queued| queued.chunk().is_none())
+    }
+
+    /// Leaves out chunks for which there is no room, or that cannot be written. The numbers of their frames are used up, so
+    /// that nothing behind them is taken for their successor.
+    fn skip(&mut self, chunks: usize) {
+        self.sealed = chunks;
         self.publish_written();
     }
 
@@ -263,7 +273,8 @@ impl LogWriter {
                 // If this fails, the checkpoint is what makes it durable.
                 let _ = self.sync();
             }
-            self.switch_segment(0, now_ms)?;
+            let Segment { bytes, offset, .. } = self.parts.segment;
+            self.switch_segment(0, next_segment_size_at_cut(bytes, offset, self.parts.sizes), now_ms)?;
         }
         if self.is_poisoned() {
             self.cut_poisoned = Some(request.checkpoint);
@@ -296,12 +307,13 @@ impl LogWriter {
         if self.unsynced_since_ms.is_some() {
             self.sync()?;
         }
-        self.switch_segment(frame_bytes, now_ms)
-    }
-
-    fn switch_segment(&mut self, frame_bytes: u64, now_ms: u64) -> Result<(), Stop> {
         let filled_in_ms = now_ms.saturating_sub(self.segment_since_ms);
         let wanted = next_segment_size(self.parts.segment.bytes, filled_in_ms, self.parts.sizes);
+        self.switch_segment(frame_bytes, wanted, now_ms)
+    }
+
+    /// Goes on in the next segment, with room for a frame of `frame_bytes`. `wanted`: size in bytes of the one after it.
+    fn switch_segment(&mut self, frame_bytes: u64, wanted: u64, now_ms: u64) -> Result<(), Stop> {
         let least = (SEGMENT_HEADER_BYTES as u64 + frame_bytes).next_multiple_of(SEGMENT_ROUNDING);
         let prepared = self.parts.spare.take(least, wanted).map_err(Stop::Failed)?;
         self.parts.segment = Segment::new(prepared);
@@ -377,13 +389,18 @@ impl LogWriter {
         add(&self.parts.metrics.write_errors, 1);
         let pause_ms = self.retry.take().map_or(RETRY_MS.0, |retry| (retry.pause_ms * 2).min(RETRY_MS.1));
         self.retry = Some(Retry { at_ms: now_ms + pause_ms, pause_ms });
-        if self.poison.reason().is_none() {
+        self.parts.shards.iter().for_each(|shard| shard.set_retrying(true));
+        if !self.is_poisoned() {
             self.set_status(&LogStatus::Refusing(format!("writing the log failed: {error}")));
         }
     }
 
     fn resume(&mut self) {
-        if self.retry.take().is_some() && self.poison.reason().is_none() {
+        if self.retry.take().is_none() {
+            return;
+        }
+        self.parts.shards.iter().for_each(|shard| shard.set_retrying(false));
+        if !self.is_poisoned() {
             self.set_status(&LogStatus::Ok);
         }
     }

@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 
 use formats::log::manifest::{EpochEntry, LogEntry, LogStart, LogState, SegmentEntry};
 use formats::log::{
-    Epoch, FrameNo, Gsn, LogId, Manifest, Position, SegmentHeader, SegmentNo, SegmentUid, ShardId,
+    CheckpointId, Epoch, FrameNo, Gsn, LogId, Manifest, Position, SegmentHeader, SegmentNo, SegmentUid,
+    ShardId,
 };
 
 use super::chunk::Chunk;
-use super::cut::Handed;
+use super::cut::{CutAnswer, CutRequest, Handed};
 use super::writer::{LogWriter, WriterParts};
 use super::*;
 use crate::persist::disk::{Fault, SimDisk};
@@ -375,4 +376,57 @@ fn shards_are_woken_once_when_something_changed_or_when_they_wait() {
     bench.shared[1].wait_for_writer();
     assert_eq!(bench.writer.take_changed(true), [ShardId(1)]);
     assert!(bench.shared[1].pay_tick() && !bench.shared[0].pay_tick());
+}
+
+/// All shards are cut; answers where the answer comes.
+fn push_cut(bench: &mut Bench) -> std::sync::mpsc::Receiver<CutAnswer> {
+    let (done, answers) = std::sync::mpsc::channel();
+    let request = CutRequest { checkpoint: CheckpointId(1), done };
+    let cuts = [0, 1].map(|shard| Handed::Cut(ShardId(shard), request.clone()));
+    bench.writer.accept(cuts.into());
+    answers
+}
+
+#[test]
+fn a_log_that_is_poisoned_on_its_way_to_a_cut_gets_there() {
+    let mut bench = bench(SyncPolicy::No);
+    bench.spare.fill();
+    bench.push(0, 9000);
+    bench.run();
+    bench.push(0, 9000); // needs the next segment, and before it a sync
+    let answers = push_cut(&mut bench);
+    bench.fail_next(Fault::SyncError);
+    bench.run();
+    let answer = answers.try_recv().expect("nothing else would wake the writer");
+    assert!(answer.has_gap);
+    assert_eq!((answer.cut.segment, answer.cut.frames), (SegmentNo(1), FrameNo(2)));
+}
+
+#[test]
+fn cuts_do_not_make_segments_larger() {
+    let mut bench = bench(SyncPolicy::Always);
+    for _ in 0..6 {
+        bench.push(0, 10);
+        let answers = push_cut(&mut bench);
+        bench.run();
+        assert!(answers.try_recv().is_ok());
+    }
+    let sizes: Vec<u64> = bench.files.manifest().segments.iter().map(|segment| segment.bytes).collect();
+    assert_eq!(sizes, [SEGMENT_BYTES; 7]);
+}
+
+#[test]
+fn to_look_at_manifest_waits_for_no_disk() {
+    let bench = bench(SyncPolicy::Always);
+    let files = Arc::clone(&bench.files);
+    let (answer, answers) = std::sync::mpsc::channel();
+    let replaced = bench.files.update_manifest(|manifest| {
+        // From here to the end of its sync MANIFEST is being replaced.
+        manifest.next_log = LogId(9);
+        std::thread::spawn(move || answer.send(files.manifest().next_log));
+        let seen = answers.recv_timeout(std::time::Duration::from_secs(5));
+        assert_eq!(seen, Ok(LogId(2)), "what is durable, at once");
+    });
+    replaced.unwrap();
+    assert_eq!(bench.files.manifest().next_log, LogId(9));
 }

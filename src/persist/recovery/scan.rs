@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use formats::log::frame::{FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MAGIC, decode_frame, decode_header};
-use formats::log::manifest::{CheckpointEntry, LogEntry, LogStart, LogState, Seal, SegmentEntry};
+use formats::log::manifest::{CheckpointEntry, LogEntry, LogStart, LogState, MAX_COUNT, Seal, SegmentEntry};
 use formats::log::segment::SEGMENT_HEADER_BYTES;
 use formats::log::{
     Epoch, Frame, FrameError, FrameHeader, FrameNo, Gsn, LogId, Manifest, Position, SegmentError,
@@ -301,6 +301,12 @@ impl Walk {
         let Some((_, end)) = self.ends.iter_mut().find(|(shard, _)| *shard == header.shard) else {
             return Err(impossible(segment, offset, header, "the log does not serve its shard"));
         };
+        const LIMIT: u64 = MAX_COUNT - 1; // so that what comes next can be told in MANIFEST
+        let gsns = frame.transactions.iter().map(|entry| entry.gsn).chain(frame.complete);
+        if header.end().0 >= LIMIT || header.number.0 >= LIMIT || gsns.max().is_some_and(|gsn| gsn.0 >= LIMIT)
+        {
+            return Err(impossible(segment, offset, header, "its numbers are beyond all bounds"));
+        }
         if *end != header.first {
             return Err(impossible(
                 segment,

@@ -11,8 +11,8 @@ use crate::persist::file_names::FileKind;
 use crate::persist::fresh::FreshDir;
 use crate::persist::read_only::ReadOnlyDir;
 use crate::persist::{
-    CheckpointId, DataDir, Gsn, Limit, Log, LogOptions, LogStatus, PersistError, Recovered, Retention,
-    ShardId,
+    CheckpointId, DataDir, Finished, Gsn, Limit, Log, LogOptions, LogStatus, PersistError, Recovered,
+    Retention, ShardId,
 };
 
 const NEWEST: Retention = Retention { checkpoints: 1, seconds: 0, max_bytes: 0 };
@@ -48,10 +48,10 @@ impl Bench {
         self.keys[shard].push(format!("{key}=v"));
     }
 
-    fn checkpoint(&mut self, rule: &Retention) {
+    fn checkpoint(&mut self, rule: &Retention) -> Finished {
         let (keys, facts) = (self.keys.clone(), facts(self.gsn, crate::clock::unix_ms()));
         let lines = |shard| keys[usize::from(shard)].clone();
-        checkpoint(&self.data, &mut self.logs, facts, rule, lines).unwrap();
+        checkpoint(&self.data, &mut self.logs, facts, rule, lines).unwrap()
     }
 
     fn close(self) -> SimDisk {
@@ -409,6 +409,35 @@ fn a_crash_before_the_healing_checkpoint_counts_leaves_what_was_durable() {
 }
 
 #[test]
+fn a_poisoned_log_costs_the_history_before_its_checkpoint() {
+    for (rule, history_lost) in [(ALL, true), (NEWEST, false)] {
+        let mut bench = poisoned(1);
+        assert_eq!(bench.checkpoint(&rule), Finished { history_lost }, "{rule:?}");
+        let manifest = bench.data.manifest();
+        assert!(!manifest.is_whole && manifest.checkpoints.len() == 1);
+        let names = bench.names();
+        let pooled = names.iter().filter(|name| matches!(FileKind::of(name), FileKind::Pool(_))).count();
+        assert_eq!(pooled, 1, "only the sound log's segment is used again: {names:?}");
+        settle(&mut bench.logs[0]);
+        assert_eq!(bench.checkpoint(&ALL), Finished { history_lost: false });
+        assert_eq!(bench.data.manifest().checkpoints.len(), 2);
+    }
+}
+
+#[test]
+fn a_file_renamed_by_somebody_else_counts_as_well() {
+    let bench = bench(&options(1));
+    let checkpoint = bench.data.begin_checkpoint().unwrap();
+    let names = ["dump.tmp", "dump.rdb"].map(|name| dir().join(name));
+    bench.sim.mount().create(&names[0]).unwrap();
+    bench.sim.fail_at(bench.sim.calls() + 1, Fault::SyncError);
+    assert!(bench.data.rename(&names[0], &names[1]).is_err());
+    let mut logs = bench.logs;
+    cut(&checkpoint, &mut logs);
+    assert!(checkpoint.finish(facts(0, 1), Vec::new(), &NEWEST, 1, || false).is_err());
+}
+
+#[test]
 fn a_poisoned_log_without_room_is_healed_too() {
     let mut bench = poisoned(1);
     for key in 0..40 {
@@ -423,6 +452,56 @@ fn a_poisoned_log_without_room_is_healed_too() {
     bench.write(0, "later");
     let sim = bench.crash(CrashMode::DropUnsynced);
     assert_eq!(open(&sim.mount()).unwrap().1.report.snapshot_keys, 43);
+}
+
+#[test]
+fn a_poisoned_log_that_cannot_be_written_is_healed_too() {
+    let mut bench = poisoned(1);
+    let mut checkpoint = bench.data.begin_checkpoint().unwrap();
+    bench.write_soon(0, "unwritten");
+    let keys = bench.keys.clone();
+    let entries = write_snapshots(&mut checkpoint, 2, |shard| keys[usize::from(shard)].clone()).unwrap();
+    bench.sim.set_disk_full(true); // stands for blocks of the segment that went bad
+    bench.logs[0].submit_all();
+    let log = bench.logs[0].shared();
+    wait_until(|| log.is_retrying());
+    assert!(matches!(log.status(), LogStatus::Poisoned(_)) && log.written() < log.appended());
+    cut(&checkpoint, &mut bench.logs);
+    wait_until(|| log.written() == log.appended() && !log.is_retrying());
+    bench.sim.set_disk_full(false);
+    checkpoint.finish(facts(0, 1), entries, &NEWEST, 1, || false).unwrap();
+    bench.write(0, "later");
+    let sim = bench.crash(CrashMode::DropUnsynced);
+    let keys = keys_of(&open(&sim.mount()).unwrap().1);
+    assert_eq!(keys, ["durable0", "held", "later", "other", "unwritten"]);
+}
+
+#[test]
+fn a_checkpoint_of_a_poisoned_log_that_finds_no_segment_is_given_up() {
+    let mut bench = poisoned(1);
+    let checkpoint = bench.data.begin_checkpoint().unwrap();
+    cut(&checkpoint, &mut bench.logs); // takes the spare
+    let log = bench.logs[0].shared();
+    wait_until(|| bench.logs[0].is_idle() || log.written() == log.appended());
+    drop(checkpoint);
+    let checkpoint = bench.data.begin_checkpoint().unwrap();
+    bench.write_soon(0, "behind");
+    bench.sim.set_disk_full(true);
+    cut(&checkpoint, &mut bench.logs);
+    let shared: Vec<_> = bench.logs.iter().map(Log::shared).collect();
+    wait_until(|| shared.iter().any(|log| log.is_retrying()));
+    assert!(matches!(log.status(), LogStatus::Poisoned(_)));
+    let result =
+        checkpoint.finish(facts(0, 1), Vec::new(), &NEWEST, 1, || shared.iter().any(|log| log.is_retrying()));
+    assert!(result.is_err());
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    let until = crate::clock::now() + std::time::Duration::from_secs(5);
+    while !is_so() {
+        assert!(crate::clock::now() < until, "not so after five seconds");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }
 
 #[test]
@@ -491,4 +570,60 @@ fn a_fresh_directory_of_snapshots_is_one_that_a_server_starts_on() {
     let disk: Arc<dyn Disk> = sim.mount();
     disk.remove(&dir().join("MANIFEST")).unwrap();
     assert!(FreshDir::create(disk, &dir(), 7).is_err(), "there is still data");
+}
+
+#[test]
+fn a_failed_sync_of_the_directory_fails_whoever_made_names_before_it() {
+    let mut met = 0;
+    for call in 0..40 {
+        let mut bench = bench(&options(2));
+        bench.write(0, "a");
+        bench.write(1, "b");
+        let mut checkpoint = bench.data.begin_checkpoint().unwrap();
+        cut(&checkpoint, &mut bench.logs);
+        let keys = bench.keys.clone();
+        let entries = write_snapshots(&mut checkpoint, 2, |shard| keys[usize::from(shard)].clone()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        bench.sim.fail_at(bench.sim.calls() + call, Fault::SyncError);
+        // Stands for what makes spares meanwhile.
+        let other = bench.data.begin_checkpoint().map(drop);
+        let finished = checkpoint.finish(facts(0, 1), entries, &NEWEST, 1, || false);
+        met += u64::from(other.is_err() && finished.is_err());
+        let sim = bench.crash(CrashMode::DropUnsynced);
+        let (_, recovered) = open(&sim.mount()).unwrap_or_else(|error| panic!("call {call}: {error}"));
+        assert_eq!(keys_of(&recovered), ["a", "b"], "call {call}");
+    }
+    assert!(met > 0, "no sync of the directory failed for both");
+}
+
+/// The process ends behind a failed sync, the power stays; what the next one finds may be in the page cache alone. Then
+/// the power fails while it starts.
+#[test]
+fn a_start_makes_durable_what_an_earlier_process_could_not() {
+    for (call, stop) in (0..40).flat_map(|call| (0..24).map(move |stop| (call, stop))) {
+        let sim = SimDisk::new();
+        sim.fail_at(call, Fault::SyncError);
+        let mut durable = false;
+        if let Ok((data, _)) = open(&sim.mount())
+            && let Ok(mut logs) = data.start_logs(&options(1))
+        {
+            let _ = checkpoint(&data, &mut logs, facts(0, 1), &NEWEST, |_| Vec::new());
+            set(&mut logs[0], "a", "v");
+            logs[0].submit_all();
+            let log = logs[0].shared();
+            while log.durable() < log.appended() && log.is_ok() {
+                std::thread::yield_now();
+            }
+            durable = log.durable() == log.appended();
+            let _ = checkpoint(&data, &mut logs, facts(0, 1), &NEWEST, |_| vec!["a=v".to_owned()]);
+        }
+        sim.crash_at(sim.calls() + stop);
+        if let Ok((data, recovered)) = open(&sim.mount()) {
+            drop(recovered);
+            let _ = data.start_logs(&options(1));
+        }
+        sim.crash(CrashMode::DropUnsynced);
+        let (_, recovered) = open(&sim.mount()).unwrap_or_else(|error| panic!("{call}, {stop}: {error}"));
+        assert!(!durable || keys_of(&recovered) == ["a"], "{call}, {stop}");
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::helpers::{checkpoint, effects, facts, open, options, snapshot_lines};
-use crate::persist::disk::{CrashMode, Disk, SimDisk};
+use crate::persist::disk::{CrashMode, Disk, Fault, SimDisk};
 use crate::persist::log::SegmentSizes;
 use crate::persist::{Gsn, Log, LogOptions, LogStatus, Recovered, Retention, ShardId, SyncPolicy};
 
@@ -258,4 +258,73 @@ fn without_syncs_what_is_left_is_whole_with_one_writer() {
 #[test]
 fn without_syncs_what_is_left_is_whole_with_a_writer_per_shard() {
     crash_everywhere((SHARDS, SyncPolicy::No), |call| random(call, 3));
+}
+
+/// Numbers that follow from a seed (xorshift, Marsaglia 2003).
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// Below `sides`.
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn pick<T: Copy, const SIDES: usize>(&mut self, from: [T; SIDES]) -> T {
+        from[self.roll(SIDES as u64) as usize]
+    }
+}
+
+/// One run with calls that fail, which ends or is crashed somewhere; then another one, and a crash of that.
+fn fail_and_crash(seed: u64) {
+    let mut dice = Dice::new(seed);
+    let policy = dice.pick([SyncPolicy::Always, SyncPolicy::Always, SyncPolicy::Always, SyncPolicy::No]);
+    let setup = (dice.pick([1, 2, SHARDS]), policy);
+    let sim = SimDisk::new();
+    for _ in 0..1 + dice.roll(6) {
+        let faults = [Fault::SyncError, Fault::SyncError, Fault::Eio, Fault::Enospc, Fault::ShortWrite];
+        sim.fail_at(dice.roll(350), dice.pick(faults));
+    }
+    let power_fails = dice.roll(2) == 0;
+    if power_fails {
+        sim.crash_at(30 + dice.roll(400));
+    }
+    let mode = dice.pick([CrashMode::DropUnsynced, CrashMode::KeepRandom(seed)]);
+    let what = format!("seed {seed}, {setup:?}, {mode:?}");
+    let first = work(&sim.mount(), setup, 1);
+    if power_fails {
+        sim.crash(mode);
+    }
+    // Where the power stayed, a start finds what the page cache has, durable or not; it may meet faults that were left.
+    let mut starts = std::iter::repeat_with(|| open(&sim.mount())).take(if power_fails { 1 } else { 8 });
+    let (data, recovered) = starts.find_map(Result::ok).unwrap_or_else(|| panic!("{what}: no start"));
+    let keys = recovered_keys(&recovered);
+    check(&first, &keys, &BTreeMap::new(), &what);
+    let next_gsn = recovered.next_gsn.0;
+    drop((data, recovered));
+
+    sim.crash_at(sim.calls() + dice.roll(200));
+    sim.fail_at(sim.calls() + dice.roll(100), Fault::SyncError);
+    let second = work(&sim.mount(), setup, next_gsn);
+    sim.crash(mode);
+    let (_data, recovered) = open(&sim.mount()).unwrap_or_else(|error| panic!("{what}, again: {error}"));
+    let again = recovered_keys(&recovered);
+    for (shard, keys) in &keys {
+        let kept = again.get(shard).is_some_and(|again| again.starts_with(keys));
+        assert!(kept, "{what}: shard {shard} changed");
+    }
+    check(&second, &again, &counts(&keys), &format!("{what}, again"));
+}
+
+/// Another hundred with `EVERFAST_CRASH_SEED=<number>`. A failure prints its seed; the threads may take another turn then.
+#[test]
+fn calls_that_fail_and_crashes_lose_nothing_that_was_durable() {
+    let from = std::env::var("EVERFAST_CRASH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    (from..from + 120).for_each(fail_and_crash);
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use crate::persist::disk::Disk;
 use crate::persist::log::SegmentSizes;
 use crate::persist::{
-    Checkpoint, CutFacts, DataDir, Gsn, Log, LogOptions, LogStatus, PersistError, Recovered, Retention,
+    Checkpoint, CutFacts, DataDir, Finished, Gsn, Log, LogOptions, PersistError, Recovered, Retention,
     ShardId, SnapshotEntry, SyncPolicy,
 };
 use formats::checksum::Crc64;
@@ -126,21 +126,20 @@ pub fn write_snapshots(
     Ok(entries)
 }
 
-/// A whole checkpoint, given up when a log stays in trouble.
+/// A whole checkpoint, given up as by the server when a log cannot be written for long.
 pub fn checkpoint(
     data: &DataDir,
     logs: &mut [Log],
     facts: CutFacts,
     rule: &Retention,
     lines: impl Fn(u16) -> Vec<String>,
-) -> Result<(), PersistError> {
+) -> Result<Finished, PersistError> {
     let mut checkpoint = data.begin_checkpoint()?;
     cut(&checkpoint, logs);
     let entries = write_snapshots(&mut checkpoint, logs.len() as u16, lines)?;
     let shared: Vec<_> = logs.iter().map(Log::shared).collect();
-    // A log in trouble may get over it; but not if the disk is gone.
     let patience = crate::clock::now() + std::time::Duration::from_millis(100);
-    let stuck = || crate::clock::now() > patience && shared.iter().any(|log| log.status() != LogStatus::Ok);
+    let stuck = || crate::clock::now() > patience && shared.iter().any(|log| log.is_retrying());
     checkpoint.finish(facts, entries, rule, facts.time_ms, stuck)
 }
 

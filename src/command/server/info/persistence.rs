@@ -98,9 +98,10 @@ fn log(text: &mut Text, figures: &Figures, view: &View) {
 /// Everfast's own: what a start would begin with, as MANIFEST has it; zeros before the first one.
 fn checkpoint(text: &mut Text, figures: &Figures, view: &View) {
     if let Some(data_dir) = figures.shared.data_dir.get() {
-        let last = data_dir.manifest().checkpoints.pop();
-        text.field("checkpoint_last_id", last.as_ref().map_or(0, |checkpoint| checkpoint.id.0));
-        text.field("checkpoint_last_time", last.as_ref().map_or(0, |checkpoint| checkpoint.time_ms / 1000));
+        let manifest = data_dir.manifest();
+        let last = manifest.newest_checkpoint();
+        text.field("checkpoint_last_id", last.map_or(0, |checkpoint| checkpoint.id.0));
+        text.field("checkpoint_last_time", last.map_or(0, |checkpoint| checkpoint.time_ms / 1000));
     }
     if let Some(micros) = view.cut_max_us {
         text.field("checkpoint_last_cut_max_usec", micros);

@@ -182,6 +182,43 @@ fn parts_of_a_transaction_that_lost_one_are_kept_and_listed() {
     assert_eq!((&incomplete.present[..], &incomplete.missing[..]), (&[ShardId(0)][..], &[ShardId(1)][..]));
 }
 
+/// What can be wrong with the log of the second shard so that nothing in it tells of the frames that it lacks.
+#[test]
+fn parts_are_kept_where_the_other_log_does_not_tell_what_it_lacks() {
+    let second = path("log-2-0.seg");
+    let part = |bytes: &[u8]| bytes.windows(6).position(|six| six == b"part-1").unwrap();
+    type Damage<'a> = (&'a str, bool, &'a dyn Fn(&SimDisk));
+    let cases: [Damage<'_>; 6] = [
+        ("cut short", true, &|sim| sim.damage(&second, |bytes| bytes.truncate(part(bytes) / 512 * 512))),
+        ("cut to nothing", true, &|sim| sim.damage(&second, Vec::clear)),
+        ("missing", true, &|sim| sim.mount().remove(&second).unwrap()),
+        ("foreign", true, &|sim| {
+            let first = sim.contents(&path("log-1-0.seg")).unwrap();
+            sim.damage(&second, |bytes| *bytes = first.clone());
+        }),
+        ("zeros", true, &|sim| sim.damage(&second, |bytes| bytes.fill(0))),
+        ("torn", false, &|sim| {
+            sim.damage(&second, |bytes| {
+                let at = part(bytes);
+                bytes[at..].fill(0);
+            });
+        }),
+    ];
+    for (case, is_lost, damage) in cases {
+        let sim = SimDisk::new();
+        transaction(&sim, false);
+        damage(&sim);
+        let found = salvage(&sim);
+        let kept = keys(&found);
+        let first = ["before-0", "behind-0", "part-0"];
+        assert!(first.iter().all(|key| kept.iter().any(|kept| kept == key)), "{case}: {kept:?}");
+        assert_eq!(found.report.lost.len(), usize::from(is_lost), "{case}");
+        assert_eq!(found.report.torn.len(), usize::from(!is_lost), "{case}");
+        let incomplete = &found.report.incomplete[0];
+        assert!(incomplete.is_kept && incomplete.missing == [ShardId(1)], "{case}");
+    }
+}
+
 #[test]
 fn a_transaction_that_was_never_whole_is_cut_as_by_a_start() {
     let sim = SimDisk::new();

@@ -80,7 +80,7 @@ fn zeros_over_several_frames_cost_those() {
 }
 
 #[test]
-fn a_torn_tail_is_nothing_lost() {
+fn a_torn_end_is_left_out_and_listed() {
     let dir = folder();
     let server = Everfast::start(dir.path());
     let mut connection = server.connect();
@@ -90,9 +90,11 @@ fn a_torn_tail_is_nothing_lost() {
     let segment = fullest_segment(image.path());
     let (at, length) = *frames(&segment).last().unwrap();
     change(&segment, |bytes| bytes[at + 40..at + length].fill(0));
-    let (json, kept, _new) = salvaged(image.path(), 0);
+    let (json, kept, _new) = salvaged(image.path(), 1);
     assert_eq!(missing(&keys, &kept).len(), 1);
     assert_eq!(json["lost"].as_array().map(Vec::len), Some(0));
+    assert_eq!(json["torn_ends"][0]["from_byte"], at);
+    run!("check", image.path()).ends(0);
 }
 
 #[test]

@@ -32,10 +32,11 @@ use crate::watch::watch;
 /// MANIFEST is missing or damaged, the files' own headers say what they are.
 ///
 /// What a shard lost may be missing in the middle of its history: a later INCR or APPEND builds upon what is there. Parts of
-/// a transaction whose other parts may be lost are kept, and it is listed. Effects that cannot be applied are listed and
+/// a transaction whose other parts may be lost are kept, and it is listed; they are left out as by a start only where nothing of
+/// the logs can be missing. Effects that cannot be applied are listed and
 /// passed over.
 ///
-/// Exit code 1 where anything was lost: NEW is made nevertheless.
+/// Exit code 1 where anything was lost or left out: NEW is made nevertheless.
 #[derive(clap::Args)]
 pub struct Args {
     /// Data directory
@@ -84,10 +85,11 @@ impl Outcome {
     fn is_lossy(&self) -> bool {
         let report = &self.report;
         !report.lost.is_empty()
+            || !report.torn.is_empty()
             || !report.files.is_empty()
             || !self.rescued.is_empty()
             || self.skipped.count > 0
-            || report.incomplete.iter().any(|transaction| transaction.is_kept)
+            || !report.incomplete.is_empty()
     }
 }
 
@@ -150,6 +152,7 @@ fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
         }
     }
     lines.extend(report.lost.iter().map(|lost| format!("lost: {}", lost_line(lost))));
+    lines.extend(report.torn.iter().map(torn_line));
     lines.extend(report.incomplete.iter().map(incomplete_line));
     if skipped.count > 0 {
         lines.push(format!("{} effects could not be applied and were passed over:", skipped.count));
@@ -198,10 +201,23 @@ pub fn lost_line(lost: &LostRange) -> String {
     line + &format!("; written between {from} and {to}")
 }
 
+/// The end of a log, in one line.
+fn torn_line(torn: &LostRange) -> String {
+    let (file, at) = (torn.file.display(), torn.bytes.start);
+    format!(
+        "left out: {file} from byte {at} on, the end of log {}: {}; torn by a crash and never acknowledged, or damaged later",
+        torn.log, torn.why
+    )
+}
+
 fn incomplete_line(transaction: &IncompleteTransaction) -> String {
     let shards = |shards: &[ShardId]| shards.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let IncompleteTransaction { gsn, present, missing, is_kept, .. } = transaction;
-    let done = if *is_kept { "its other parts are kept" } else { "never acknowledged, and left out" };
+    let done = if *is_kept {
+        "its other parts are kept"
+    } else {
+        "never acknowledged, and left out with what follows it there"
+    };
     format!("transaction {gsn}: no part of shards {}, parts of {}: {done}", shards(missing), shards(present))
 }
 
@@ -261,6 +277,7 @@ fn json_of(args: &Args, outcome: &Outcome) -> Value {
         "files": report.files.iter().map(file_json).collect::<Vec<_>>(),
         "damaged_snapshots": snapshots.collect::<Vec<_>>(),
         "lost": report.lost.iter().map(lost_json).collect::<Vec<_>>(),
+        "torn_ends": report.torn.iter().map(lost_json).collect::<Vec<_>>(),
         "incomplete_transactions": incomplete.collect::<Vec<_>>(),
         "skipped_effects": skipped.count,
         "skipped": skipped.first,

@@ -114,7 +114,7 @@ fn without_any_sound_checkpoint_the_newest_one_has_to_do() {
     let found = salvage(&sim);
     assert_eq!(found.report.base, Some(CheckpointId(2)));
     assert_eq!((found.recovered.snapshots.len(), found.damaged.len()), (1, 1));
-    assert_eq!((found.damaged[0].shard, found.damaged[0].shards), (ShardId(0), 2));
+    assert_eq!((found.damaged[0].shard, found.damaged[0].shards), (ShardId(0), Some(2)));
     assert_eq!(keys(&found), ["c-0", "c-1"]);
 }
 

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use rescue::{Rescued, rescue};
+pub use rescue::{Rescued, Unplaced, rescue};
 pub use route::{Routed, Router};
 pub use source::{Source, Sources};
 

@@ -60,6 +60,8 @@ pub struct LogPlan {
     /// Where it begins; `None`: with whatever is found.
     pub from: Option<(FrameNo, Vec<(ShardId, Position)>)>,
     pub seal: Option<Seal>,
+    /// There was a checkpoint when it began, by its first segment's header; not looked at where MANIFEST knows.
+    pub follows_checkpoint: bool,
     pub segments: Vec<SegmentPlan>,
 }
 
@@ -148,7 +150,7 @@ fn named_logs(disk: &dyn Disk, dir: &Path, manifest: &Manifest, found: &mut Foun
         }
         let from = Some((log.from.frames, log.from.positions.clone()));
         let (id, epoch, shards) = (log.id, log.epoch, log.shards.clone());
-        found.logs.push(LogPlan { id, epoch, shards, from, seal, segments });
+        found.logs.push(LogPlan { id, epoch, shards, from, seal, follows_checkpoint: false, segments });
     }
 }
 
@@ -204,7 +206,16 @@ fn headed_logs(disk: &dyn Disk, dir: &Path, names: &[String], found: &mut Found)
                 found.hash_seed = found.hash_seed.or(Some(header.hash_seed).filter(|&seed| seed != 0));
                 found.facts.push(FileFact { path: path.clone(), kind, bytes, state: FileState::Sound });
                 let (epoch, shards) = (header.epoch, header.shards);
-                let empty = || LogPlan { id, epoch, shards, from: None, seal: None, segments: Vec::new() };
+                let follows_checkpoint = header.checkpoint != 0;
+                let empty = || LogPlan {
+                    id,
+                    epoch,
+                    shards,
+                    from: None,
+                    seal: None,
+                    follows_checkpoint,
+                    segments: Vec::new(),
+                };
                 let log = logs.entry(id).or_insert_with(empty);
                 log.segments.push(SegmentPlan {
                     number,

@@ -43,7 +43,7 @@ pub struct WalkedLog {
 
 /// Whether the logs can be all that there ever was: none follows a checkpoint.
 pub fn reach_the_beginning(logs: &[WalkedLog]) -> bool {
-    logs.iter().all(|log| log.is_from_beginning)
+    !logs.is_empty() && logs.iter().all(|log| log.is_from_beginning)
 }
 
 /// A place where the next frame should be and is not.
@@ -83,8 +83,9 @@ struct Walk {
 
 /// Walks it. Segments with damage inside are noted in `facts`.
 pub fn walk(plan: LogPlan, facts: &mut [FileFact]) -> WalkedLog {
-    let LogPlan { id, epoch, shards, from, seal, segments } = plan;
-    let is_from_beginning = from.as_ref().is_some_and(|(frames, _)| *frames == FrameNo(0));
+    let LogPlan { id, epoch, shards, from, seal, follows_checkpoint, segments } = plan;
+    let is_at_start = from.as_ref().is_some_and(|(frames, _)| *frames == FrameNo(0));
+    let is_from_beginning = is_at_start && !follows_checkpoint;
     let start = |shard: &ShardId| {
         let known = from.as_ref().and_then(|(_, starts)| starts.iter().find(|(other, _)| other == shard));
         (*shard, known.map(|(_, position)| *position))

@@ -183,7 +183,10 @@ impl Survey {
         let Survey { manifest, state, hash_seed, files_found, logs, snapshots, shards_of, .. } = self;
         let is_whole = manifest.as_ref().map_or_else(|| logs::reach_the_beginning(&logs), |m| m.is_whole);
         let chosen = snapshots::choose(manifest.as_ref(), snapshots, is_whole, &logs);
-        let snapshots::Chosen { base, sound, damaged, unusable } = chosen;
+        let snapshots::Chosen { base, sound, mut damaged, unusable } = chosen;
+        if hash_seed.is_none() {
+            damaged.iter_mut().for_each(|snapshot| snapshot.shards = None);
+        }
         let (cuts, incomplete) = transactions::settle(manifest.as_ref(), &logs, &base);
         let mut report = SalvageReport {
             manifest: state,

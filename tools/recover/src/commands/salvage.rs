@@ -9,7 +9,7 @@ use everfast::persist::recovery::salvage::{
 };
 use everfast::persist::{RecoveredSnapshot, ShardId, random_u64};
 use everfast::server::Skipped;
-use everfast::server::import::{Rescued, rescue};
+use everfast::server::import::{Rescued, Unplaced, rescue};
 use everfast::server::offline::{self, Memory};
 use everfast::snapshot;
 use rdb_inspect::failure::{Failure, Verdict};
@@ -150,6 +150,7 @@ fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
         if !found.suspects.is_empty() {
             lines.push(format!("  next to the damage, so most to be doubted: {}", found.suspects.join(", ")));
         }
+        lines.extend(found.unplaced.iter().map(unplaced_line));
     }
     lines.extend(report.lost.iter().map(|lost| format!("lost: {}", lost_line(lost))));
     lines.extend(report.torn.iter().map(torn_line));
@@ -168,6 +169,21 @@ fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
     }
     let verdict = Verdict::of(outcome.is_lossy());
     Report { lines, json: json_of(args, outcome), verdict }.put(args.json, To::Stdout)
+}
+
+/// Keys whose database is a guess, in one line.
+fn unplaced_line(unplaced: &Unplaced) -> String {
+    let Unplaced { db, is_spare, count, first } = unplaced;
+    let why = match is_spare {
+        true => ", which the snapshot does not use: the one before them has keys of the same names",
+        false => ", the one before them",
+    };
+    let mut line = format!("  {count} keys whose database is not known are in database {db}{why}");
+    if *is_spare && *db >= u64::from(everfast::config::Config::default().databases) {
+        line += &format!("; a server needs `databases` of at least {} for it", db + 1);
+    }
+    let more = if *count > first.len() as u64 { ", …" } else { "" };
+    line + &format!(": {}{more}", first.join(", "))
 }
 
 fn holes_text(found: &Rescued) -> String {
@@ -262,6 +278,7 @@ fn json_of(args: &Args, outcome: &Outcome) -> Value {
             "kept": found.kept,
             "lost": found.lost(),
             "suspects": found.suspects,
+            "database_not_known": found.unplaced.iter().map(unplaced_json).collect::<Vec<_>>(),
             "unreadable": found.holes.iter().map(|hole| json!([hole.start, hole.end])).collect::<Vec<_>>(),
         })
     });
@@ -284,6 +301,11 @@ fn json_of(args: &Args, outcome: &Outcome) -> Value {
         "seed_unknown": report.is_seed_unknown,
         "lossless": !outcome.is_lossy(),
     })
+}
+
+fn unplaced_json(unplaced: &Unplaced) -> Value {
+    let Unplaced { db, is_spare, count, first } = unplaced;
+    json!({ "database": db, "is_spare": is_spare, "keys": count, "first": first })
 }
 
 pub fn manifest_json(state: &ManifestState) -> Value {

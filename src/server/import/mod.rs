@@ -110,6 +110,8 @@ pub enum ImportError {
     Damaged { file: PathBuf, offset: u64, what: String },
     #[error("{file} at byte {offset}: {what}: this version cannot take it in")]
     Unsupported { file: PathBuf, offset: u64, what: String },
+    #[error("{file} at byte {offset}: a library of functions: this version cannot take it in")]
+    Functions { file: PathBuf, offset: u64 },
     #[error("{file}: {what}")]
     NoSuchMoment { file: PathBuf, what: String },
     #[error(transparent)]

@@ -8,7 +8,7 @@
 //! Invariants:
 //! 1. A key is kept if its record can be read from end to end, this version can hold it, and its hash says that it belongs to
 //!    the shard of the snapshot.
-//! 2. Behind a place that cannot be read, records count again where [`SURE_RECORDS`] of them follow each other, or fewer up
+//! 2. Behind a place that cannot be read, or a key that cannot be kept, records count again where [`SURE_RECORDS`] of them follow each other, or fewer up
 //!    to the very end of the file.
 //! 3. Behind a hole that may have held a SELECTDB the database is a guess, the one before, and is told as such. Where a key
 //!    of that name is in the database already, the stretch goes into one that the file does not use: no value replaces
@@ -44,8 +44,6 @@ pub const MAX_SUSPECTS: usize = 1000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rescued {
     pub kept: u64,
-    /// Keys whose value cannot be read, or that do not belong here.
-    pub unsound: u64,
     /// How many keys there were, if MANIFEST or the file says.
     pub announced: Option<u64>,
     /// Bytes in which no records are found.
@@ -152,8 +150,7 @@ fn copy(
     let mut last: Option<KeyRecord<'_>> = None;
     for record in stretch.records(bytes, version) {
         if !judge.is_sound(&record) {
-            rescued.unsound += 1;
-            continue;
+            continue; // what was found sound is so, but for a database beyond all numbers
         }
         file.copy(&record)?;
         rescued.kept += 1;
@@ -189,6 +186,8 @@ struct Finder<'a> {
     start: u64,
     known_from: u64,
     last_db: Option<u64>,
+    /// Where the last record begins: a damaged length may have made it swallow others.
+    last_record: u64,
     /// Keys that the database must still have, less what was lost of it at most.
     to_come: Option<u64>,
     found: Found,
@@ -205,7 +204,16 @@ impl<'a> Finder<'a> {
         };
         // A damaged header costs nothing: a server of ours writes one version.
         let decoder = Decoder::new(bytes).unwrap_or_else(|_| Decoder::resume(bytes, 0, found.version, 0));
-        Finder { bytes, decoder, start: 0, known_from: 0, last_db: None, to_come: None, found }
+        Finder {
+            bytes,
+            decoder,
+            start: 0,
+            known_from: 0,
+            last_db: None,
+            last_record: 0,
+            to_come: None,
+            found,
+        }
     }
 
     fn run(mut self, judge: &mut Judge) -> Found {
@@ -216,7 +224,8 @@ impl<'a> Finder<'a> {
                     self.end_stretch(self.bytes.len() as u64);
                     return self.found;
                 }
-                Ok(Some(Item::Key(record))) if !is_blank(&record) => {
+                Ok(Some(Item::Key(record))) if judge.is_sound(&record) => {
+                    self.last_record = offset;
                     self.to_come = self.to_come.map(|keys| keys.saturating_sub(1));
                 }
                 Ok(Some(Item::End { .. } | Item::Key(_)) | None) | Err(_) => {
@@ -265,7 +274,8 @@ impl<'a> Finder<'a> {
         self.found.holes.push(from..end);
         let Some(resumed) = resumed else { return false };
         // A SELECTDB can have been there only if all the keys before it can.
-        self.to_come = self.to_come.map(|keys| keys.saturating_sub((end - from) / LEAST_RECORD_BYTES));
+        self.to_come =
+            self.to_come.map(|keys| keys.saturating_sub((end - self.last_record) / LEAST_RECORD_BYTES));
         let is_known = self.to_come.is_some_and(|keys| keys > 0);
         (self.start, self.decoder, self.last_db) = (end, resumed, None);
         self.known_from = if is_known { end } else { u64::MAX };

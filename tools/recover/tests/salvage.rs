@@ -267,3 +267,18 @@ fn a_damaged_head_of_a_snapshot_costs_no_key() {
         change(&file, |now| now.clone_from(&sound));
     }
 }
+
+#[test]
+fn a_sound_dump_beside_damaged_snapshots_is_named() {
+    let (dir, _) = checkpointed();
+    let dump = dir.path().join("dump.rdb");
+    let sound = folder();
+    let source = sound.path().join("some.rdb");
+    run!("export", dir.path(), "--rdb", &source).ends(0);
+    std::fs::copy(&source, &dump).unwrap();
+    change(&snapshot(dir.path(), 0), |bytes| bytes.truncate(300));
+    let (json, ..) = salvaged(dir.path(), 1);
+    assert_eq!(json["sound_dump"]["keys"], 251, "{json}");
+    change(&dump, |bytes| bytes[200] ^= 1);
+    assert!(salvaged(dir.path(), 1).0["sound_dump"].is_null());
+}

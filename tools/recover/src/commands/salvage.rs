@@ -1,6 +1,7 @@
 //! `salvage`: a new data directory of all that is sound in a damaged one.
 
-use std::path::PathBuf;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 
 use everfast::persist::file_names;
 use everfast::persist::fresh::{FreshDir, last_gsn};
@@ -11,7 +12,7 @@ use everfast::persist::{RecoveredSnapshot, ShardId, random_u64};
 use everfast::server::Skipped;
 use everfast::server::import::{Rescued, Unplaced, rescue};
 use everfast::server::offline::{self, Memory};
-use everfast::snapshot;
+use everfast::snapshot::{self, Checksum};
 use rdb_inspect::failure::{Failure, Verdict};
 use serde_json::{Value, json};
 
@@ -23,6 +24,9 @@ use crate::failures;
 use crate::limit::time_text;
 use crate::report::{self, Report, To};
 use crate::watch::watch;
+
+/// The file that SAVE makes where nothing else is set.
+const DUMP: &str = "dump.rdb";
 
 /// Make a new data directory of all that is sound in a damaged one
 ///
@@ -58,10 +62,10 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 }
 
 fn salvage(args: &Args) -> Result<Verdict, Failure> {
-    let new = NewDir::create(&args.into)?;
+    let new = NewDir::create(&args.into, &args.dir)?;
     let survey = Survey::of(&disk(), &args.dir).map_err(|error| failures::persist(&args.dir, &error))?;
     if *survey.manifest_state() == ManifestState::Missing && !survey.has_data() {
-        return Err(Failure::Usage(format!("{} has no files of Everfast", args.dir.display())));
+        return Err(super::nothing_of_ours(&args.dir));
     }
     let salvage = survey.salvage(random_u64());
     let path = new.working_path().to_path_buf();
@@ -72,12 +76,42 @@ fn salvage(args: &Args) -> Result<Verdict, Failure> {
     tell(args, &outcome)
 }
 
+/// A sound RDB file beside the snapshots, as SAVE makes it.
+struct Dump {
+    path: PathBuf,
+    keys: u64,
+    made_ms: Option<u64>,
+}
+
+impl Dump {
+    fn find(dir: &Path) -> Option<Dump> {
+        let path = dir.join(DUMP);
+        let map = disk().map(&path).ok()?;
+        let head = snapshot::head(&map).ok()?;
+        let keys = snapshot::read(&map, Checksum::Fits, |_| Ok::<(), Infallible>(())).ok()?.keys;
+        let made = head.aux.iter().find(|(name, _)| name == "ctime");
+        let made_ms = made.and_then(|(_, seconds)| seconds.parse::<u64>().ok()?.checked_mul(1000));
+        Some(Dump { path, keys, made_ms })
+    }
+
+    fn line(&self) -> String {
+        let made = self.made_ms.map(|ms| format!(", made at {}", time_text(ms))).unwrap_or_default();
+        let (path, keys) = (self.path.display(), self.keys);
+        format!("{path} is sound, {keys} keys{made}: `everfast-recover import` makes a directory of it")
+    }
+
+    fn json(&self) -> Value {
+        json!({ "file": report::path(&self.path), "keys": self.keys, "made": report::time(self.made_ms) })
+    }
+}
+
 /// What was made of it.
 struct Outcome {
     keys: u64,
     shards: usize,
     report: SalvageReport,
     rescued: Vec<(PathBuf, String, Rescued)>,
+    dump: Option<Dump>,
     skipped: Skipped,
 }
 
@@ -121,11 +155,13 @@ fn fill(args: &Args, fresh: FreshDir, salvage: Salvage) -> Result<Outcome, Failu
         offline::write_snapshots(&fresh, views, gsn, &progress).map_err(|error| failures::write(&error))?;
     let (keys, shards) = (entries.iter().map(|entry| entry.keys).sum(), entries.len());
     finish(fresh, gsn, entries)?;
-    Ok(Outcome { keys, shards, report, rescued, skipped })
+    let is_needed = !rescued.is_empty() || !report.unusable.is_empty() || keys == 0;
+    let dump = if is_needed { Dump::find(&args.dir) } else { None };
+    Ok(Outcome { keys, shards, report, rescued, dump, skipped })
 }
 
 fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
-    let Outcome { keys, shards, report, rescued, skipped } = outcome;
+    let Outcome { keys, shards, report, rescued, dump, skipped } = outcome;
     let mut lines = vec![format!("{}: {keys} keys in {shards} snapshots", args.into.display())];
     match &report.manifest {
         ManifestState::Sound => {}
@@ -152,6 +188,7 @@ fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
         }
         lines.extend(found.unplaced.iter().map(unplaced_line));
     }
+    lines.extend(dump.iter().map(Dump::line));
     lines.extend(report.lost.iter().map(|lost| format!("lost: {}", lost_line(lost))));
     lines.extend(report.torn.iter().map(torn_line));
     lines.extend(report.incomplete.iter().map(incomplete_line));
@@ -260,7 +297,7 @@ pub fn lost_json(lost: &LostRange) -> Value {
 }
 
 fn json_of(args: &Args, outcome: &Outcome) -> Value {
-    let Outcome { keys, shards, report, rescued, skipped } = outcome;
+    let Outcome { keys, shards, report, rescued, dump, skipped } = outcome;
     let ids = |shards: &[ShardId]| shards.iter().map(|shard| shard.0).collect::<Vec<_>>();
     let incomplete = report.incomplete.iter().map(|transaction| {
         json!({
@@ -292,6 +329,7 @@ fn json_of(args: &Args, outcome: &Outcome) -> Value {
         "frames": report.frames,
         "effects": report.effects,
         "files": report.files.iter().map(file_json).collect::<Vec<_>>(),
+        "sound_dump": dump.as_ref().map(Dump::json),
         "damaged_snapshots": snapshots.collect::<Vec<_>>(),
         "lost": report.lost.iter().map(lost_json).collect::<Vec<_>>(),
         "torn_ends": report.torn.iter().map(lost_json).collect::<Vec<_>>(),

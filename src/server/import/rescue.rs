@@ -148,6 +148,7 @@ fn copy(
     rescued: &mut Rescued,
 ) -> Result<(), FileError> {
     let mut last: Option<KeyRecord<'_>> = None;
+    let is_behind_hole = stretch.bytes.start > HEADER_BYTES as u64;
     for record in stretch.records(bytes, version) {
         if !judge.is_sound(&record) {
             continue; // what was found sound is so, but for a database beyond all numbers
@@ -155,7 +156,7 @@ fn copy(
         file.copy(&record)?;
         rescued.kept += 1;
         let key = record.key.bytes(&mut judge.key)?;
-        if last.is_none() && stretch.bytes.start > 0 {
+        if last.is_none() && is_behind_hole {
             rescued.suspect(key);
         }
         if record.offset < stretch.known_from {
@@ -188,8 +189,10 @@ struct Finder<'a> {
     last_db: Option<u64>,
     /// Where the last record begins: a damaged length may have made it swallow others.
     last_record: u64,
-    /// Keys that the database must still have, less what was lost of it at most.
+    /// Keys that the database still has, less those that were found.
     to_come: Option<u64>,
+    /// The same, less what may have been in holes.
+    at_least_to_come: Option<u64>,
     found: Found,
 }
 
@@ -203,15 +206,16 @@ impl<'a> Finder<'a> {
             announced: None,
         };
         // A damaged header costs nothing: a server of ours writes one version.
-        let decoder = Decoder::new(bytes).unwrap_or_else(|_| Decoder::resume(bytes, 0, found.version, 0));
+        let start = if version.is_ok() { HEADER_BYTES as u64 } else { 0 };
         Finder {
             bytes,
-            decoder,
-            start: 0,
-            known_from: 0,
+            decoder: Decoder::resume(bytes, start as usize, found.version, 0),
+            start,
+            known_from: start,
             last_db: None,
-            last_record: 0,
+            last_record: start,
             to_come: None,
+            at_least_to_come: None,
             found,
         }
     }
@@ -225,8 +229,7 @@ impl<'a> Finder<'a> {
                     return self.found;
                 }
                 Ok(Some(Item::Key(record))) if judge.is_sound(&record) => {
-                    self.last_record = offset;
-                    self.to_come = self.to_come.map(|keys| keys.saturating_sub(1));
+                    self.key(offset);
                 }
                 Ok(Some(Item::End { .. } | Item::Key(_)) | None) | Err(_) => {
                     self.end_stretch(offset);
@@ -241,9 +244,21 @@ impl<'a> Finder<'a> {
         }
     }
 
+    /// One more than the database has: a SELECTDB is missing somewhere before it.
+    fn key(&mut self, offset: u64) {
+        if self.to_come == Some(0) && self.known_from < u64::MAX {
+            self.end_stretch(offset);
+            (self.start, self.known_from, self.last_db) = (offset, u64::MAX, None);
+        }
+        self.last_record = offset;
+        let less_one = |keys: &mut u64| *keys = keys.saturating_sub(1);
+        self.to_come.iter_mut().chain(&mut self.at_least_to_come).for_each(less_one);
+    }
+
     /// A SELECTDB right behind a hole may be an accident.
     fn select(&mut self, offset: u64, db: u64) {
-        (self.last_db, self.to_come) = (Some(db), None);
+        self.last_db = Some(db);
+        (self.to_come, self.at_least_to_come) = (None, None);
         if self.known_from == u64::MAX && offset > self.start {
             self.known_from = offset;
         }
@@ -251,7 +266,7 @@ impl<'a> Finder<'a> {
 
     fn resize(&mut self, keys: u64) {
         *self.found.announced.get_or_insert(0) += keys;
-        self.to_come = Some(keys);
+        (self.to_come, self.at_least_to_come) = (Some(keys), Some(keys));
         if self.known_from == u64::MAX && self.last_db.is_some() {
             self.known_from = self.start;
         }
@@ -274,9 +289,9 @@ impl<'a> Finder<'a> {
         self.found.holes.push(from..end);
         let Some(resumed) = resumed else { return false };
         // A SELECTDB can have been there only if all the keys before it can.
-        self.to_come =
-            self.to_come.map(|keys| keys.saturating_sub((end - self.last_record) / LEAST_RECORD_BYTES));
-        let is_known = self.to_come.is_some_and(|keys| keys > 0);
+        let lost = (end - self.last_record) / LEAST_RECORD_BYTES;
+        self.at_least_to_come = self.at_least_to_come.map(|keys| keys.saturating_sub(lost));
+        let is_known = self.at_least_to_come.is_some_and(|keys| keys > 0);
         (self.start, self.decoder, self.last_db) = (end, resumed, None);
         self.known_from = if is_known { end } else { u64::MAX };
         true
@@ -329,10 +344,7 @@ impl Stretch {
         bytes: &'a [u8],
         version: Version,
     ) -> impl Iterator<Item = KeyRecord<'a>> + use<'a> {
-        let start = match self.bytes.start {
-            0 => HEADER_BYTES,
-            start => start as usize,
-        };
+        let start = self.bytes.start as usize;
         let (end, known_from, db) = (self.bytes.end, self.known_from, self.db);
         let mut decoder = Decoder::resume(bytes, start, version, db);
         std::iter::from_fn(move || {

@@ -224,6 +224,24 @@ fn several_databases() -> (TempDir, PathBuf, Keys) {
     (dir, snapshot(&new, 0), keys)
 }
 
+#[test]
+fn a_missing_select_is_noticed_by_the_number_of_keys() {
+    let (dir, file, keys) = several_databases();
+    change(&file, |bytes| {
+        let at = select(bytes, 1);
+        bytes.drain(at..at + 6); // with how many keys there are, and how many expire
+    });
+    let (json, kept, _new) = salvaged(&dir.path().join("data"), 1);
+    assert_eq!(kept, keys);
+    assert_eq!(json["damaged_snapshots"][0]["database_not_known"][0]["keys"], 80, "{json}");
+    // The same with the head: what is left begins with a fact or with a database.
+    let (dir, file, keys) = several_databases();
+    for cut in [9, 0] {
+        change(&file, |bytes| drop(bytes.drain(..if cut == 0 { select(bytes, 0) } else { cut })));
+        assert_eq!(salvaged(&dir.path().join("data"), 1).1, keys, "{cut}");
+    }
+}
+
 /// Where the keys of a database begin in a snapshot.
 fn select(bytes: &[u8], db: u8) -> usize {
     let opcodes = [0xFE, db, 0xFB];

@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 use formats::log::manifest::{CheckpointEntry, SnapshotEntry};
 use formats::log::{CheckpointId, Epoch, Gsn, Manifest, ShardId};
+use formats::rdb::string::StringBuffer;
+use formats::rdb::{Decoder, Item};
 
 use super::checkpoint::CutFacts;
 use super::data_dir::{lock, refuse_data_files};
 use super::disk::{DirLock, Disk, DiskFile};
 use super::error::PersistError;
-use super::file_names;
+use super::file_names::{self, FileKind};
 use super::manifest::ManifestFile;
 
 /// A directory that is being filled.
@@ -41,6 +43,7 @@ impl FreshDir {
             let exists = io::Error::new(io::ErrorKind::AlreadyExists, "it is a data directory already");
             return Err(PersistError::io("fill", dir)(exists));
         }
+        refuse_unfinished(&*disk, dir)?;
         refuse_data_files(&*disk, dir)?;
         Ok(FreshDir { disk, dir: dir.to_path_buf(), hash_seed, _lock: lock })
     }
@@ -82,6 +85,41 @@ impl FreshDir {
     pub fn path(&self) -> &Path {
         &self.dir
     }
+}
+
+/// Says so where all data files are such as this module makes: somebody was here before and did not come to the end.
+fn refuse_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), PersistError> {
+    let names = disk.list(dir).map_err(PersistError::io("list", dir))?;
+    let mut files = Vec::new();
+    for name in &names {
+        match FileKind::of(name) {
+            FileKind::Snapshot(ID, _) if is_of_import(disk, &dir.join(name)) => files.push(name.as_str()),
+            FileKind::Snapshot(..) | FileKind::Segment(..) | FileKind::Pool(_) => return Ok(()),
+            _ => {}
+        }
+    }
+    if files.is_empty() {
+        return Ok(());
+    }
+    let why = format!(
+        "an earlier import did not finish, and what it left is in the way: remove {} and import again. (If there was a \
+         MANIFEST that is lost, they hold its data: `everfast-recover salvage`)",
+        files.join(", ")
+    );
+    Err(PersistError::io("fill", dir)(io::Error::new(io::ErrorKind::AlreadyExists, why)))
+}
+
+/// Whether a snapshot says that it is of no epoch, or is empty.
+fn is_of_import(disk: &dyn Disk, path: &Path) -> bool {
+    let Ok(map) = disk.map(path) else { return false };
+    let Ok(mut decoder) = Decoder::new(&map) else { return map.is_empty() };
+    let (mut first, mut second) = (StringBuffer::default(), StringBuffer::default());
+    while let Ok(Some(Item::Aux { name, value })) = decoder.next_item() {
+        if name.bytes(&mut first).is_ok_and(|name| name == b"everfast-epoch") {
+            return value.bytes(&mut second).is_ok_and(|value| value == b"0");
+        }
+    }
+    false
 }
 
 /// The newest end of history that a directory could tell of: see [`CutFacts`].

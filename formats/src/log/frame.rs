@@ -191,6 +191,14 @@ pub fn decode_header(bytes: &[u8], uid: SegmentUid) -> Result<FrameHeader, Frame
     Ok(header)
 }
 
+/// The frame number that bytes with the magic claim, whatever their sum: a hint at what a damaged header was.
+pub fn claimed_number(bytes: &[u8]) -> Option<FrameNo> {
+    let mut cursor = Cursor::new(bytes);
+    let is_frame = cursor.u32() == Some(FRAME_MAGIC);
+    let (_shard, _reserved, _effect_bytes) = (cursor.u16()?, cursor.u16()?, cursor.u64()?);
+    cursor.u64().filter(|_| is_frame).map(FrameNo)
+}
+
 fn read_header(
     cursor: &mut Cursor<'_>,
     bytes: &[u8; FRAME_HEADER_BYTES],

@@ -53,7 +53,7 @@ pub use error::{Problem, RdbError};
 pub use kind::{ValueKind, ValueType};
 pub use string::RdbString;
 pub use value::{Element, Node, Scratch, Value};
-pub use version::{Dialect, Version};
+pub use version::{Dialect, HEADER_BYTES, Version};
 
 /// Identifies an entry of a stream: milliseconds, and a number within the millisecond.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use formats::rdb::encode::{EncodeVersion, Encoder};
+
 use super::helpers::{
     checkpoint, cut, dir, effects, facts, open, options, set, settle, state, write_snapshots,
 };
@@ -626,4 +628,24 @@ fn a_start_makes_durable_what_an_earlier_process_could_not() {
         let (_, recovered) = open(&sim.mount()).unwrap_or_else(|error| panic!("{call}, {stop}: {error}"));
         assert!(!durable || keys_of(&recovered) == ["a"], "{call}, {stop}");
     }
+}
+
+#[test]
+fn what_an_unfinished_import_left_is_named() {
+    let sim = SimDisk::new();
+    let fresh = FreshDir::create(sim.mount(), &dir(), 7).unwrap();
+    let mut encoder = Encoder::new(EncodeVersion::V10, false);
+    encoder.aux(b"everfast-epoch", b"0").unwrap();
+    let mut file = fresh.create_snapshot(ShardId(0)).unwrap();
+    file.write_all_at(0, &encoder.take()).unwrap();
+    fresh.create_snapshot(ShardId(1)).unwrap();
+    drop(fresh);
+    let why = || FreshDir::create(sim.mount(), &dir(), 7).err().unwrap().to_string();
+    let (first, text) = (dir().join("checkpoint-1-shard-0.rdb"), why());
+    assert!(text.contains("an earlier import did not finish"), "{text}");
+    assert!(text.contains("checkpoint-1-shard-0.rdb, checkpoint-1-shard-1.rdb"), "{text}");
+    // Of a server's own checkpoint that is not said.
+    encoder.aux(b"everfast-epoch", b"1").unwrap();
+    sim.mount().create(&first).unwrap().write_all_at(0, &encoder.take()).unwrap();
+    assert!(!why().contains("earlier import"), "{}", why());
 }

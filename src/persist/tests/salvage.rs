@@ -114,7 +114,7 @@ fn without_any_sound_checkpoint_the_newest_one_has_to_do() {
     let found = salvage(&sim);
     assert_eq!(found.report.base, Some(CheckpointId(2)));
     assert_eq!((found.recovered.snapshots.len(), found.damaged.len()), (1, 1));
-    assert_eq!((found.damaged[0].shard, found.damaged[0].shards), (ShardId(0), 2));
+    assert_eq!((found.damaged[0].shard, found.damaged[0].shards), (ShardId(0), Some(2)));
     assert_eq!(keys(&found), ["c-0", "c-1"]);
 }
 
@@ -180,6 +180,43 @@ fn parts_of_a_transaction_that_lost_one_are_kept_and_listed() {
     let incomplete = &found.report.incomplete[0];
     assert_eq!((incomplete.gsn, incomplete.is_kept), (Gsn(5), true));
     assert_eq!((&incomplete.present[..], &incomplete.missing[..]), (&[ShardId(0)][..], &[ShardId(1)][..]));
+}
+
+/// What can be wrong with the log of the second shard so that nothing in it tells of the frames that it lacks.
+#[test]
+fn parts_are_kept_where_the_other_log_does_not_tell_what_it_lacks() {
+    let second = path("log-2-0.seg");
+    let part = |bytes: &[u8]| bytes.windows(6).position(|six| six == b"part-1").unwrap();
+    type Damage<'a> = (&'a str, bool, &'a dyn Fn(&SimDisk));
+    let cases: [Damage<'_>; 6] = [
+        ("cut short", true, &|sim| sim.damage(&second, |bytes| bytes.truncate(part(bytes) / 512 * 512))),
+        ("cut to nothing", true, &|sim| sim.damage(&second, Vec::clear)),
+        ("missing", true, &|sim| sim.mount().remove(&second).unwrap()),
+        ("foreign", true, &|sim| {
+            let first = sim.contents(&path("log-1-0.seg")).unwrap();
+            sim.damage(&second, |bytes| *bytes = first.clone());
+        }),
+        ("zeros", true, &|sim| sim.damage(&second, |bytes| bytes.fill(0))),
+        ("torn", false, &|sim| {
+            sim.damage(&second, |bytes| {
+                let at = part(bytes);
+                bytes[at..].fill(0);
+            });
+        }),
+    ];
+    for (case, is_lost, damage) in cases {
+        let sim = SimDisk::new();
+        transaction(&sim, false);
+        damage(&sim);
+        let found = salvage(&sim);
+        let kept = keys(&found);
+        let first = ["before-0", "behind-0", "part-0"];
+        assert!(first.iter().all(|key| kept.iter().any(|kept| kept == key)), "{case}: {kept:?}");
+        assert_eq!(found.report.lost.len(), usize::from(is_lost), "{case}");
+        assert_eq!(found.report.torn.len(), usize::from(!is_lost), "{case}");
+        let incomplete = &found.report.incomplete[0];
+        assert!(incomplete.is_kept && incomplete.missing == [ShardId(1)], "{case}");
+    }
 }
 
 #[test]

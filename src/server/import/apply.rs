@@ -108,9 +108,9 @@ impl<'m> Applier<'m> {
         if is("SELECT") {
             return self.select(source, offset, args);
         }
-        if is("FUNCTION") && self.skip_functions {
+        if is("FUNCTION") {
             self.functions += 1;
-            return Ok(());
+            return if self.skip_functions { Ok(()) } else { Err(source.functions(offset)) };
         }
         if needs_clock(args) {
             let what = format!("command '{}', which depends on when it ran", shown(name));

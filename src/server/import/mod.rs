@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use rescue::{Rescued, rescue};
+pub use rescue::{Rescued, Unplaced, rescue};
 pub use route::{Routed, Router};
 pub use source::{Source, Sources};
 
@@ -110,6 +110,8 @@ pub enum ImportError {
     Damaged { file: PathBuf, offset: u64, what: String },
     #[error("{file} at byte {offset}: {what}: this version cannot take it in")]
     Unsupported { file: PathBuf, offset: u64, what: String },
+    #[error("{file} at byte {offset}: a library of functions: this version cannot take it in")]
+    Functions { file: PathBuf, offset: u64 },
     #[error("{file}: {what}")]
     NoSuchMoment { file: PathBuf, what: String },
     #[error(transparent)]

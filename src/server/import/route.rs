@@ -88,7 +88,7 @@ impl<'f> Router<'f> {
                     self.routed.functions += 1;
                 }
                 Item::Function { .. } | Item::FunctionPreGa { .. } => {
-                    return unheld("before it a library of functions");
+                    return Err(source.functions(offset));
                 }
                 Item::ModuleAux { .. } => return unheld("before it data of a module"),
                 Item::SlotImport { .. } => return unheld("before it slots that were being imported"),

@@ -13,13 +13,14 @@
 
 use std::path::{Path, PathBuf};
 
-use formats::aof::{AofItem, AofKind, AofReader, Manifest, aof_kind};
+use formats::aof::{AofItem, AofKind, AofReader, FileType, Manifest, ManifestFile, aof_kind};
 use formats::checksum::Crc64;
 use formats::rdb::string::StringBuffer;
 use formats::rdb::{Decoder, Item, RdbError, RdbString, Scratch};
 
 use super::{ImportError, LeftOut};
 use crate::persist::disk::{Disk, Mapping};
+use crate::persist::file_names::FileKind;
 
 /// Most bytes of a manifest.
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
@@ -28,6 +29,10 @@ const PIECE_BYTES: usize = 1 << 20;
 /// The directory that Redis makes for its append-only files.
 const APPEND_DIR: &str = "appendonlydir";
 const MANIFEST_SUFFIX: &str = ".manifest";
+const OURS: &str = "a data directory of Everfast, not of Redis: start a server on it, or make a new one of it with \
+                    `everfast-recover replay` or, if it is damaged, `salvage`";
+const PART: &str = "the snapshot of one of several shards of Everfast, so a part of the keys: name the data directory to \
+                    `everfast-recover replay` or, if it is damaged, `salvage`";
 
 /// One file.
 pub struct Source {
@@ -71,6 +76,10 @@ impl Source {
         ImportError::Unsupported { file: self.path.clone(), offset, what }
     }
 
+    pub fn functions(&self, offset: u64) -> ImportError {
+        ImportError::Functions { file: self.path.clone(), offset }
+    }
+
     fn damaged_rdb(&self) -> impl Fn(RdbError) -> ImportError + use<'_> {
         |error| self.damaged(error.offset(), error.to_string())
     }
@@ -89,8 +98,11 @@ impl Sources {
         let mut all = Sources { files: Vec::new(), left_out: None };
         let mut times = Times { until_ms, is_told: false, is_over: false };
         let last = paths.len() - 1;
-        for (index, path) in paths.into_iter().enumerate() {
+        for (index, (path, may_be_empty)) in paths.into_iter().enumerate() {
             let mut source = Source::open(disk, path)?;
+            if source.map.is_empty() && !may_be_empty {
+                return Err(ImportError::unknown(&source.path, "it is empty"));
+            }
             read_rdb(&mut source, index == 0)?;
             let left_out = match times.is_over {
                 true => Some((source.rdb_bytes as u64, "it comes after the time asked for".to_owned())),
@@ -133,11 +145,11 @@ impl Sources {
     }
 }
 
-/// The files in the order in which they are read.
-fn find(disk: &dyn Disk, from: &Path) -> Result<Vec<PathBuf>, ImportError> {
+/// The files in the order in which they are read, and which of them may be empty.
+fn find(disk: &dyn Disk, from: &Path) -> Result<Vec<(PathBuf, bool)>, ImportError> {
     let Ok(names) = disk.list(from) else {
         let is_manifest = from.to_string_lossy().ends_with(MANIFEST_SUFFIX);
-        return if is_manifest { named(disk, from) } else { Ok(vec![from.to_path_buf()]) };
+        return if is_manifest { named(disk, from) } else { Ok(vec![(from.to_path_buf(), false)]) };
     };
     let mut manifests: Vec<&String> = names.iter().filter(|name| name.ends_with(MANIFEST_SUFFIX)).collect();
     manifests.sort();
@@ -145,6 +157,7 @@ fn find(disk: &dyn Disk, from: &Path) -> Result<Vec<PathBuf>, ImportError> {
         [manifest] => named(disk, &from.join(manifest)),
         [_, _, ..] => Err(ImportError::unknown(from, "several manifests: name one of them")),
         [] if names.iter().any(|name| name == APPEND_DIR) => find(disk, &from.join(APPEND_DIR)),
+        [] if names.iter().any(|name| is_ours(name)) => Err(ImportError::unknown(from, OURS)),
         [] => Err(ImportError::unknown(
             from,
             "a directory without a manifest of append-only files; name an RDB file, an append-only file or `appendonlydir`",
@@ -152,7 +165,12 @@ fn find(disk: &dyn Disk, from: &Path) -> Result<Vec<PathBuf>, ImportError> {
     }
 }
 
-fn named(disk: &dyn Disk, manifest: &Path) -> Result<Vec<PathBuf>, ImportError> {
+/// A file of a data directory of Everfast.
+fn is_ours(name: &str) -> bool {
+    matches!(FileKind::of(name), FileKind::Manifest | FileKind::Segment(..) | FileKind::Snapshot(..))
+}
+
+fn named(disk: &dyn Disk, manifest: &Path) -> Result<Vec<(PathBuf, bool)>, ImportError> {
     let bytes = disk.read(manifest, MAX_MANIFEST_BYTES).map_err(ImportError::io("read", manifest))?;
     let parsed = Manifest::parse(&bytes).map_err(|error| ImportError::Damaged {
         file: manifest.to_path_buf(),
@@ -161,7 +179,9 @@ fn named(disk: &dyn Disk, manifest: &Path) -> Result<Vec<PathBuf>, ImportError> 
     })?;
     let dir = manifest.parent().unwrap_or(Path::new("."));
     let path = |name: &[u8]| dir.join(String::from_utf8_lossy(name).as_ref());
-    let paths: Vec<PathBuf> = parsed.files_to_load().map(|file| path(&file.name)).collect();
+    let is_increment = |file: &ManifestFile| file.file_type == FileType::Increment;
+    let file = |file: &ManifestFile| (path(&file.name), is_increment(file));
+    let paths: Vec<(PathBuf, bool)> = parsed.files_to_load().map(file).collect();
     if paths.is_empty() { Err(ImportError::unknown(manifest, "it names no file to load")) } else { Ok(paths) }
 }
 
@@ -186,7 +206,12 @@ fn read_rdb(source: &mut Source, is_first: bool) -> Result<(), ImportError> {
             forgotten = done;
         }
         match decoder.next_item().map_err(source.damaged_rdb())? {
-            Some(Item::Aux { name, value }) => created_s = created_s.or(created(name, value)),
+            Some(Item::Aux { name, value }) => {
+                created_s = created_s.or(number(name, value, b"ctime"));
+                if number(name, value, b"everfast-shards").is_some_and(|shards| shards > 1) {
+                    return Err(ImportError::unknown(&source.path, PART));
+                }
+            }
             Some(Item::End { checksum }) => break checksum.is_some_and(|checksum| checksum != 0),
             Some(_) => {}
             None => return Err(source.damaged(decoder.offset(), "the file ends early".to_owned())),
@@ -197,10 +222,11 @@ fn read_rdb(source: &mut Source, is_first: bool) -> Result<(), ImportError> {
     if has_sum { check_sum(source) } else { check_values(source) }
 }
 
-fn created(name: RdbString<'_>, value: RdbString<'_>) -> Option<u64> {
+/// The number of a fact with this name.
+fn number(name: RdbString<'_>, value: RdbString<'_>, wanted: &[u8]) -> Option<u64> {
     let (mut first, mut second) = (StringBuffer::default(), StringBuffer::default());
-    let is_created = name.bytes(&mut first).is_ok_and(|name| name == b"ctime");
-    std::str::from_utf8(value.bytes(&mut second).ok().filter(|_| is_created)?).ok()?.parse().ok()
+    let is_it = name.bytes(&mut first).is_ok_and(|name| name == wanted);
+    std::str::from_utf8(value.bytes(&mut second).ok().filter(|_| is_it)?).ok()?.parse().ok()
 }
 
 fn check_sum(source: &Source) -> Result<(), ImportError> {

@@ -1,8 +1,9 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use rdb_inspect::failure::{Failure, Verdict};
 
 use crate::commands::{check, export, import, log, replay, salvage};
@@ -38,9 +39,20 @@ enum Command {
     Log(log::Args),
 }
 
+/// `--json` in front of a command means what it means behind it.
+fn arguments(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut given: Vec<OsString> = given.collect();
+    let is_command =
+        |word: &OsString| Cli::command().get_subcommands().any(|command| *word == command.get_name());
+    if given.get(1).is_some_and(|word| word == "--json") && given.get(2).is_some_and(is_command) {
+        given.swap(1, 2);
+    }
+    given
+}
+
 /// Does what the arguments say.
 pub fn run() -> Result<Verdict, Failure> {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => error.exit(),
         // Help or the version: what was asked for.

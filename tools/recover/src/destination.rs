@@ -17,9 +17,10 @@ pub struct NewDir {
 }
 
 impl NewDir {
-    /// `path` must not be there, or be an empty directory.
-    pub fn create(path: &Path) -> Result<NewDir, Failure> {
+    /// `path` must not be there, or be an empty directory; and it must not be in `input`, which is read meanwhile.
+    pub fn create(path: &Path, input: &Path) -> Result<NewDir, Failure> {
         refuse_full(path)?;
+        refuse_inside(path, input)?;
         let outer = path.parent().filter(|outer| !outer.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder = NewFolder::for_result(outer).map_err(|error| Failure::file(path, error))?;
         Ok(NewDir { folder, path: path.to_path_buf() })
@@ -45,6 +46,18 @@ fn refuse_full(path: &Path) -> Result<(), Failure> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Failure::file(path, error)),
+    }
+}
+
+fn refuse_inside(path: &Path, input: &Path) -> Result<(), Failure> {
+    let Ok(input) = input.canonicalize() else { return Ok(()) }; // reading it will say why
+    // What is not there has no links either: its nearest ancestor that is there has.
+    let mut ancestors =
+        path.ancestors().map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
+    let real = ancestors.find_map(|path| path.canonicalize().ok());
+    match real.is_some_and(|real| input.is_dir() && real.starts_with(&input)) {
+        true => Err(Failure::Usage(format!("{} is in the directory that is read", path.display()))),
+        false => Ok(()),
     }
 }
 

@@ -8,6 +8,8 @@ use everfast::server::import::ImportError;
 use everfast::server::offline::WriteFailure;
 use rdb_inspect::failure::Failure;
 
+use crate::limit::time_text;
+
 /// Of a data directory that could not be read.
 pub fn persist(dir: &Path, error: &PersistError) -> Failure {
     match error {
@@ -15,7 +17,13 @@ pub fn persist(dir: &Path, error: &PersistError) -> Failure {
             Failure::file(dir, std::io::Error::other("a server runs on this data directory"))
         }
         PersistError::Io { path, source, .. } => Failure::file(path, copy(source)),
-        PersistError::BeforeHistory { .. } => Failure::Damage { name: name(dir), what: error.to_string() },
+        PersistError::BeforeHistory { oldest, time_ms, gsn } => {
+            let time = time_text(*time_ms);
+            let what = format!(
+                "history begins at checkpoint {oldest}, cut at {time} behind gsn:{gsn}: nothing before it can be recovered"
+            );
+            Failure::Damage { name: name(dir), what }
+        }
         damage => {
             Failure::Damage { name: name(dir), what: format!("{damage}; see `everfast-recover check`") }
         }
@@ -44,6 +52,10 @@ pub fn import(from: &Path, error: &ImportError) -> Failure {
         | ImportError::Unsupported { .. }
         | ImportError::NoSuchMoment { .. } => {
             Failure::Damage { name: "nothing was imported".into(), what: error.to_string() }
+        }
+        ImportError::Functions { .. } => {
+            let what = format!("{error}; `--skip-functions` leaves it out");
+            Failure::Damage { name: "nothing was imported".into(), what }
         }
         ImportError::Unknown { .. } => Failure::Usage(error.to_string()),
         ImportError::Write(error) => write(error),

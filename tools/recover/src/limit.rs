@@ -1,5 +1,7 @@
 //! Points in history, as people write them.
 
+use std::num::ParseIntError;
+
 use everfast::persist::{Gsn, Limit};
 use rdb_inspect::dates;
 
@@ -7,13 +9,23 @@ use rdb_inspect::dates;
 const MS_DIGITS: usize = 12;
 const MINUTE_MS: i64 = 60_000;
 
+/// The last moment to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Until {
+    pub limit: Limit,
+    /// A number without anything that says what it is.
+    pub is_plain: bool,
+}
+
 /// A time, or a global sequence number: see the help of the program.
-pub fn parse_limit(text: &str) -> Result<Limit, String> {
-    let digits = text.strip_prefix("gsn:").unwrap_or(text);
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return digits.parse().map(|gsn| Limit::Gsn(Gsn(gsn))).map_err(|error| error.to_string());
+pub fn parse_until(text: &str) -> Result<Until, String> {
+    let (digits, is_plain) = text.strip_prefix("gsn:").map_or((text, true), |digits| (digits, false));
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let gsn = digits.parse().map_err(|error: ParseIntError| error.to_string())?;
+        return Ok(Until { limit: Limit::Gsn(Gsn(gsn)), is_plain });
     }
-    parse_time(text).map(Limit::Time)
+    let time = parse_time(text).map_err(|error| format!("{error}; or a GSN such as gsn:123"))?;
+    Ok(Until { limit: Limit::Time(time), is_plain: false })
 }
 
 /// A time, in ms since 1970.
@@ -82,8 +94,10 @@ mod tests {
 
     #[test]
     fn times_and_numbers_are_told_apart() {
-        assert_eq!(parse_limit("123"), Ok(Limit::Gsn(Gsn(123))));
-        assert_eq!(parse_limit("gsn:123"), Ok(Limit::Gsn(Gsn(123))));
+        let parse_limit = |text| parse_until(text).map(|until| until.limit);
+        assert_eq!(parse_until("123"), Ok(Until { limit: Limit::Gsn(Gsn(123)), is_plain: true }));
+        assert_eq!(parse_until("gsn:123"), Ok(Until { limit: Limit::Gsn(Gsn(123)), is_plain: false }));
+        assert!(parse_until("foo").unwrap_err().contains("gsn:"));
         let ms = 1_795_161_103_905;
         for text in [
             "2026-11-20T07:51:43.905Z",

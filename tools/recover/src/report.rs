@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 
-use everfast::persist::{Recovered, RecoveryReport};
+use everfast::persist::{Gsn, Recovered, RecoveryReport};
 use rdb_inspect::failure::{Failure, Verdict};
 use rdb_inspect::names;
 use serde_json::{Value, json};
 
-use crate::limit::time_text;
+use crate::limit::{Until, time_text};
 
 /// Where a report is written: standard output, or standard error where that takes the result itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,18 @@ pub fn or_tell(is_json: bool, result: Result<Verdict, Failure>) -> Result<Verdic
 /// When the last thing was written that a recovery brings back.
 pub fn last_time_ms(recovered: &Recovered) -> Option<u64> {
     recovered.epochs.iter().flat_map(|epoch| &epoch.logs).filter_map(|log| log.last_time_ms()).max()
+}
+
+/// Says so where a limit was asked for and nothing lies behind it.
+pub fn idle_limit(
+    until: Option<Until>,
+    report: &RecoveryReport,
+    last: Gsn,
+    last_ms: Option<u64>,
+) -> Option<String> {
+    until.filter(|_| report.effects_beyond_limit == 0)?;
+    let time = last_ms.map(|ms| format!(", the last time {}", time_text(ms))).unwrap_or_default();
+    Some(format!("nothing was left out: the last GSN is {last}{time}"))
 }
 
 /// What a recovery left out.

@@ -131,3 +131,12 @@ fn files_that_nothing_names_are_told_apart() {
     }
     assert_eq!(state("notes.txt"), Some("not ours".into()));
 }
+
+#[test]
+fn json_may_stand_before_the_command() {
+    let (dir, _) = checkpointed();
+    assert_eq!(
+        run!("--json", "check", dir.path()).ends(0).json(),
+        run!("check", dir.path(), "--json").json()
+    );
+}

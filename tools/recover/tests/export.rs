@@ -80,3 +80,10 @@ fn exactly_one_target_is_needed() {
     recover(["export".as_ref(), dir.path().as_os_str()]).ends(2);
     run!("export", dir.path(), "--rdb", "x", "--aof", "y").ends(2);
 }
+
+#[test]
+fn a_full_disk_is_told_with_the_file() {
+    let (dir, _) = crate::harness::checkpointed();
+    let run = run!("export", dir.path(), "--rdb", "/dev/full").ends(2);
+    assert!(run.stderr.contains("/dev/full"), "{run:?}");
+}

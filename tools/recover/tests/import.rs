@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{
-    RedisServer, Run, change, cmd, contents, folder, keys_of, names, recover, served, value_of,
+    RedisServer, Run, change, checkpointed, cmd, contents, folder, keys_of, names, recover, served, value_of,
 };
 use crate::run;
 
@@ -258,6 +258,7 @@ fn functions_are_refused_by_name_or_left_out_when_asked() {
     cmd(&mut connection, "SET a 1");
     let dump = server.save();
     refused(&dump, "a library of functions", &[]);
+    refused(&dump, "--skip-functions", &[]);
     let (json, found) = imported(&dump, 1, &["--skip-functions"]);
     assert_eq!((&json["skipped_functions"], &json["keys"]), (&1.into(), &1.into()));
     assert_eq!(value_of(&found, "a").as_deref(), Some("1"));
@@ -288,4 +289,34 @@ fn what_is_no_such_file_is_an_error_of_usage() {
     let (_held, file) = file_of(&[&["SET", "a", "1"]]);
     import_to(&file, &new, &[]).ends(2);
     assert_eq!(names(&new), ["mine"]);
+}
+
+#[test]
+fn an_empty_file_is_no_data() {
+    let dir = folder();
+    for name in ["empty.rdb", "empty.aof"] {
+        let file = dir.path().join(name);
+        std::fs::write(&file, b"").unwrap();
+        let outer = folder();
+        let run = import_to(&file, &outer.path().join("new"), &[]).ends(2);
+        assert!(run.stderr.contains("it is empty"), "{run:?}");
+        assert!(names(outer.path()).is_empty());
+    }
+    // But for an increment into which nothing was written yet.
+    let manifest = dir.path().join("appendonly.aof.manifest");
+    std::fs::write(&manifest, "file empty.aof seq 1 type i\n").unwrap();
+    assert_eq!(imported(&manifest, 0, &[]).0["keys"], 0);
+    std::fs::write(&manifest, "file empty.rdb seq 1 type b\nfile empty.aof seq 1 type i\n").unwrap();
+    import_to(&manifest, &dir.path().join("new"), &[]).ends(2);
+}
+
+#[test]
+fn one_of_several_snapshots_is_not_taken_for_all_keys() {
+    let (dir, _) = checkpointed();
+    for from in [dir.path().join("checkpoint-1-shard-0.rdb"), dir.path().to_path_buf()] {
+        let outer = folder();
+        let run = import_to(&from, &outer.path().join("new"), &[]).ends(2);
+        assert!(run.stderr.contains("everfast-recover replay"), "{run:?}");
+        assert!(names(outer.path()).is_empty());
+    }
 }

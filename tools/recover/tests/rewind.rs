@@ -70,7 +70,7 @@ fn a_time_before_history_is_refused() {
     let outer = folder();
     let new = outer.path().join("new");
     let run = run!("replay", dir.path(), "--into", &new, "--until", "2020-01-01").ends(1);
-    assert!(run.stderr.contains("history begins at checkpoint 1"), "{run:?}");
+    assert!(run.stderr.contains("history begins at checkpoint 1, cut at 20"), "{run:?}");
     assert!(names(outer.path()).is_empty());
 }
 
@@ -96,4 +96,48 @@ fn nothing_is_ever_overwritten() {
     let empty = folder();
     run!("replay", dir.path(), "--into", empty.path()).ends(0);
     run!("check", empty.path()).ends(0);
+}
+
+#[test]
+fn a_number_that_can_be_no_gsn_is_taken_for_a_forgotten_at_sign() {
+    let (dir, keys) = checkpointed();
+    let outer = folder();
+    let new = outer.path().join("new");
+    let run = run!("replay", dir.path(), "--into", &new, "--until", "1763624832").ends(2);
+    assert!(run.stderr.contains("@1763624832") && run.stderr.contains("gsn:1763624832"), "{run:?}");
+    run!("export", dir.path(), "--rdb", &new, "--until", "1763624832").ends(2);
+    assert!(names(outer.path()).is_empty());
+    let run = run!("replay", dir.path(), "--into", &new, "--until", "gsn:1763624832").ends(0);
+    assert!(run.text().contains("nothing was left out: the last GSN is "), "{run:?}");
+    assert_eq!(served(&new), keys);
+}
+
+#[test]
+fn nothing_is_made_inside_the_directory_that_is_read() {
+    let (dir, _) = checkpointed();
+    let before = contents(dir.path());
+    let outer = folder();
+    let link = outer.path().join("link");
+    std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+    for inside in [dir.path().join("new"), dir.path().join("some/new"), link.join("new")] {
+        for command in ["replay", "salvage", "import"] {
+            let run = run!(command, dir.path(), "--into", &inside).ends(2);
+            assert!(run.stderr.contains("is in the directory that is read"), "{run:?}");
+        }
+        run!("export", dir.path(), "--aof", &inside).ends(2);
+        assert_eq!(contents(dir.path()), before);
+    }
+}
+
+#[test]
+fn a_directory_of_something_else_is_told_as_such() {
+    let (dir, outer) = (folder(), folder());
+    let new = outer.path().join("new");
+    for run in [run!("replay", dir.path(), "--into", &new), run!("export", dir.path(), "--rdb", &new)] {
+        assert!(run.code == 2 && run.stderr.contains("has no files of Everfast"), "{run:?}");
+    }
+    let (dir, _) = checkpointed();
+    std::fs::remove_file(dir.path().join("MANIFEST")).unwrap();
+    let run = run!("replay", dir.path(), "--into", &new).ends(1);
+    assert!(run.stderr.contains("MANIFEST is missing; `salvage`"), "{run:?}");
 }

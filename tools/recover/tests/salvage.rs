@@ -80,7 +80,7 @@ fn zeros_over_several_frames_cost_those() {
 }
 
 #[test]
-fn a_torn_tail_is_nothing_lost() {
+fn a_torn_end_is_left_out_and_listed() {
     let dir = folder();
     let server = Everfast::start(dir.path());
     let mut connection = server.connect();
@@ -90,9 +90,11 @@ fn a_torn_tail_is_nothing_lost() {
     let segment = fullest_segment(image.path());
     let (at, length) = *frames(&segment).last().unwrap();
     change(&segment, |bytes| bytes[at + 40..at + length].fill(0));
-    let (json, kept, _new) = salvaged(image.path(), 0);
+    let (json, kept, _new) = salvaged(image.path(), 1);
     assert_eq!(missing(&keys, &kept).len(), 1);
     assert_eq!(json["lost"].as_array().map(Vec::len), Some(0));
+    assert_eq!(json["torn_ends"][0]["from_byte"], at);
+    run!("check", image.path()).ends(0);
 }
 
 #[test]
@@ -202,4 +204,99 @@ fn what_has_nothing_of_ours_is_no_input() {
     let (dir, outer) = (folder(), folder());
     run!("salvage", dir.path(), "--into", outer.path().join("new").as_path()).ends(2);
     assert!(names(outer.path()).is_empty());
+}
+
+/// A snapshot of one shard with keys in several databases, the same names in the first two.
+fn several_databases() -> (TempDir, PathBuf, Keys) {
+    let (first, dir) = (folder(), folder());
+    let server = Everfast::start(first.path());
+    let mut connection = server.connect();
+    for (db, names) in [(0, ["s", "t"]), (1, ["s", "u"]), (3, ["v", "w"])] {
+        cmd(&mut connection, &format!("SELECT {db}"));
+        for name in names {
+            (0..40).for_each(|i| cmd(&mut connection, &format!("SET {name}:{i} {db}.{i}")));
+        }
+    }
+    let keys = keys_of(&mut connection);
+    drop(server);
+    let new = dir.path().join("data");
+    run!("replay", first.path(), "--into", &new, "--shards", "1").ends(0);
+    (dir, snapshot(&new, 0), keys)
+}
+
+#[test]
+fn a_missing_select_is_noticed_by_the_number_of_keys() {
+    let (dir, file, keys) = several_databases();
+    change(&file, |bytes| {
+        let at = select(bytes, 1);
+        bytes.drain(at..at + 6); // with how many keys there are, and how many expire
+    });
+    let (json, kept, _new) = salvaged(&dir.path().join("data"), 1);
+    assert_eq!(kept, keys);
+    assert_eq!(json["damaged_snapshots"][0]["database_not_known"][0]["keys"], 80, "{json}");
+    // The same with the head: what is left begins with a fact or with a database.
+    let (dir, file, keys) = several_databases();
+    for cut in [9, 0] {
+        change(&file, |bytes| drop(bytes.drain(..if cut == 0 { select(bytes, 0) } else { cut })));
+        assert_eq!(salvaged(&dir.path().join("data"), 1).1, keys, "{cut}");
+    }
+}
+
+/// Where the keys of a database begin in a snapshot.
+fn select(bytes: &[u8], db: u8) -> usize {
+    let opcodes = [0xFE, db, 0xFB];
+    bytes.windows(3).position(|three| three == opcodes).expect("its opcodes")
+}
+
+#[test]
+fn keys_of_unknown_database_replace_none_and_are_listed() {
+    let (dir, file, keys) = several_databases();
+    let data = dir.path().join("data");
+    change(&file, |bytes| {
+        let at = select(bytes, 1);
+        bytes[at..at + 3].fill(0xFF);
+    });
+    let (json, kept, _new) = salvaged(&data, 1);
+    // Those of database 1 have names that database 0 has: they are in the next one that is free, which here is theirs.
+    assert_eq!(kept, keys);
+    let unplaced = &json["damaged_snapshots"][0]["database_not_known"];
+    assert_eq!((&unplaced[0]["database"], &unplaced[0]["keys"]), (&1.into(), &80.into()), "{unplaced}");
+    assert_eq!(unplaced.as_array().map(Vec::len), Some(1));
+    assert_eq!(unplaced[0]["is_spare"], true);
+    let first = unplaced[0]["first"].as_array().expect("a list");
+    assert!(first.len() == 80 && first.contains(&"u:7".into()), "{first:?}");
+}
+
+#[test]
+fn a_damaged_head_of_a_snapshot_costs_no_key() {
+    let (dir, file, keys) = several_databases();
+    let data = dir.path().join("data");
+    let sound = std::fs::read(&file).unwrap();
+    // The header, then all up to the first database; at last without MANIFEST.
+    for (bytes, has_manifest) in
+        [(9, true), (select(&sound, 0), true), (9, false), (select(&sound, 0), false)]
+    {
+        change(&file, |now| now[..bytes].fill(0));
+        if !has_manifest && data.join("MANIFEST").exists() {
+            std::fs::remove_file(data.join("MANIFEST")).unwrap();
+        }
+        let (json, kept, _new) = salvaged(&data, 1);
+        assert_eq!(kept, keys, "{bytes} bytes, MANIFEST: {has_manifest}: {json}");
+        change(&file, |now| now.clone_from(&sound));
+    }
+}
+
+#[test]
+fn a_sound_dump_beside_damaged_snapshots_is_named() {
+    let (dir, _) = checkpointed();
+    let dump = dir.path().join("dump.rdb");
+    let sound = folder();
+    let source = sound.path().join("some.rdb");
+    run!("export", dir.path(), "--rdb", &source).ends(0);
+    std::fs::copy(&source, &dump).unwrap();
+    change(&snapshot(dir.path(), 0), |bytes| bytes.truncate(300));
+    let (json, ..) = salvaged(dir.path(), 1);
+    assert_eq!(json["sound_dump"]["keys"], 251, "{json}");
+    change(&dump, |bytes| bytes[200] ^= 1);
+    assert!(salvaged(dir.path(), 1).0["sound_dump"].is_null());
 }

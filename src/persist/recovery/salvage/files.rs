@@ -1,6 +1,7 @@
 //! Which files there are, and which logs they make up: by MANIFEST, or by their own headers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use formats::log::manifest::{LogState, Seal};
@@ -59,6 +60,8 @@ pub struct LogPlan {
     /// Where it begins; `None`: with whatever is found.
     pub from: Option<(FrameNo, Vec<(ShardId, Position)>)>,
     pub seal: Option<Seal>,
+    /// There was a checkpoint when it began, by its first segment's header; not looked at where MANIFEST knows.
+    pub follows_checkpoint: bool,
     pub segments: Vec<SegmentPlan>,
 }
 
@@ -70,6 +73,29 @@ pub struct SegmentPlan {
     pub uid: SegmentUid,
     /// `None`: the file is missing.
     pub map: Option<Mapping>,
+    /// What is wrong with the file as a whole.
+    pub trouble: Option<Trouble>,
+}
+
+/// What is wrong with a segment's file as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// There are fewer bytes than there should be.
+    Short {
+        expected: u64,
+    },
+    /// It is not the file that it should be.
+    Foreign(String),
+    Header(String),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Short { expected } => write!(f, "the file is cut short: it had {expected} bytes"),
+            Trouble::Foreign(why) | Trouble::Header(why) => f.write_str(why),
+        }
+    }
 }
 
 /// All of it.
@@ -116,15 +142,15 @@ fn named_logs(disk: &dyn Disk, dir: &Path, manifest: &Manifest, found: &mut Foun
         for entry in manifest.segments_of(log.id) {
             let path = dir.join(file_names::segment(entry.log, entry.number));
             let may_be_longer = seal.as_ref().is_some_and(|seal| seal.segment == entry.number);
-            let (map, state) = open_named(disk, &path, entry.bytes, entry.uid, may_be_longer);
+            let (map, state, trouble) = open_named(disk, &path, entry.bytes, entry.uid, may_be_longer);
             let (kind, bytes) =
                 (FileKind::Segment(entry.log, entry.number), map.as_ref().map_or(0, |map| map.len() as u64));
             found.facts.push(FileFact { path: path.clone(), kind, bytes, state });
-            segments.push(SegmentPlan { number: entry.number, path, uid: entry.uid, map });
+            segments.push(SegmentPlan { number: entry.number, path, uid: entry.uid, map, trouble });
         }
         let from = Some((log.from.frames, log.from.positions.clone()));
         let (id, epoch, shards) = (log.id, log.epoch, log.shards.clone());
-        found.logs.push(LogPlan { id, epoch, shards, from, seal, segments });
+        found.logs.push(LogPlan { id, epoch, shards, from, seal, follows_checkpoint: false, segments });
     }
 }
 
@@ -135,25 +161,30 @@ fn open_named(
     expected: u64,
     uid: SegmentUid,
     may_be_longer: bool,
-) -> (Option<Mapping>, FileState) {
+) -> (Option<Mapping>, FileState, Option<Trouble>) {
     let map = match disk.map(path) {
         Ok(map) => map,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return (None, FileState::Lost("MANIFEST names it, and it is not there".to_owned()));
+            return (None, FileState::Lost("MANIFEST names it, and it is not there".to_owned()), None);
         }
-        Err(error) => return (None, FileState::Lost(error.to_string())),
+        Err(error) => return (None, FileState::Lost(error.to_string()), None),
     };
     let bytes = map.len() as u64;
     if bytes < expected || (bytes > expected && !may_be_longer) {
         let why = format!("expected a file of {expected} bytes, found {bytes}");
-        return (Some(map), FileState::Damaged(why));
+        let trouble = (bytes < expected).then_some(Trouble::Short { expected });
+        return (Some(map), FileState::Damaged(why), trouble);
     }
-    let state = match SegmentHeader::decode(&map) {
-        Ok(header) if header.uid == uid => FileState::Sound,
-        Ok(header) => FileState::Damaged(format!("expected uid {uid}, found {}", header.uid)),
-        Err(error) => FileState::Damaged(error.to_string()),
+    let trouble = match SegmentHeader::decode(&map) {
+        Ok(header) if header.uid == uid => None,
+        Ok(header) => Some(Trouble::Foreign(format!("expected uid {uid}, found {}", header.uid))),
+        Err(error) => Some(Trouble::Header(error.to_string())),
     };
-    (Some(map), state)
+    let state = match &trouble {
+        None => FileState::Sound,
+        Some(trouble) => FileState::Damaged(trouble.to_string()),
+    };
+    (Some(map), state, trouble)
 }
 
 /// Without MANIFEST every segment file says itself what it is.
@@ -175,9 +206,24 @@ fn headed_logs(disk: &dyn Disk, dir: &Path, names: &[String], found: &mut Found)
                 found.hash_seed = found.hash_seed.or(Some(header.hash_seed).filter(|&seed| seed != 0));
                 found.facts.push(FileFact { path: path.clone(), kind, bytes, state: FileState::Sound });
                 let (epoch, shards) = (header.epoch, header.shards);
-                let empty = || LogPlan { id, epoch, shards, from: None, seal: None, segments: Vec::new() };
+                let follows_checkpoint = header.checkpoint != 0;
+                let empty = || LogPlan {
+                    id,
+                    epoch,
+                    shards,
+                    from: None,
+                    seal: None,
+                    follows_checkpoint,
+                    segments: Vec::new(),
+                };
                 let log = logs.entry(id).or_insert_with(empty);
-                log.segments.push(SegmentPlan { number, path, uid: header.uid, map: Some(map) });
+                log.segments.push(SegmentPlan {
+                    number,
+                    path,
+                    uid: header.uid,
+                    map: Some(map),
+                    trouble: None,
+                });
             }
             Err(why) => found.facts.push(FileFact { path, kind, bytes, state: FileState::Lost(why) }),
         }

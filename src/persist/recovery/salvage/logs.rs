@@ -3,18 +3,22 @@
 //! Invariants:
 //! 1. A frame counts only if its sums are right under its segment's uid, its number and its positions ascend, and its
 //!    effects can be read.
-//! 2. A gap in the frames' numbers is a loss; so are frames that a seal or a later header says were durable.
+//! 2. A gap in the frames' numbers is a loss; so are frames that a seal or a later header says were durable, and whatever
+//!    stood in a file of an open log of which nothing can be read, or which is cut short.
+//! 3. A log is whole only if all of its files are there and as they should be, and what follows its last frame is zeros.
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use formats::log::frame::{FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MAGIC, decode_frame, decode_header};
+use formats::log::frame::{
+    FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MAGIC, claimed_number, decode_frame, decode_header,
+};
 use formats::log::segment::SEGMENT_HEADER_BYTES;
 use formats::log::{EffectReader, Epoch, Frame, FrameNo, Gsn, LogId, Position, SegmentUid, ShardId};
 
 use super::LostRange;
-use super::files::{FileFact, FileState, LogPlan, SegmentPlan};
+use super::files::{FileFact, FileState, LogPlan, SegmentPlan, Trouble};
 use crate::persist::recovery::plan::TransactionFact;
 use crate::persist::recovery::replay::Piece;
 
@@ -28,6 +32,10 @@ pub struct WalkedLog {
     pub ends: Vec<(ShardId, Position)>,
     pub transactions: Vec<TransactionFact>,
     pub lost: Vec<LostRange>,
+    /// A frame at the end of an open log that is torn, or damaged: nothing tells which.
+    pub torn: Option<LostRange>,
+    /// Nothing of it can be missing.
+    pub is_whole: bool,
     pub frames: u64,
     pub effects: u64,
     pub last_gsn: Option<Gsn>,
@@ -35,7 +43,7 @@ pub struct WalkedLog {
 
 /// Whether the logs can be all that there ever was: none follows a checkpoint.
 pub fn reach_the_beginning(logs: &[WalkedLog]) -> bool {
-    logs.iter().all(|log| log.is_from_beginning)
+    !logs.is_empty() && logs.iter().all(|log| log.is_from_beginning)
 }
 
 /// A place where the next frame should be and is not.
@@ -43,6 +51,22 @@ struct Hole {
     file: PathBuf,
     bytes: Range<u64>,
     why: String,
+    /// There may have been more of the log, and nothing can tell.
+    hides_frames: bool,
+    /// There is nothing but zeros.
+    is_blank: bool,
+    /// A frame of the log begins there.
+    is_torn: bool,
+}
+
+impl Hole {
+    fn new(file: PathBuf, bytes: Range<u64>, why: String) -> Hole {
+        Hole { file, bytes, why, hides_frames: false, is_blank: false, is_torn: false }
+    }
+
+    fn hiding(file: PathBuf, bytes: Range<u64>, why: String) -> Hole {
+        Hole { hides_frames: true, ..Hole::new(file, bytes, why) }
+    }
 }
 
 struct Walk {
@@ -59,8 +83,9 @@ struct Walk {
 
 /// Walks it. Segments with damage inside are noted in `facts`.
 pub fn walk(plan: LogPlan, facts: &mut [FileFact]) -> WalkedLog {
-    let LogPlan { id, epoch, shards, from, seal, segments } = plan;
-    let is_from_beginning = from.as_ref().is_some_and(|(frames, _)| *frames == FrameNo(0));
+    let LogPlan { id, epoch, shards, from, seal, follows_checkpoint, segments } = plan;
+    let is_at_start = from.as_ref().is_some_and(|(frames, _)| *frames == FrameNo(0));
+    let is_from_beginning = is_at_start && !follows_checkpoint;
     let start = |shard: &ShardId| {
         let known = from.as_ref().and_then(|(_, starts)| starts.iter().find(|(other, _)| other == shard));
         (*shard, known.map(|(_, position)| *position))
@@ -81,6 +106,8 @@ pub fn walk(plan: LogPlan, facts: &mut [FileFact]) -> WalkedLog {
             ends: Vec::new(),
             transactions: Vec::new(),
             lost: Vec::new(),
+            torn: None,
+            is_whole: true,
             frames: 0,
             effects: 0,
             last_gsn: None,
@@ -108,9 +135,10 @@ pub fn walk(plan: LogPlan, facts: &mut [FileFact]) -> WalkedLog {
 
 impl Walk {
     fn segment(&mut self, segment: SegmentPlan, limit: Option<u64>) {
-        let SegmentPlan { path, uid, map, .. } = segment;
+        let SegmentPlan { path, uid, map, trouble, .. } = segment;
+        self.log.is_whole &= map.is_some() && trouble.is_none();
         let Some(map) = map else {
-            self.stop(Hole { file: path, bytes: 0..0, why: "the file is missing".to_owned() });
+            self.stop(Hole::hiding(path, 0..0, "the file is missing".to_owned()));
             return;
         };
         let map = Arc::new(map);
@@ -119,11 +147,13 @@ impl Walk {
         let mut offset = SEGMENT_HEADER_BYTES;
         let mut piece: Option<Range<usize>> = None;
         let mut pieces = Vec::new();
+        let mut hides_all = matches!(trouble, Some(Trouble::Foreign(_) | Trouble::Header(_)));
         while offset < bytes.len() {
             let why = match decode_frame(&bytes[offset..], uid) {
                 Ok(frame) => match self.objection(&frame) {
                     None => {
                         self.take(&frame);
+                        hides_all = false;
                         let end = offset + frame.header.frame_bytes() as usize;
                         piece = Some(piece.map_or(offset, |piece| piece.start)..end);
                         offset = end;
@@ -136,10 +166,20 @@ impl Walk {
             pieces.extend(piece.take());
             let next = self.search(bytes, offset, uid);
             let end = next.unwrap_or(bytes.len());
-            self.stop(Hole { file: path.clone(), bytes: offset as u64..end as u64, why });
+            let mut hole = Hole::new(path.clone(), offset as u64..end as u64, why);
+            hole.hides_frames = next.is_none() && hides_all;
+            if let Some(trouble) = trouble.as_ref().filter(|_| hole.hides_frames) {
+                hole.why = trouble.to_string();
+            }
+            hole.is_blank = bytes[offset..end].iter().all(|&byte| byte == 0);
+            hole.is_torn = self.is_own(&bytes[offset..], uid);
+            self.stop(hole);
             offset = end;
         }
         pieces.extend(piece);
+        if let Some(trouble @ Trouble::Short { expected }) = &trouble {
+            self.stop(Hole::hiding(path.clone(), bytes.len() as u64..*expected, trouble.to_string()));
+        }
         let piece = |piece: Range<usize>| Piece {
             path: path.clone(),
             uid,
@@ -217,7 +257,7 @@ impl Walk {
     fn unseen_hole(&self) -> Hole {
         let (file, at) =
             self.log.pieces.last().map_or((PathBuf::new(), 0), |piece| (piece.path.clone(), piece.end));
-        Hole { file, bytes: at..at, why: "the file that should follow is not there".to_owned() }
+        Hole::hiding(file, at..at, "the file that should follow is not there".to_owned())
     }
 
     /// The shard goes on at `first`: what it misses before was in the last hole.
@@ -233,15 +273,36 @@ impl Walk {
     fn stop(&mut self, hole: Hole) {
         // The first place counts; in the same file the hole reaches as far as nothing is found.
         match &mut self.hole {
-            Some(open) if open.file == hole.file => open.bytes.end = hole.bytes.end,
-            Some(_) => {}
+            Some(open) => {
+                open.is_blank &= hole.is_blank;
+                if open.file == hole.file {
+                    open.bytes.end = hole.bytes.end;
+                }
+                if hole.hides_frames && !open.hides_frames {
+                    (open.hides_frames, open.why) = (true, hole.why);
+                    if open.file != hole.file {
+                        (open.file, open.bytes) = (hole.file, hole.bytes);
+                    }
+                }
+            }
             None => self.hole = Some(hole),
         }
     }
 
     fn lose(&mut self, hole: Hole, last: Option<FrameNo>, next_ms: Option<u64>, next_gsn: Option<Gsn>) {
-        let Hole { file, bytes, why } = hole;
-        self.log.lost.push(LostRange {
+        let lost = self.range(hole, last, next_ms, next_gsn);
+        self.log.lost.push(lost);
+    }
+
+    fn range(
+        &self,
+        hole: Hole,
+        last: Option<FrameNo>,
+        next_ms: Option<u64>,
+        next_gsn: Option<Gsn>,
+    ) -> LostRange {
+        let Hole { file, bytes, why, .. } = hole;
+        LostRange {
             log: self.id,
             epoch: self.epoch,
             file,
@@ -251,7 +312,16 @@ impl Walk {
             gsns: (self.log.last_gsn, next_gsn),
             times_ms: (self.last_ms, next_ms),
             why,
-        });
+        }
+    }
+
+    /// Whether a frame begins here that is the next one of the log, by its header, which may be damaged. (What was there when
+    /// the file was in other use has other numbers, but by accident.)
+    fn is_own(&self, bytes: &[u8], uid: SegmentUid) -> bool {
+        match decode_header(bytes, uid) {
+            Ok(header) => self.next.is_none_or(|next| header.number >= next),
+            Err(_) => claimed_number(bytes).is_some_and(|number| self.next == Some(number)),
+        }
     }
 
     /// The next frame that counts, behind `from`. Headers on the way vouch for what is missing.
@@ -278,20 +348,23 @@ impl Walk {
         let next = self.next.unwrap_or_default();
         let known = sealed.unwrap_or(self.vouched);
         let hole = self.hole.take();
-        let is_missing = hole.as_ref().is_some_and(|hole| hole.bytes.is_empty());
         if known > next {
-            let hole = hole.unwrap_or_else(|| Hole {
-                file: last_file.unwrap_or_default(),
-                bytes: 0..0,
-                why: "the log ends early".to_owned(),
+            let hole = hole.unwrap_or_else(|| {
+                Hole::new(last_file.unwrap_or_default(), 0..0, "the log ends early".to_owned())
             });
             let shards: Vec<_> =
                 self.ends.iter().map(|&(shard, end)| (shard, end.unwrap_or_default(), None)).collect();
             self.lose(hole, Some(FrameNo(known.0 - 1)), None, None);
             self.log.lost.iter_mut().last().into_iter().for_each(|lost| lost.positions = shards.clone());
-        } else if let Some(hole) = hole.filter(|_| is_missing && sealed.is_none()) {
-            // An open log went on in a file of which nothing is known.
-            self.lose(hole, None, None, None);
+        } else if let Some(hole) = hole.filter(|_| sealed.is_none()) {
+            // Of an open log nothing says where it ended.
+            self.log.is_whole &= hole.is_blank;
+            if hole.hides_frames {
+                self.lose(hole, None, None, None);
+            } else if hole.is_torn {
+                self.log.torn = Some(self.range(hole, None, None, None));
+            }
         }
+        self.log.is_whole &= self.log.lost.is_empty();
     }
 }

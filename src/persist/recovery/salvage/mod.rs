@@ -9,8 +9,8 @@
 //! 1. Nothing is written, and nothing unsound is handed out as sound.
 //! 2. Whatever a frame number, a seal or MANIFEST says was there and is not among what is handed out is in the report.
 //! 3. With a sound MANIFEST only files that it names are read, and nothing behind a seal or its cuts.
-//! 4. Where nothing of an epoch was lost, its incomplete transactions are cut as by a start. Where something was, their parts
-//!    are kept and listed: the rest may be what was lost.
+//! 4. Where nothing of an epoch can be missing, its incomplete transactions are cut as by a start. Else their parts and what
+//!    follows them are kept: the rest may be what is missing. Both are listed.
 
 mod files;
 mod logs;
@@ -77,6 +77,8 @@ pub struct SalvageReport {
     /// Checkpoints that could not be used, and why.
     pub unusable: Vec<(CheckpointId, String)>,
     pub lost: Vec<LostRange>,
+    /// Frames at the ends of logs that are torn, or damaged.
+    pub torn: Vec<LostRange>,
     /// Files that are missing or of which nothing can be read.
     pub files: Vec<FileFact>,
     pub incomplete: Vec<IncompleteTransaction>,
@@ -181,8 +183,11 @@ impl Survey {
         let Survey { manifest, state, hash_seed, files_found, logs, snapshots, shards_of, .. } = self;
         let is_whole = manifest.as_ref().map_or_else(|| logs::reach_the_beginning(&logs), |m| m.is_whole);
         let chosen = snapshots::choose(manifest.as_ref(), snapshots, is_whole, &logs);
-        let snapshots::Chosen { base, sound, damaged, unusable } = chosen;
-        let (cuts, incomplete) = transactions::settle(&logs, &base);
+        let snapshots::Chosen { base, sound, mut damaged, unusable } = chosen;
+        if hash_seed.is_none() {
+            damaged.iter_mut().for_each(|snapshot| snapshot.shards = None);
+        }
+        let (cuts, incomplete) = transactions::settle(manifest.as_ref(), &logs, &base);
         let mut report = SalvageReport {
             manifest: state,
             base: base.id,
@@ -198,6 +203,7 @@ impl Survey {
         let mut epochs: BTreeMap<Epoch, Vec<ReplayLog>> = BTreeMap::new();
         for log in logs.into_iter().filter(|log| base.is_behind(log.epoch)) {
             report.lost.extend(log.lost.iter().filter(|lost| base.concerns(lost)).cloned());
+            report.torn.extend(log.torn.iter().filter(|torn| base.concerns(torn)).cloned());
             (report.frames, report.effects) = (report.frames + log.frames, report.effects + log.effects);
             epochs.entry(log.epoch).or_default().push(replay_log(log, &base, &cuts));
         }

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use formats::checksum::Crc64;
 use formats::log::manifest::SnapshotEntry;
 use formats::log::{CheckpointId, Epoch, Gsn, Manifest, Position, ShardId};
+use formats::rdb::encode::EncodeVersion;
 use formats::rdb::string::StringBuffer;
-use formats::rdb::{Decoder, Item, RdbString};
+use formats::rdb::{Decoder, HEADER_BYTES, Item, RdbString};
 
 use super::LostRange;
 use super::files::{FileFact, FileState};
@@ -47,8 +48,8 @@ pub struct DamagedSnapshot {
     pub path: PathBuf,
     pub map: Mapping,
     pub shard: ShardId,
-    /// Of the checkpoint: a key belongs to the shard that its hash says.
-    pub shards: u16,
+    /// Of the checkpoint: a key belongs to the shard that its hash says. `None`: the seed of that hash is not known.
+    pub shards: Option<u16>,
     pub why: String,
     /// Keys that it had, if MANIFEST says.
     pub keys: Option<u64>,
@@ -146,7 +147,9 @@ fn check(map: &[u8], entry: Option<&SnapshotEntry>) -> (Option<String>, u64) {
 
 impl SnapshotFact {
     fn read_facts(&mut self, map: &[u8]) {
-        let Ok(mut decoder) = Decoder::new(map) else { return };
+        // Of a damaged header, the facts behind it.
+        let behind = || Decoder::resume(map, HEADER_BYTES, EncodeVersion::V10.version(), 0);
+        let mut decoder = Decoder::new(map).unwrap_or_else(|_| behind());
         while let Ok(Some(Item::Aux { name, value })) = decoder.next_item() {
             let (Some(name), Some(value)) = (text(name), text(value)) else { continue };
             let number = || value.parse::<u64>().ok();
@@ -252,7 +255,10 @@ pub fn choose(
                 let entry = SnapshotEntry { shard, bytes: map.len() as u64, keys: keys.unwrap_or(0), crc64 };
                 sound.push(RecoveredSnapshot { path, map, entry });
             }
-            Some(why) => damaged.push(DamagedSnapshot { path, map, shard, shards, why, keys }),
+            Some(why) => {
+                let shards = Some(shards);
+                damaged.push(DamagedSnapshot { path, map, shard, shards, why, keys });
+            }
         }
     }
     Chosen { base, sound, damaged, unusable }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use formats::log::{Epoch, Gsn, Position, ShardId};
+use formats::log::{Epoch, Gsn, Manifest, Position, ShardId};
 
 use super::IncompleteTransaction;
 use super::logs::WalkedLog;
@@ -11,6 +11,7 @@ use crate::persist::recovery::plan::{TransactionFact, cut_incomplete};
 
 /// Where shards are cut, and what is incomplete.
 pub fn settle(
+    manifest: Option<&Manifest>,
     logs: &[WalkedLog],
     base: &Base,
 ) -> (BTreeMap<(Epoch, ShardId), Position>, Vec<IncompleteTransaction>) {
@@ -24,7 +25,7 @@ pub fn settle(
             part.first >= base.start(epoch, part.shard) && end.is_some_and(|end| part.first < end)
         };
         let parts: Vec<&TransactionFact> = ours().flat_map(|log| &log.transactions).filter(is_open).collect();
-        let is_whole = ours().all(|log| log.lost.is_empty());
+        let is_whole = manifest.is_some_and(|manifest| is_whole(manifest, epoch, ours()));
         let is_cut = |gsn: Gsn, cut: &[Gsn]| cut.contains(&gsn);
         let mut gone = Vec::new();
         if is_whole {
@@ -37,6 +38,17 @@ pub fn settle(
         }));
     }
     (cuts, incomplete)
+}
+
+/// Whether nothing of an epoch can be missing: then what a transaction lacks was never written.
+fn is_whole<'a>(manifest: &Manifest, epoch: Epoch, logs: impl Iterator<Item = &'a WalkedLog>) -> bool {
+    let shards = manifest.epochs.iter().find(|entry| entry.number == epoch).map(|entry| entry.shards);
+    let (mut served, mut are_whole) = (BTreeSet::new(), true);
+    for log in logs {
+        served.extend(log.shards.iter().copied());
+        are_whole &= log.is_whole;
+    }
+    are_whole && shards.is_some_and(|shards| (0..shards).all(|shard| served.contains(&ShardId(shard))))
 }
 
 fn list(epoch: Epoch, parts: &[&TransactionFact]) -> Vec<IncompleteTransaction> {

@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 fn check(args: &Args) -> Result<Verdict, Failure> {
     let survey = Survey::of(&disk(), &args.dir).map_err(|error| failures::persist(&args.dir, &error))?;
     if *survey.manifest_state() == ManifestState::Missing && !survey.has_data() {
-        return Err(Failure::Usage(format!("{} has no files of Everfast", args.dir.display())));
+        return Err(super::nothing_of_ours(&args.dir));
     }
     let mut files = survey.files_found.clone();
     let keys = read_snapshots(&survey, &mut files)?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
 use everfast::persist::disk::DiskFile;
-use everfast::persist::{Limit, Recovered};
+use everfast::persist::fresh::last_gsn;
+use everfast::persist::{Gsn, Recovered, RecoveryReport};
 use everfast::server::offline::Memory;
 use everfast::snapshot::{self, Aux, Options, Part, Progress, WriteError, Written};
 use formats::rdb::encode::EncodeVersion;
@@ -15,7 +16,7 @@ use serde_json::json;
 use super::{disk, is_in_snapshots, recover};
 use crate::destination::{NewDir, NewFile};
 use crate::failures;
-use crate::limit::{limit_text, parse_limit, time_text};
+use crate::limit::{Until, limit_text, parse_until, time_text};
 use crate::report::{self, Report, To};
 use crate::watch::watch;
 
@@ -46,8 +47,8 @@ pub struct Args {
     #[arg(long, value_name = "NEWDIR")]
     aof: Option<PathBuf>,
     /// The last moment to be kept: TIME or GSN (see `everfast-recover --help`)
-    #[arg(long, value_name = "TIME|GSN", value_parser = parse_limit)]
-    until: Option<Limit>,
+    #[arg(long, value_name = "TIME|GSN", value_parser = parse_until)]
+    until: Option<Until>,
     /// Version of the format: 10 (Redis 7.0 and all later ones, Valkey), 11 (Redis 7.2 and later, Valkey)
     #[arg(long, value_name = "VERSION", default_value = "10", value_parser = parse_version)]
     rdb_version: EncodeVersion,
@@ -77,14 +78,14 @@ fn to_rdb(args: &Args, path: &Path) -> Result<Verdict, Failure> {
     let mut file = NewFile::create(path, std::slice::from_ref(&args.dir))?;
     let found = Found::open(args)?;
     let facts = found.facts();
-    let written = found.write(args, &mut file, false)?;
+    let written = found.write(args, path, &mut file, false)?;
     file.finish()?;
     let to = if path == Path::new("-") { To::Stderr } else { To::Stdout };
     tell(args, path, facts, &written, to)
 }
 
 fn to_aof(args: &Args, path: &Path) -> Result<Verdict, Failure> {
-    let new = NewDir::create(path)?;
+    let new = NewDir::create(path, &args.dir)?;
     let found = Found::open(args)?;
     let facts = found.facts();
     let dir = new.working_path().to_path_buf();
@@ -94,7 +95,7 @@ fn to_aof(args: &Args, path: &Path) -> Result<Verdict, Failure> {
     };
     let disk = disk();
     let mut base = disk.create(&dir.join(BASE)).map_err(failed(BASE))?;
-    let written = found.write(args, &mut *base, true)?;
+    let written = found.write(args, &dir.join(BASE), &mut *base, true)?;
     fs::write(dir.join(INCREMENT), b"").map_err(failed(INCREMENT))?;
     let mut manifest = disk.create(&dir.join(MANIFEST)).map_err(failed(MANIFEST))?;
     let text = format!("file {BASE} seq 1 type b\nfile {INCREMENT} seq 1 type i\n");
@@ -118,6 +119,8 @@ struct Facts {
     last_ms: Option<u64>,
     left_out: (Vec<String>, serde_json::Value),
     checkpoint: Option<u64>,
+    last_gsn: Gsn,
+    report: RecoveryReport,
 }
 
 impl Found {
@@ -131,10 +134,18 @@ impl Found {
             last_ms: report::last_time_ms(&self.recovered),
             left_out: report::left_out(&self.recovered.report),
             checkpoint: self.recovered.report.checkpoint.map(|id| id.0),
+            last_gsn: last_gsn(self.recovered.next_gsn),
+            report: self.recovered.report.clone(),
         }
     }
 
-    fn write(self, args: &Args, file: &mut dyn DiskFile, is_base: bool) -> Result<Written, Failure> {
+    fn write(
+        self,
+        args: &Args,
+        path: &Path,
+        file: &mut dyn DiskFile,
+        is_base: bool,
+    ) -> Result<Written, Failure> {
         let options = Options { version: args.rdb_version, ..Options::default() };
         let aux = aux(is_base);
         let written = match is_in_snapshots(&self.recovered) {
@@ -142,7 +153,8 @@ impl Found {
             false => through_memory(&args.dir, self.recovered, &aux, file, &options)?,
         };
         written.map_err(|error| match error {
-            WriteError::Io(error) => Failure::Output(error),
+            WriteError::Io(error) if path == Path::new("-") => Failure::Output(error),
+            WriteError::Io(error) => Failure::file(path, error),
             WriteError::Cancelled => Failure::Interrupted,
             error => Failure::Damage { name: args.dir.display().to_string(), what: error.to_string() },
         })
@@ -194,15 +206,17 @@ fn through_memory(
 
 fn tell(args: &Args, path: &Path, facts: Facts, written: &Written, to: To) -> Result<Verdict, Failure> {
     let (left_out, left_out_json) = facts.left_out;
+    let idle_limit = report::idle_limit(args.until, &facts.report, facts.last_gsn, facts.last_ms);
     let mut lines = vec![format!("{}: {} keys, {} bytes", path.display(), written.keys, written.bytes)];
     lines.extend(facts.last_ms.map(|ms| format!("the last effect in it is of {}", time_text(ms))));
     lines.extend(left_out.into_iter().map(|line| format!("left out: {line}")));
+    lines.extend(idle_limit);
     let json = json!({
         "path": report::path(path),
         "keys": written.keys,
         "bytes": written.bytes,
         "crc64": format!("{:016x}", written.crc64),
-        "until": args.until.map(limit_text),
+        "until": args.until.map(|until| limit_text(until.limit)),
         "checkpoint": facts.checkpoint,
         "last_effect": report::time(facts.last_ms),
         "left_out": left_out_json,

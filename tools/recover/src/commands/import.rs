@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 }
 
 fn import(args: &Args) -> Result<Verdict, Failure> {
-    let new = NewDir::create(&args.into)?;
+    let new = NewDir::create(&args.into, &args.from)?;
     let progress = Progress::default();
     let options =
         ImportOptions { shards: args.shards, until_ms: args.until, skip_functions: args.skip_functions };

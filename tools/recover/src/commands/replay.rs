@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use everfast::persist::fresh::{FreshDir, last_gsn};
-use everfast::persist::{CutFacts, Gsn, Limit, Recovered, SnapshotEntry};
+use everfast::persist::{CutFacts, Gsn, Recovered, SnapshotEntry};
 use everfast::server::import::{Progress, Router, Source};
 use everfast::server::offline::{self, Memory};
 use everfast::snapshot;
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{disk, is_in_snapshots, recover};
 use crate::destination::NewDir;
 use crate::failures;
-use crate::limit::{limit_text, parse_limit, time_text};
+use crate::limit::{Until, limit_text, parse_until, time_text};
 use crate::report::{self, Report, To};
 use crate::watch::watch;
 
@@ -34,8 +34,8 @@ pub struct Args {
     #[arg(long, value_name = "NEW")]
     into: PathBuf,
     /// The last moment to be kept: TIME or GSN (see `everfast-recover --help`)
-    #[arg(long, value_name = "TIME|GSN", value_parser = parse_limit)]
-    until: Option<Limit>,
+    #[arg(long, value_name = "TIME|GSN", value_parser = parse_until)]
+    until: Option<Until>,
     /// Shards of the new directory; any server can start on any number
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(u16).range(..=1024))]
     shards: u16,
@@ -49,10 +49,11 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 }
 
 fn replay(args: &Args) -> Result<Verdict, Failure> {
-    let new = NewDir::create(&args.into)?;
+    let new = NewDir::create(&args.into, &args.dir)?;
     let (_held, recovered) = recover(&args.dir, args.until)?;
     let found = recovered.report.clone();
     let last_ms = report::last_time_ms(&recovered);
+    let last = last_gsn(recovered.next_gsn);
     let entries = write(&args.dir, new, recovered, args.shards)?;
     let keys: u64 = entries.iter().map(|entry| entry.keys).sum();
     let (left_out, left_out_json) = report::left_out(&found);
@@ -63,11 +64,12 @@ fn replay(args: &Args) -> Result<Verdict, Failure> {
         (None, None) => lines.push("no effect is in it".to_owned()),
     }
     lines.extend(left_out.into_iter().map(|line| format!("left out: {line}")));
+    lines.extend(report::idle_limit(args.until, &found, last, last_ms));
     let json = json!({
         "into": report::path(&args.into),
         "keys": keys,
         "shards": entries.len(),
-        "until": args.until.map(limit_text),
+        "until": args.until.map(|until| limit_text(until.limit)),
         "checkpoint": found.checkpoint.map(|id| id.0),
         "last_effect": report::time(last_ms),
         "left_out": left_out_json,

@@ -1,6 +1,7 @@
 //! `salvage`: a new data directory of all that is sound in a damaged one.
 
-use std::path::PathBuf;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 
 use everfast::persist::file_names;
 use everfast::persist::fresh::{FreshDir, last_gsn};
@@ -9,9 +10,9 @@ use everfast::persist::recovery::salvage::{
 };
 use everfast::persist::{RecoveredSnapshot, ShardId, random_u64};
 use everfast::server::Skipped;
-use everfast::server::import::{Rescued, rescue};
+use everfast::server::import::{Rescued, Unplaced, rescue};
 use everfast::server::offline::{self, Memory};
-use everfast::snapshot;
+use everfast::snapshot::{self, Checksum};
 use rdb_inspect::failure::{Failure, Verdict};
 use serde_json::{Value, json};
 
@@ -24,6 +25,9 @@ use crate::limit::time_text;
 use crate::report::{self, Report, To};
 use crate::watch::watch;
 
+/// The file that SAVE makes where nothing else is set.
+const DUMP: &str = "dump.rdb";
+
 /// Make a new data directory of all that is sound in a damaged one
 ///
 /// Keeps everything that can be kept, and lists what is lost: shard, file, bytes, frames, positions, transactions, times. It
@@ -32,10 +36,11 @@ use crate::watch::watch;
 /// MANIFEST is missing or damaged, the files' own headers say what they are.
 ///
 /// What a shard lost may be missing in the middle of its history: a later INCR or APPEND builds upon what is there. Parts of
-/// a transaction whose other parts may be lost are kept, and it is listed. Effects that cannot be applied are listed and
+/// a transaction whose other parts may be lost are kept, and it is listed; they are left out as by a start only where nothing of
+/// the logs can be missing. Effects that cannot be applied are listed and
 /// passed over.
 ///
-/// Exit code 1 where anything was lost: NEW is made nevertheless.
+/// Exit code 1 where anything was lost or left out: NEW is made nevertheless.
 #[derive(clap::Args)]
 pub struct Args {
     /// Data directory
@@ -57,10 +62,10 @@ pub fn run(args: &Args) -> Result<Verdict, Failure> {
 }
 
 fn salvage(args: &Args) -> Result<Verdict, Failure> {
-    let new = NewDir::create(&args.into)?;
+    let new = NewDir::create(&args.into, &args.dir)?;
     let survey = Survey::of(&disk(), &args.dir).map_err(|error| failures::persist(&args.dir, &error))?;
     if *survey.manifest_state() == ManifestState::Missing && !survey.has_data() {
-        return Err(Failure::Usage(format!("{} has no files of Everfast", args.dir.display())));
+        return Err(super::nothing_of_ours(&args.dir));
     }
     let salvage = survey.salvage(random_u64());
     let path = new.working_path().to_path_buf();
@@ -71,12 +76,42 @@ fn salvage(args: &Args) -> Result<Verdict, Failure> {
     tell(args, &outcome)
 }
 
+/// A sound RDB file beside the snapshots, as SAVE makes it.
+struct Dump {
+    path: PathBuf,
+    keys: u64,
+    made_ms: Option<u64>,
+}
+
+impl Dump {
+    fn find(dir: &Path) -> Option<Dump> {
+        let path = dir.join(DUMP);
+        let map = disk().map(&path).ok()?;
+        let head = snapshot::head(&map).ok()?;
+        let keys = snapshot::read(&map, Checksum::Fits, |_| Ok::<(), Infallible>(())).ok()?.keys;
+        let made = head.aux.iter().find(|(name, _)| name == "ctime");
+        let made_ms = made.and_then(|(_, seconds)| seconds.parse::<u64>().ok()?.checked_mul(1000));
+        Some(Dump { path, keys, made_ms })
+    }
+
+    fn line(&self) -> String {
+        let made = self.made_ms.map(|ms| format!(", made at {}", time_text(ms))).unwrap_or_default();
+        let (path, keys) = (self.path.display(), self.keys);
+        format!("{path} is sound, {keys} keys{made}: `everfast-recover import` makes a directory of it")
+    }
+
+    fn json(&self) -> Value {
+        json!({ "file": report::path(&self.path), "keys": self.keys, "made": report::time(self.made_ms) })
+    }
+}
+
 /// What was made of it.
 struct Outcome {
     keys: u64,
     shards: usize,
     report: SalvageReport,
     rescued: Vec<(PathBuf, String, Rescued)>,
+    dump: Option<Dump>,
     skipped: Skipped,
 }
 
@@ -84,10 +119,11 @@ impl Outcome {
     fn is_lossy(&self) -> bool {
         let report = &self.report;
         !report.lost.is_empty()
+            || !report.torn.is_empty()
             || !report.files.is_empty()
             || !self.rescued.is_empty()
             || self.skipped.count > 0
-            || report.incomplete.iter().any(|transaction| transaction.is_kept)
+            || !report.incomplete.is_empty()
     }
 }
 
@@ -119,11 +155,13 @@ fn fill(args: &Args, fresh: FreshDir, salvage: Salvage) -> Result<Outcome, Failu
         offline::write_snapshots(&fresh, views, gsn, &progress).map_err(|error| failures::write(&error))?;
     let (keys, shards) = (entries.iter().map(|entry| entry.keys).sum(), entries.len());
     finish(fresh, gsn, entries)?;
-    Ok(Outcome { keys, shards, report, rescued, skipped })
+    let is_needed = !rescued.is_empty() || !report.unusable.is_empty() || keys == 0;
+    let dump = if is_needed { Dump::find(&args.dir) } else { None };
+    Ok(Outcome { keys, shards, report, rescued, dump, skipped })
 }
 
 fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
-    let Outcome { keys, shards, report, rescued, skipped } = outcome;
+    let Outcome { keys, shards, report, rescued, dump, skipped } = outcome;
     let mut lines = vec![format!("{}: {keys} keys in {shards} snapshots", args.into.display())];
     match &report.manifest {
         ManifestState::Sound => {}
@@ -148,8 +186,11 @@ fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
         if !found.suspects.is_empty() {
             lines.push(format!("  next to the damage, so most to be doubted: {}", found.suspects.join(", ")));
         }
+        lines.extend(found.unplaced.iter().map(unplaced_line));
     }
+    lines.extend(dump.iter().map(Dump::line));
     lines.extend(report.lost.iter().map(|lost| format!("lost: {}", lost_line(lost))));
+    lines.extend(report.torn.iter().map(torn_line));
     lines.extend(report.incomplete.iter().map(incomplete_line));
     if skipped.count > 0 {
         lines.push(format!("{} effects could not be applied and were passed over:", skipped.count));
@@ -165,6 +206,21 @@ fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
     }
     let verdict = Verdict::of(outcome.is_lossy());
     Report { lines, json: json_of(args, outcome), verdict }.put(args.json, To::Stdout)
+}
+
+/// Keys whose database is a guess, in one line.
+fn unplaced_line(unplaced: &Unplaced) -> String {
+    let Unplaced { db, is_spare, count, first } = unplaced;
+    let why = match is_spare {
+        true => ", which the snapshot does not use: the one before them has keys of the same names",
+        false => ", the one before them",
+    };
+    let mut line = format!("  {count} keys whose database is not known are in database {db}{why}");
+    if *is_spare && *db >= u64::from(everfast::config::Config::default().databases) {
+        line += &format!("; a server needs `databases` of at least {} for it", db + 1);
+    }
+    let more = if *count > first.len() as u64 { ", …" } else { "" };
+    line + &format!(": {}{more}", first.join(", "))
 }
 
 fn holes_text(found: &Rescued) -> String {
@@ -198,10 +254,23 @@ pub fn lost_line(lost: &LostRange) -> String {
     line + &format!("; written between {from} and {to}")
 }
 
+/// The end of a log, in one line.
+fn torn_line(torn: &LostRange) -> String {
+    let (file, at) = (torn.file.display(), torn.bytes.start);
+    format!(
+        "left out: {file} from byte {at} on, the end of log {}: {}; torn by a crash and never acknowledged, or damaged later",
+        torn.log, torn.why
+    )
+}
+
 fn incomplete_line(transaction: &IncompleteTransaction) -> String {
     let shards = |shards: &[ShardId]| shards.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let IncompleteTransaction { gsn, present, missing, is_kept, .. } = transaction;
-    let done = if *is_kept { "its other parts are kept" } else { "never acknowledged, and left out" };
+    let done = if *is_kept {
+        "its other parts are kept"
+    } else {
+        "never acknowledged, and left out with what follows it there"
+    };
     format!("transaction {gsn}: no part of shards {}, parts of {}: {done}", shards(missing), shards(present))
 }
 
@@ -228,7 +297,7 @@ pub fn lost_json(lost: &LostRange) -> Value {
 }
 
 fn json_of(args: &Args, outcome: &Outcome) -> Value {
-    let Outcome { keys, shards, report, rescued, skipped } = outcome;
+    let Outcome { keys, shards, report, rescued, dump, skipped } = outcome;
     let ids = |shards: &[ShardId]| shards.iter().map(|shard| shard.0).collect::<Vec<_>>();
     let incomplete = report.incomplete.iter().map(|transaction| {
         json!({
@@ -246,6 +315,7 @@ fn json_of(args: &Args, outcome: &Outcome) -> Value {
             "kept": found.kept,
             "lost": found.lost(),
             "suspects": found.suspects,
+            "database_not_known": found.unplaced.iter().map(unplaced_json).collect::<Vec<_>>(),
             "unreadable": found.holes.iter().map(|hole| json!([hole.start, hole.end])).collect::<Vec<_>>(),
         })
     });
@@ -259,14 +329,21 @@ fn json_of(args: &Args, outcome: &Outcome) -> Value {
         "frames": report.frames,
         "effects": report.effects,
         "files": report.files.iter().map(file_json).collect::<Vec<_>>(),
+        "sound_dump": dump.as_ref().map(Dump::json),
         "damaged_snapshots": snapshots.collect::<Vec<_>>(),
         "lost": report.lost.iter().map(lost_json).collect::<Vec<_>>(),
+        "torn_ends": report.torn.iter().map(lost_json).collect::<Vec<_>>(),
         "incomplete_transactions": incomplete.collect::<Vec<_>>(),
         "skipped_effects": skipped.count,
         "skipped": skipped.first,
         "seed_unknown": report.is_seed_unknown,
         "lossless": !outcome.is_lossy(),
     })
+}
+
+fn unplaced_json(unplaced: &Unplaced) -> Value {
+    let Unplaced { db, is_spare, count, first } = unplaced;
+    json!({ "database": db, "is_spare": is_spare, "keys": count, "first": first })
 }
 
 pub fn manifest_json(state: &ManifestState) -> Value {

@@ -29,7 +29,7 @@ const BATCHES: usize = 4;
 const BATCH_CALLS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
 /// Effects that are sorted together, and into how many groups per shard.
-const CHUNK_EFFECTS: usize = 256 * 1024;
+const CHUNK_EFFECTS: usize = 512 * 1024;
 const GROUPS: usize = 256;
 
 /// Why a log cannot be replayed.

@@ -38,49 +38,25 @@ pub fn write_values(server: &Server, value_mib: u64) -> io::Result<Option<String
     Ok(None)
 }
 
-/// Small changes of the huge values: SETRANGE in the middle and APPEND by turns.
+/// Small changes of the huge values.
 pub struct Changes {
     random: Random,
-    value_bytes: u64,
-    count: u64,
 }
 
 impl Changes {
-    pub fn new(value_mib: u64) -> Changes {
-        Changes { random: Random::new(0xc4), value_bytes: value_mib * PART_BYTES as u64, count: 0 }
+    pub fn new() -> Changes {
+        Changes { random: Random::new(0xc4) }
     }
 
     /// The words of the next change.
     pub fn next(&mut self) -> Vec<Vec<u8>> {
-        self.count += 1;
         let key = key(self.random.below(HUGE_VALUES)).into_bytes();
         let mut text = vec![0; CHANGE_BYTES];
         self.random.fill_text(&mut text);
-        if self.count.is_multiple_of(2) {
-            return vec![b"APPEND".to_vec(), key, text];
-        }
-        let offset = self.random.below(self.value_bytes - CHANGE_BYTES as u64);
-        vec![b"SETRANGE".to_vec(), key, offset.to_string().into_bytes(), text]
+        vec![b"APPEND".to_vec(), key, text]
     }
 }
 
 fn key(number: u64) -> String {
     format!("huge:{number}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changes_stay_within_the_value() {
-        let mut changes = Changes::new(1);
-        for _ in 0..500 {
-            let range = changes.next();
-            assert_eq!((range.len(), &range[0][..]), (4, &b"SETRANGE"[..]));
-            let offset: usize = std::str::from_utf8(&range[2]).unwrap().parse().unwrap();
-            assert!(offset + CHANGE_BYTES <= PART_BYTES, "{offset}");
-            assert_eq!(changes.next()[0], b"APPEND");
-        }
-    }
 }

@@ -93,7 +93,7 @@ pub fn measure(server: &Server, load: Load) -> Result<Measured, CompareError> {
     let (told, witnesses) = thread::scope(|scope| {
         let probe = scope.spawn(|| probe(server, load.keys, &over));
         let over = &over;
-        let changes = load.huge_mib.map(|mib| scope.spawn(move || change(server, mib, over)));
+        let changes = load.huge_mib.map(|_| scope.spawn(move || change(server, over)));
         let memory = scope.spawn(|| MemoryOverTime::watch(server.pid(), over));
         let told = run_while(&[writers], |live| course(server, load, live));
         over.store(true, Ordering::Relaxed);
@@ -114,8 +114,8 @@ fn probe(server: &Server, keys: u64, over: &AtomicBool) -> io::Result<Samples> {
     })
 }
 
-fn change(server: &Server, huge_mib: u64, over: &AtomicBool) -> io::Result<Samples> {
-    let mut changes = Changes::new(huge_mib);
+fn change(server: &Server, over: &AtomicBool) -> io::Result<Samples> {
+    let mut changes = Changes::new();
     Samples::take(server.address, over, CHANGE_PAUSE, || changes.next())
 }
 

@@ -135,12 +135,8 @@ fn under_everysec_a_failed_sync_refuses_writes_and_costs_what_was_not_durable() 
 #[test]
 fn a_transaction_that_one_poisoned_log_lacks_is_nowhere() {
     let sim = SimDisk::new();
-    let (server, switches) = start_without_checkpoints(&sim, 3, AppendFsync::Always);
-    let (mut client, mut writer) = (server.client(), server.client());
-    assert_eq!(client.call(&mset("before")).expect("a reply"), ok());
-    switches.on(Call::Sync, "log-2-", Effect::Fail(Errno::IO));
-    writer.send(&mset("after")).expect("it is sent");
-    assert_eq!(writer.reply_within(HELD).expect("no error"), None);
+    let (server, _writer, _switches) = poisoned_within_a_transaction(&sim);
+    let mut client = server.client();
     let statuses: Vec<String> = (0..3).map(|shard| log_field(&mut client, shard, "status")).collect();
     assert_eq!(statuses, ["ok", "poisoned", "ok"]);
     // Whatever comes next is refused, also on shards whose logs are sound: it stands behind a transaction that recovery
@@ -151,6 +147,17 @@ fn a_transaction_that_one_poisoned_log_lacks_is_nowhere() {
     }
     server.power_cut(&sim, CrashMode::DropUnsynced);
     check_keys(&start(&sim, AppendFsync::Always), "before");
+}
+
+/// A server with three shards, of which the second's log is poisoned while it holds a part of an MSET.
+fn poisoned_within_a_transaction(sim: &SimDisk) -> (InProcess, Client, Switches) {
+    let (server, switches) = start_without_checkpoints(sim, 3, AppendFsync::Always);
+    let mut writer = server.client();
+    assert_eq!(writer.call(&mset("before")).expect("a reply"), ok());
+    switches.on(Call::Sync, "log-2-", Effect::Fail(Errno::IO));
+    writer.send(&mset("after")).expect("it is sent");
+    assert_eq!(writer.reply_within(HELD).expect("no error"), None);
+    (server, writer, switches)
 }
 
 /// So many that each shard has some.
@@ -194,12 +201,8 @@ fn a_checkpoint_heals_a_poisoned_log_and_lets_held_replies_go() {
 #[test]
 fn a_checkpoint_heals_a_poisoned_log_among_others_and_its_transactions() {
     let sim = SimDisk::new();
-    let (server, switches) = start_without_checkpoints(&sim, 3, AppendFsync::Always);
-    let (mut client, mut writer) = (server.client(), server.client());
-    assert_eq!(client.call(&mset("before")).expect("a reply"), ok());
-    switches.on(Call::Sync, "log-2-", Effect::Fail(Errno::IO));
-    writer.send(&mset("after")).expect("it is sent");
-    assert_eq!(writer.reply_within(HELD).expect("no error"), None);
+    let (server, mut writer, switches) = poisoned_within_a_transaction(&sim);
+    let mut client = server.client();
     switches.all_off();
     assert_eq!(writer.reply_within(SOON).expect("a reply"), Some(ok()));
     assert_eq!(client.call(&mset("later")).expect("a reply"), ok());

@@ -74,13 +74,6 @@ impl FreshDir {
         ManifestFile::create(&*self.disk, self.dir.clone(), manifest).map(drop)
     }
 
-    /// The files made so far are removed.
-    pub fn abandon(self, shards: u16) {
-        for shard in 0..shards {
-            let _ = self.disk.remove(&self.dir.join(file_names::snapshot(ID, ShardId(shard)))); // it may not be there
-        }
-    }
-
     /// The directory that it fills.
     pub fn path(&self) -> &Path {
         &self.dir

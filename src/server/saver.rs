@@ -28,7 +28,7 @@ use crate::command::connection::REDIS_VERSION;
 use crate::config::Config;
 use crate::persist::disk::{Disk, DiskFile, Mapping};
 use crate::persist::{
-    Checkpoint, CutFacts, CutRequest, DataDir, PersistError, Retention, ShardId, file_names,
+    Checkpoint, CutFacts, CutRequest, DataDir, Gsn, PersistError, Retention, ShardId, file_names,
 };
 use crate::shard::Shard;
 use crate::shard::mailbox::Message;
@@ -83,7 +83,6 @@ struct Saver {
 }
 
 /// What the running save tells about itself.
-#[derive(Clone)]
 struct Running {
     progress: Arc<Progress>,
     keys: u64,
@@ -233,13 +232,13 @@ impl Save {
     /// Freezes every shard at one place of the common order.
     fn cut(&self, checkpoint: Option<&Checkpoint>, outcome: &mut Outcome) -> Result<Cut, SaveError> {
         let request = checkpoint.map(Checkpoint::cut_request);
-        let (facts, answers) = self.send_cut(request.as_ref())?;
+        let (gsn, answers) = self.send_cut(request.as_ref())?;
         let mut shards: Vec<ShardCut> = answers.iter().collect();
         if shards.len() != usize::from(self.shared.shards()) {
             return Err(SaveError::Ending);
         }
         // Not before the last shard's cut: what is in it was written by then.
-        let facts = CutFacts { time_ms: clock::unix_ms(), ..facts };
+        let facts = CutFacts { gsn, time_ms: clock::unix_ms() };
         shards.sort_by_key(|cut| cut.shard);
         outcome.keys = shards.iter().map(ShardCut::keys).sum();
         outcome.cut_max_us = shards.iter().map(|cut| cut.stood_still_us).max().unwrap_or(0);
@@ -250,12 +249,13 @@ impl Save {
         Ok(Cut { facts, shards })
     }
 
-    fn send_cut(&self, request: Option<&CutRequest>) -> Result<(CutFacts, Receiver<ShardCut>), SaveError> {
+    /// Also answers the last number given out before the cut.
+    fn send_cut(&self, request: Option<&CutRequest>) -> Result<(Gsn, Receiver<ShardCut>), SaveError> {
         let io = |source| SaveError::Io { action: "wait for", path: "the shards".into(), source };
         // To wait in line with the other exclusive ones, who are tasks.
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(io)?;
         let section = runtime.block_on(self.shared.sequencer.exclusive());
-        let facts = CutFacts { gsn: section.last_gsn(), time_ms: clock::unix_ms() };
+        let gsn = section.last_gsn();
         let (answer, answers) = channel();
         for mailbox in &self.shared.mailboxes {
             let (answer, request) = (answer.clone(), request.cloned());
@@ -265,7 +265,7 @@ impl Save {
         }
         drop(section);
         self.shared.mailboxes.iter().for_each(|mailbox| mailbox.wake());
-        Ok((facts, answers))
+        Ok((gsn, answers))
     }
 
     /// Writes a file per shard, several at a time.

@@ -2,6 +2,7 @@
 //!
 //! - [`server_process`]: starts, kills and restarts a server.
 //! - [`client`]: a blocking client that can pipeline.
+//! - [`family`]: what the kinds of runs have in common.
 //! - [`random`]: the seeded source of all choices.
 //! - [`model`]: what a client issued and what was acknowledged, and so what may be there after a crash.
 //! - [`workload`]: one client's stream of commands, each reply checked against the model.
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod family;
 pub mod in_process;
 pub mod kill;
 pub mod model;

@@ -9,6 +9,7 @@
 //! - [`in_process`]: a whole server in this process, on any disk.
 //! - [`switch_disk`]: a disk whose calls fail or wait, by file and at the turn of a switch.
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
+//! - [`sim`]: whole servers on one thread, every turn drawn from a seed.
 //! - [`kill`]: the campaign: load, kill -9, restart with another number of shards, check.
 
 #![forbid(unsafe_code)]
@@ -21,5 +22,6 @@ pub mod model;
 pub mod power_cut;
 pub mod random;
 pub mod server_process;
+pub mod sim;
 pub mod switch_disk;
 pub mod workload;

@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use formats::resp::{Limits, Parsed, RequestParser};
 use tokio::runtime::Runtime;
@@ -123,8 +123,12 @@ impl SimulatedServer {
 
     /// Runs a save that was started, if there is one, to its end.
     pub fn run_save(&self) -> bool {
-        let work = self.saves.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let work = self.waiting_saves().pop_front();
         work.map(|work| work()).is_some()
+    }
+
+    fn waiting_saves(&self) -> MutexGuard<'_, VecDeque<Work>> {
+        self.saves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the server as SHUTDOWN NOSAVE does: what was appended is made durable, the logs are sealed.
@@ -132,6 +136,7 @@ impl SimulatedServer {
     /// # Errors
     /// Something could not be made durable.
     pub fn close(&self) -> Result<(), ServerError> {
+        self.waiting_saves().clear();
         drain(&self.shared);
         drop(take_logs(&self.shared));
         self.data_dir.close().map_err(ServerError::Close)
@@ -154,6 +159,13 @@ impl SimulatedServer {
             input: Vec::new(),
             waits_drained: false,
         }
+    }
+}
+
+impl Drop for SimulatedServer {
+    /// A save that did not begin holds what holds its queue.
+    fn drop(&mut self) {
+        self.waiting_saves().clear();
     }
 }
 

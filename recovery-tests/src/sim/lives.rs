@@ -47,7 +47,12 @@ impl End {
 }
 
 /// What is known of a life that has ended, and where its keys were.
-type Ended = (Before, Box<dyn Fn(&[u8]) -> usize>);
+struct Ended {
+    before: Before,
+    shard_of: Box<dyn Fn(&[u8]) -> usize>,
+    /// Nothing was acknowledged or shown before it was durable.
+    is_whole: bool,
+}
 
 /// How a life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +92,8 @@ fn live(world: &World, counts: &mut Counts) -> Result<Ended, String> {
     let now = everfast::clock::unix_ms();
     let mut before = Before { base, journal: Vec::new(), released: world.released(), kept_until_ms: 0 };
     let shard_of: Box<dyn Fn(&[u8]) -> usize> = Box::new(world.shard_of());
-    if world.setup().policy == AppendFsync::Everysec && !world.is_faulty.get() {
+    let policy = world.setup().policy;
+    if policy == AppendFsync::Everysec && !world.is_faulty.get() {
         before.kept_until_ms = now - EVERYSEC_LOSS_MS;
     }
     let is_closed = end == End::Proper && world.close().is_ok();
@@ -106,7 +112,7 @@ fn live(world: &World, counts: &mut Counts) -> Result<Ended, String> {
     if end == End::PowerCut {
         power_cut(world);
     }
-    Ok((before, shard_of))
+    Ok(Ended { before, shard_of, is_whole: policy == AppendFsync::Always })
 }
 
 fn power_cut(world: &World) {
@@ -148,7 +154,11 @@ fn begin(world: &World, counts: &mut Counts) -> Result<(), String> {
     Err(format!("no start though the disk works again: {refusal}"))
 }
 
-fn check(world: &World, (before, shard_of): &Ended, counts: &mut Counts) -> Result<(), String> {
+fn check(
+    world: &World,
+    Ended { before, shard_of, is_whole }: &Ended,
+    counts: &mut Counts,
+) -> Result<(), String> {
     let found: Keys = world.keys();
     counts.add("effects lost", checker::check(before, &found, shard_of)?);
     counts.add("effects", before.journal.len() as u64);
@@ -156,7 +166,7 @@ fn check(world: &World, (before, shard_of): &Ended, counts: &mut Counts) -> Resu
     for item in world.items.borrow_mut().iter_mut() {
         let key = |key: &String| found.get(&(item.database, key.as_bytes().to_vec())).cloned();
         let state: Vec<_> = item.keys.iter().map(key).collect();
-        item.found(&state, now)?;
+        item.found(&state, now, *is_whole)?;
     }
     Ok(())
 }

@@ -1,17 +1,19 @@
 //! Makes a failing run as short as it gets: tries runs with fewer and smaller choices, and keeps those that fail too.
 
-/// Most runs that are tried.
-const TRIES: usize = 1500;
+use std::time::{Duration, Instant};
+
+/// How long it is tried.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `fails` runs a list of choices, and answers those that it made if it failed. Answers the simplest failing one found.
 pub fn shrink(choices: Vec<u64>, fails: impl Fn(&[u64]) -> Option<Vec<u64>>) -> Vec<u64> {
-    let mut shrinker = Shrinker { best: choices, tries: 0, fails };
+    let mut shrinker = Shrinker { best: choices, until: Instant::now() + PATIENCE, fails };
     loop {
         let before = shrinker.best.clone();
         shrinker.cut_the_end();
         shrinker.leave_out();
         shrinker.simplify();
-        if shrinker.best == before || shrinker.tries >= TRIES {
+        if shrinker.best == before || shrinker.is_over() {
             return shrinker.best;
         }
     }
@@ -19,20 +21,23 @@ pub fn shrink(choices: Vec<u64>, fails: impl Fn(&[u64]) -> Option<Vec<u64>>) -> 
 
 struct Shrinker<F> {
     best: Vec<u64>,
-    tries: usize,
+    until: Instant,
     fails: F,
 }
 
 impl<F: Fn(&[u64]) -> Option<Vec<u64>>> Shrinker<F> {
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
     fn try_it(&mut self, mut candidate: Vec<u64>) -> bool {
         while candidate.last() == Some(&0) {
             candidate.pop(); // what is missing is 0
         }
         let is_simpler = (candidate.len(), &candidate) < (self.best.len(), &self.best);
-        if !is_simpler || self.tries >= TRIES {
+        if !is_simpler || self.is_over() {
             return false;
         }
-        self.tries += 1;
         let Some(mut made) = (self.fails)(&candidate) else { return false };
         made.truncate(candidate.len()); // what it made beyond them were zeros
         self.best = made;

@@ -92,8 +92,8 @@ fn live(world: &World, counts: &mut Counts) -> Result<Ended, String> {
     let now = everfast::clock::unix_ms();
     let mut before = Before { base, journal: Vec::new(), released: world.released(), kept_until_ms: 0 };
     let shard_of: Box<dyn Fn(&[u8]) -> usize> = Box::new(world.shard_of());
-    let policy = world.setup().policy;
-    if policy == AppendFsync::Everysec && !world.is_faulty.get() {
+    // It never became weaker than it began.
+    if world.setup().policy != AppendFsync::No && !world.is_faulty.get() {
         before.kept_until_ms = now - EVERYSEC_LOSS_MS;
     }
     let is_closed = end == End::Proper && world.close().is_ok();
@@ -112,7 +112,7 @@ fn live(world: &World, counts: &mut Counts) -> Result<Ended, String> {
     if end == End::PowerCut {
         power_cut(world);
     }
-    Ok(Ended { before, shard_of, is_whole: policy == AppendFsync::Always })
+    Ok(Ended { before, shard_of, is_whole: world.was_always.get() })
 }
 
 fn power_cut(world: &World) {

@@ -9,11 +9,12 @@
 //!   transaction in halves, nothing of an earlier life that was once gone.
 //! - [`model`] knows what clients sent and were told, and so what each key may hold.
 //!
-//! In reading order: [`world`] (whose turn it is), [`commands`] and [`model`], [`checker`], [`lives`] (starts, ends and
+//! In reading order: [`world`] (whose turn it is), [`clients`], [`commands`] and [`model`], [`checker`], [`lives`] (starts, ends and
 //! checks), [`choices`] and [`shrink`] (a failing run made short).
 
 pub mod checker;
 pub mod choices;
+pub mod clients;
 pub mod commands;
 pub mod lives;
 pub mod model;

@@ -5,7 +5,6 @@
 //! 2. A save or a recovery that waits lets the others take turns; neither begins within another.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,17 +15,16 @@ use everfast::config::{AppendFsync, Config, LogRetention, LogWriters};
 use everfast::persist::disk::{Disk, Fault, SimDisk};
 use everfast::persist::log::journal;
 use everfast::persist::{Position, simulated_random};
-use everfast::server::simulated::{SimulatedConnection, SimulatedServer};
+use everfast::server::simulated::SimulatedServer;
 use everfast::store::ValueRef;
 use everfast::waiting;
-use formats::resp::{Value, decode, encode_command};
 
 use super::checker::Keys;
 use super::choices::Choices;
-use super::commands::{FLIGHT_MS, Meets};
-use super::model::{Item, living};
+use super::clients::Client;
+use super::model::Item;
 
-const CLIENTS: usize = 3;
+pub(super) const CLIENTS: usize = 3;
 /// A wait that takes so many turns will not end.
 const MAX_TURNS: u64 = 20_000;
 /// Where the clock begins: Unix ms.
@@ -79,29 +77,6 @@ impl Setup {
     }
 }
 
-/// What a client waits for.
-enum Awaited {
-    /// A command on an item that it alone changes: what was expected, and the version that it made.
-    Own { item: usize, reply: Value, version: Option<usize> },
-    /// A reading of another one's key: of which item and key, the floor and the time when it was sent.
-    Read { item: usize, key: usize, floor: usize, sent: u64 },
-    /// FLUSHALL or FLUSHDB, and the versions that it made.
-    Flush { versions: Vec<(usize, usize)> },
-    /// WAITAOF, and the versions that are durable when it says so.
-    Durable { versions: Vec<(usize, usize)> },
-    /// SELECT, BGSAVE and the like.
-    Anything,
-}
-
-struct Client {
-    connection: SimulatedConnection,
-    replies: Vec<u8>,
-    awaits: VecDeque<(Awaited, String)>,
-    /// When the oldest unanswered command was sent.
-    since: u64,
-    database: u16,
-}
-
 /// What else runs meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -113,19 +88,24 @@ enum Phase {
 
 /// See the module.
 pub struct World {
-    choices: RefCell<Choices>,
+    pub(super) choices: RefCell<Choices>,
     pub disk: SimDisk,
     setup: Cell<Setup>,
     server: RefCell<Option<Rc<SimulatedServer>>>,
-    clients: RefCell<Vec<Option<Client>>>,
+    /// Taken out while they take a turn.
+    pub(super) clients: RefCell<Vec<Option<Client>>>,
     pub items: RefCell<Vec<Item>>,
-    serial: Cell<u64>,
+    pub(super) serial: Cell<u64>,
     phase: Cell<Phase>,
     turns: Cell<u64>,
     /// Disk calls at which the power goes.
     power_fails_at: Cell<u64>,
     /// Disk calls failed, or will: what follows is not what a sound disk promises.
     pub is_faulty: Cell<bool>,
+    /// Replies wait for the log (`always`), as far as is known.
+    pub(super) is_gated: Cell<bool>,
+    /// In this life replies always waited for the log.
+    pub was_always: Cell<bool>,
     pub acknowledged: Cell<u64>,
     pub commands: Cell<u64>,
     pub saves: Cell<u64>,
@@ -165,6 +145,8 @@ pub fn within<T>(choices: Choices, traced: bool, run: impl FnOnce(&World) -> T) 
             turns: Cell::new(0),
             power_fails_at: Cell::new(u64::MAX),
             is_faulty: Cell::new(false),
+            is_gated: Cell::new(false),
+            was_always: Cell::new(false),
             acknowledged: Cell::new(0),
             commands: Cell::new(0),
             saves: Cell::new(0),
@@ -214,7 +196,7 @@ impl World {
         self.choices.borrow().made().to_vec()
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         clock::unix_ms()
     }
 
@@ -228,7 +210,7 @@ impl World {
         self.trace.borrow().clone().unwrap_or_default()
     }
 
-    fn violate(&self, what: String) {
+    pub(super) fn violate(&self, what: String) {
         self.tell(|| format!("VIOLATION: {what}"));
         self.violation.borrow_mut().get_or_insert(what);
     }
@@ -291,11 +273,11 @@ impl World {
             return Err(error.to_string());
         }
         journal::set(true);
+        let is_always = self.setup().policy == AppendFsync::Always;
+        self.is_gated.set(is_always);
+        self.was_always.set(is_always);
         self.phase.set(Phase::Serving);
-        let connect = |index: usize| {
-            let connection = server.connect(index % server.shards.len());
-            Some(Client { connection, replies: Vec::new(), awaits: VecDeque::new(), since: 0, database: 0 })
-        };
+        let connect = |index: usize| Some(Client::new(server.connect(index % server.shards.len())));
         *self.clients.borrow_mut() = (0..CLIENTS).map(connect).collect();
         self.tell(|| format!("serves {} keys", self.keys().len()));
         Ok(())
@@ -428,8 +410,8 @@ impl World {
     }
 
     fn pass_time(&self, ms: u64) {
-        let waits = |client: &Client| !client.awaits.is_empty() && self.now() + ms > client.since + FLIGHT_MS;
-        if self.clients.borrow().iter().flatten().any(waits) {
+        let until = self.now() + ms;
+        if !self.clients.borrow().iter().flatten().all(|client| client.may_wait_until(until)) {
             return;
         }
         self.tell(|| format!("{ms} ms pass"));
@@ -455,207 +437,4 @@ impl World {
         }
         self.phase.set(Phase::Serving);
     }
-
-    /// A client sends a command, or several.
-    fn issue(&self) {
-        let client = self.below(CLIENTS as u64) as usize;
-        for _ in 0..1 + self.below(4) {
-            match self.below(6) {
-                0..=3 => self.issue_own(client),
-                _ => self.issue_read(client),
-            }
-        }
-        self.turn_client(client);
-    }
-
-    fn issue_own(&self, owner: usize) {
-        let now = self.now();
-        let mut items = self.items.borrow_mut();
-        let is_free = |item: &Item| item.owner == owner && !item.is_busy && !item.rests(now, FLIGHT_MS);
-        let free: Vec<usize> = (0..items.len()).filter(|index| is_free(&items[*index])).collect();
-        if free.is_empty() {
-            return;
-        }
-        let index = free[self.below(free.len() as u64) as usize];
-        let item = &mut items[index];
-        let state: Vec<_> = item.latest().iter().map(|slot| living(slot, now)).collect();
-        let meets = Meets { keys: &item.keys, state: &state, now, serial: self.next_serial() };
-        let command = meets.command(&mut self.choices.borrow_mut());
-        item.is_busy = true;
-        let version = command.after.map(|after| {
-            item.issue(after);
-            item.version()
-        });
-        let awaited = Awaited::Own { item: index, reply: command.reply, version };
-        self.send(owner, Some(item.database), &command.args, awaited);
-    }
-
-    fn issue_read(&self, client: usize) {
-        let now = self.now();
-        let items = self.items.borrow();
-        let index = self.below(items.len() as u64) as usize;
-        let item = &items[index];
-        if item.rests(now, FLIGHT_MS) && item.is_busy {
-            return;
-        }
-        let key = self.below(item.keys.len() as u64) as usize;
-        let args = [b"GET".to_vec(), item.keys[key].clone().into_bytes()];
-        let awaited = Awaited::Read { item: index, key, floor: item.floor(), sent: now };
-        self.send(client, Some(item.database), &args, awaited);
-    }
-
-    /// Commands that concern everybody.
-    fn administer(&self) {
-        let client = self.below(CLIENTS as u64) as usize;
-        match self.below(8) {
-            0 | 1 => self.send(client, None, &[b"BGREWRITEAOF".to_vec()], Awaited::Anything),
-            2 | 3 => self.send(client, None, &[b"BGSAVE".to_vec()], Awaited::Anything),
-            4 => self.send(client, None, &[b"SAVE".to_vec()], Awaited::Anything),
-            5 => {
-                let items = self.items.borrow();
-                let mine = items.iter().enumerate().filter(|(_, item)| item.owner == client && !item.is_busy);
-                let versions = mine.map(|(index, item)| (index, item.version())).collect();
-                let args = ["WAITAOF", "1", "0", "0"].map(|word| word.as_bytes().to_vec());
-                drop(items);
-                self.send(client, None, &args, Awaited::Durable { versions });
-            }
-            6 => self.flush(client),
-            _ => {
-                let full = self.below(2) == 1;
-                self.tell(|| format!("the disk is {}", if full { "full" } else { "not full" }));
-                self.disk.set_disk_full(full);
-                if full {
-                    self.is_faulty.set(true);
-                }
-            }
-        }
-    }
-
-    /// FLUSHALL or FLUSHDB, while nothing else is under way: it changes what everybody has.
-    fn flush(&self, client: usize) {
-        if self.clients.borrow().iter().flatten().any(|client| !client.awaits.is_empty()) {
-            return;
-        }
-        let database = self.below(3) as u16; // 2: all
-        let mut versions = Vec::new();
-        for (index, item) in self.items.borrow_mut().iter_mut().enumerate() {
-            if item.rests(self.now(), FLIGHT_MS) {
-                return;
-            }
-            if database == 2 || item.database == database {
-                versions.push(index);
-            }
-        }
-        let mut items = self.items.borrow_mut();
-        let empty = |index: usize| {
-            let item = &mut items[index];
-            item.issue(vec![None; item.keys.len()]);
-            item.is_busy = true;
-            (index, item.version())
-        };
-        let versions = versions.into_iter().map(empty).collect();
-        drop(items);
-        let (command, database) =
-            if database == 2 { ("FLUSHALL", None) } else { ("FLUSHDB", Some(database)) };
-        self.send(client, database, &[command.as_bytes().to_vec()], Awaited::Flush { versions });
-    }
-
-    fn next_serial(&self) -> u64 {
-        self.serial.set(self.serial.get() + 1);
-        self.serial.get()
-    }
-
-    fn send(&self, index: usize, database: Option<u16>, args: &[Vec<u8>], awaited: Awaited) {
-        let mut clients = self.clients.borrow_mut();
-        let Some(Some(client)) = clients.get_mut(index) else { return };
-        if client.awaits.is_empty() {
-            client.since = self.now();
-        }
-        let mut bytes = Vec::new();
-        if let Some(database) = database.filter(|database| *database != client.database) {
-            client.database = database;
-            encode_command(&mut bytes, &["SELECT", &database.to_string()]);
-            client.awaits.push_back((Awaited::Anything, format!("SELECT {database}")));
-        }
-        encode_command(&mut bytes, args);
-        let shown = |arg: &Vec<u8>| arg[..arg.len().min(24)].escape_ascii().to_string();
-        let line = args.iter().map(shown).collect::<Vec<_>>().join(" ");
-        self.tell(|| format!("client {index} sends {line}"));
-        client.awaits.push_back((awaited, line));
-        client.connection.send(&bytes);
-        self.commands.set(self.commands.get() + 1);
-    }
-
-    fn turn_client(&self, index: usize) {
-        let Some(mut client) = self.clients.borrow_mut().get_mut(index).and_then(Option::take) else {
-            return;
-        };
-        let bytes = client.connection.turn();
-        client.replies.extend_from_slice(&bytes);
-        let mut consumed = 0;
-        while let Ok(Some((reply, length))) = decode(&client.replies[consumed..]) {
-            consumed += length;
-            match client.awaits.pop_front() {
-                Some((awaited, line)) => self.take_reply(index, awaited, &line, reply),
-                None => self.violate(format!("client {index} was answered {reply:?} to nothing")),
-            }
-        }
-        client.replies.drain(..consumed);
-        self.clients.borrow_mut()[index] = Some(client);
-    }
-
-    fn take_reply(&self, client: usize, awaited: Awaited, line: &str, reply: Value) {
-        self.tell(|| format!("client {client} has {} to {line}", short(&reply)));
-        let is_refused = matches!(&reply, Value::Error(text) if text.starts_with("MISCONF "));
-        let is_always = self.setup().policy == AppendFsync::Always;
-        let mut items = self.items.borrow_mut();
-        match awaited {
-            Awaited::Anything => {}
-            Awaited::Own { item, version, .. } if is_refused => {
-                items[item].is_busy = false;
-                if version.is_some() {
-                    items[item].retract();
-                }
-            }
-            Awaited::Own { item, reply: expected, version } => {
-                items[item].is_busy = false;
-                self.acknowledged.set(self.acknowledged.get() + 1);
-                if reply != expected {
-                    let what = format!("{line} was answered {}, not {}", short(&reply), short(&expected));
-                    self.violate(what);
-                }
-                let version = version.unwrap_or(items[item].version());
-                if is_always {
-                    items[item].keep(version);
-                }
-            }
-            Awaited::Read { item, key, floor, sent } => {
-                match items[item].seen(key, &reply, floor, sent, self.now()) {
-                    Ok(version) if is_always => items[item].keep(version),
-                    Ok(_) => {}
-                    Err(what) => self.violate(what),
-                }
-            }
-            Awaited::Flush { versions } => {
-                for (item, version) in versions {
-                    items[item].is_busy = false;
-                    if is_refused {
-                        items[item].retract();
-                    } else if is_always {
-                        items[item].keep(version);
-                    }
-                }
-            }
-            Awaited::Durable { versions } => {
-                if matches!(&reply, Value::Array(counts) if counts.first() == Some(&Value::Integer(1))) {
-                    versions.into_iter().for_each(|(item, version)| items[item].keep(version));
-                }
-            }
-        }
-    }
-}
-
-fn short(value: &Value) -> String {
-    let text = format!("{value:?}");
-    if text.len() > 80 { format!("{}...", &text[..80]) } else { text }
 }

@@ -163,8 +163,11 @@ impl World {
         }
     }
 
-    /// CONFIG SET appendfsync. Of what is sent or answered meanwhile nobody knows which policy it met.
+    /// CONFIG SET appendfsync, one at a time. Of what is sent or answered meanwhile nobody knows which policy it met.
     fn switch_policy(&self, client: usize, policy: AppendFsync) {
+        if self.is_switching.replace(true) {
+            return;
+        }
         self.is_gated.set(false);
         self.was_always.set(self.was_always.get() && policy == AppendFsync::Always);
         let args = ["CONFIG", "SET", "appendfsync", policy.word()].map(|word| word.as_bytes().to_vec());
@@ -284,7 +287,10 @@ impl World {
                     }
                 }
             }
-            Awaited::Policy(policy) => self.is_gated.set(policy == AppendFsync::Always && reply == ok()),
+            Awaited::Policy(policy) => {
+                self.is_switching.set(false);
+                self.is_gated.set(policy == AppendFsync::Always && reply == ok());
+            }
             Awaited::Flush { versions } => {
                 for (item, version) in versions {
                     items[item].is_busy = false;

@@ -104,6 +104,8 @@ pub struct World {
     pub is_faulty: Cell<bool>,
     /// Replies wait for the log (`always`), as far as is known.
     pub(super) is_gated: Cell<bool>,
+    /// A client switches the policy.
+    pub(super) is_switching: Cell<bool>,
     /// In this life replies always waited for the log.
     pub was_always: Cell<bool>,
     pub acknowledged: Cell<u64>,
@@ -146,6 +148,7 @@ pub fn within<T>(choices: Choices, traced: bool, run: impl FnOnce(&World) -> T) 
             power_fails_at: Cell::new(u64::MAX),
             is_faulty: Cell::new(false),
             is_gated: Cell::new(false),
+            is_switching: Cell::new(false),
             was_always: Cell::new(false),
             acknowledged: Cell::new(0),
             commands: Cell::new(0),
@@ -275,6 +278,7 @@ impl World {
         journal::set(true);
         let is_always = self.setup().policy == AppendFsync::Always;
         self.is_gated.set(is_always);
+        self.is_switching.set(false);
         self.was_always.set(is_always);
         self.phase.set(Phase::Serving);
         let connect = |index: usize| Some(Client::new(server.connect(index % server.shards.len())));

@@ -208,7 +208,10 @@ mod tests {
     use super::*;
     use everfast::persist::ShardId;
 
-    /// `shard gsn command`, a 0 for no transaction.
+    /// Of all effects.
+    const TIME_MS: u64 = 5;
+
+    /// Shard, number of the transaction (0: none), effect.
     fn journal(lines: &[(u16, u64, &str)]) -> Vec<Entry> {
         let mut ends = [0; 4];
         let entry = |&(shard, gsn, command): &(u16, u64, &str)| {
@@ -219,85 +222,53 @@ mod tests {
                 database: 0,
                 args: command.split_whitespace().map(|word| word.as_bytes().to_vec()).collect(),
                 gsn: (gsn > 0).then_some(Gsn(gsn)),
-                time_ms: 0,
+                time_ms: TIME_MS,
             }
         };
         lines.iter().map(entry).collect()
-    }
-
-    /// Keys that begin with `a` are on shard 0, others on shard 1.
-    fn verdict(
-        lines: &[(u16, u64, &str)],
-        released: [u64; 2],
-        found: &[(&str, &str)],
-    ) -> Result<u64, String> {
-        let before = Before {
-            base: Keys::new(),
-            journal: journal(lines),
-            released: released.map(Position).to_vec(),
-            kept_until_ms: 0,
-        };
-        let found = found
-            .iter()
-            .map(|(key, value)| ((0, key.as_bytes().to_vec()), (value.as_bytes().to_vec(), None)));
-        check(&Before { kept_until_ms: u64::MIN, ..before }, &found.collect(), |key| {
-            usize::from(key[0] != b'a')
-        })
     }
 
     const PLAIN: &[(u16, u64, &str)] = &[(0, 0, "SET a 1"), (0, 0, "APPEND a 2"), (0, 0, "DEL a")];
     const SPLIT: &[(u16, u64, &str)] =
         &[(0, 0, "SET a 1"), (0, 7, "SET a 2"), (0, 7, ""), (1, 7, "SET b 2"), (1, 7, ""), (1, 0, "SET b 3")];
 
+    /// Keys that begin with `a` are on shard 0, others on shard 1; `released` is shard 0's.
+    fn verdict(
+        lines: &[(u16, u64, &str)],
+        released: u64,
+        kept_until_ms: u64,
+        found: &[(&str, &str)],
+    ) -> Result<u64, String> {
+        let released = vec![Position(released), Position(0)];
+        let before = Before { base: Keys::new(), journal: journal(lines), released, kept_until_ms };
+        let key = |(key, value): &(&str, &str)| ((0, key.as_bytes().into()), (value.as_bytes().into(), None));
+        check(&before, &found.iter().map(key).collect(), |key| usize::from(key[0] != b'a'))
+    }
+
     #[test]
     fn only_prefixes_pass_and_none_before_what_was_released() {
-        // kept_until_ms is 0, and so is every effect's time: tell them apart
-        let entries = |found: &[(&str, &str)], released| {
-            let mut before = Before {
-                base: Keys::new(),
-                journal: journal(PLAIN),
-                released: vec![Position(released), Position(0)],
-                kept_until_ms: 0,
-            };
-            before.journal.iter_mut().for_each(|entry| entry.time_ms = 5);
-            let found = found
-                .iter()
-                .map(|(key, value)| ((0, key.as_bytes().to_vec()), (value.as_bytes().to_vec(), None)));
-            check(&before, &found.collect(), |_| 0)
-        };
-        assert_eq!(entries(&[("a", "1")], 1), Ok(2));
-        assert!(entries(&[("a", "1")], 2).is_err());
-        assert_eq!(entries(&[("a", "12")], 2), Ok(1));
-        assert_eq!(entries(&[], 3), Ok(0));
-        assert!(entries(&[("a", "2")], 0).is_err());
-        assert!(entries(&[("x", "2")], 0).is_err());
+        assert_eq!(verdict(PLAIN, 1, 0, &[("a", "1")]), Ok(2));
+        assert_eq!(verdict(PLAIN, 2, 0, &[("a", "12")]), Ok(1));
+        assert_eq!(verdict(PLAIN, 3, 0, &[]), Ok(0));
+        for (released, found) in [(2, ("a", "1")), (0, ("a", "2")), (0, ("x", "2"))] {
+            assert!(verdict(PLAIN, released, 0, &[found]).is_err(), "{released} {found:?}");
+        }
     }
 
     #[test]
     fn a_transaction_is_there_as_a_whole_or_not() {
-        let late = |found: &[(&str, &str)], released| {
-            let mut before = Before {
-                base: Keys::new(),
-                journal: journal(SPLIT),
-                released: vec![Position(released), Position(0)],
-                kept_until_ms: 0,
-            };
-            before.journal.iter_mut().for_each(|entry| entry.time_ms = 5);
-            let found = found
-                .iter()
-                .map(|(key, value)| ((0, key.as_bytes().to_vec()), (value.as_bytes().to_vec(), None)));
-            check(&before, &found.collect(), |key| usize::from(key[0] != b'a'))
-        };
-        assert!(late(&[("a", "2"), ("b", "2")], 0).is_ok());
-        assert!(late(&[("a", "2"), ("b", "3")], 0).is_ok());
-        assert!(late(&[("a", "1")], 0).is_ok());
-        assert!(late(&[("a", "2")], 0).is_err());
-        assert!(late(&[("a", "1"), ("b", "2")], 0).is_err());
+        for whole in [&[("a", "2"), ("b", "2")][..], &[("a", "2"), ("b", "3")], &[("a", "1")]] {
+            assert!(verdict(SPLIT, 0, 0, whole).is_ok(), "{whole:?}");
+        }
+        for half in [&[("a", "2")][..], &[("a", "1"), ("b", "2")]] {
+            assert!(verdict(SPLIT, 0, 0, half).is_err(), "{half:?}");
+        }
     }
 
     #[test]
     fn what_is_old_enough_must_be_there() {
-        assert!(verdict(PLAIN, [0, 0], &[("a", "1")]).is_err());
-        assert!(verdict(PLAIN, [0, 0], &[]).is_ok());
+        assert!(verdict(PLAIN, 0, TIME_MS - 1, &[("a", "1")]).is_ok());
+        assert!(verdict(PLAIN, 0, TIME_MS, &[("a", "1")]).is_err());
+        assert!(verdict(PLAIN, 0, TIME_MS, &[]).is_ok());
     }
 }

@@ -6,7 +6,7 @@ use everfast::persist::log::journal;
 
 use super::checker::{self, Before, Keys};
 use super::choices::Choices;
-use super::world::{World, within};
+use super::world::{Placement, World, within};
 use crate::family::Counts;
 
 /// Starts on a disk whose calls fail now and then, until one succeeds.
@@ -49,7 +49,7 @@ impl End {
 /// What is known of a life that has ended, and where its keys were.
 struct Ended {
     before: Before,
-    shard_of: Box<dyn Fn(&[u8]) -> usize>,
+    placement: Placement,
     /// Nothing was acknowledged or shown before it was durable.
     is_whole: bool,
 }
@@ -91,7 +91,7 @@ fn live(world: &World, counts: &mut Counts) -> Result<Ended, String> {
     }
     let now = everfast::clock::unix_ms();
     let mut before = Before { base, journal: Vec::new(), released: world.released(), kept_until_ms: 0 };
-    let shard_of: Box<dyn Fn(&[u8]) -> usize> = Box::new(world.shard_of());
+    let placement = world.placement();
     // It never became weaker than it began.
     if world.setup().policy != AppendFsync::No && !world.is_faulty.get() {
         before.kept_until_ms = now - EVERYSEC_LOSS_MS;
@@ -106,18 +106,18 @@ fn live(world: &World, counts: &mut Counts) -> Result<Ended, String> {
     }
     counts.add(end.name(is_closed), 1);
     before.journal = journal::set(false);
-    checker::tells_the_same(&before, &world.keys(), &shard_of)?;
+    checker::tells_the_same(&before, &world.keys(), |key| placement.shard_of(key))?;
     world.vanish();
     world.power_stays();
     if end == End::PowerCut {
         power_cut(world);
     }
-    Ok(Ended { before, shard_of, is_whole: world.was_always.get() })
+    Ok(Ended { before, placement, is_whole: world.was_always.get() })
 }
 
 fn power_cut(world: &World) {
     let seed = world.below(1 << 32);
-    let mode = if seed % 3 == 0 { CrashMode::DropUnsynced } else { CrashMode::KeepRandom(seed) };
+    let mode = if seed.is_multiple_of(3) { CrashMode::DropUnsynced } else { CrashMode::KeepRandom(seed) };
     world.tell(|| format!("the power goes: {mode:?}"));
     world.disk.crash(mode);
     world.disk.set_disk_full(false);
@@ -156,11 +156,11 @@ fn begin(world: &World, counts: &mut Counts) -> Result<(), String> {
 
 fn check(
     world: &World,
-    Ended { before, shard_of, is_whole }: &Ended,
+    Ended { before, placement, is_whole }: &Ended,
     counts: &mut Counts,
 ) -> Result<(), String> {
     let found: Keys = world.keys();
-    counts.add("effects lost", checker::check(before, &found, shard_of)?);
+    counts.add("effects lost", checker::check(before, &found, |key| placement.shard_of(key))?);
     counts.add("effects", before.journal.len() as u64);
     let now = everfast::clock::unix_ms();
     for item in world.items.borrow_mut().iter_mut() {

@@ -16,7 +16,7 @@ use everfast::persist::disk::{Disk, Fault, SimDisk};
 use everfast::persist::log::journal;
 use everfast::persist::{Position, simulated_random};
 use everfast::server::simulated::SimulatedServer;
-use everfast::store::ValueRef;
+use everfast::store::{KeyHasher, ValueRef};
 use everfast::waiting;
 
 use super::checker::Keys;
@@ -74,6 +74,18 @@ impl Setup {
             log_retention: LogRetention { checkpoints: self.checkpoints_kept, ..LogRetention::default() },
             ..Config::default()
         }
+    }
+}
+
+/// Which shard a key is on.
+pub struct Placement {
+    hasher: Option<KeyHasher>,
+    shards: u16,
+}
+
+impl Placement {
+    pub fn shard_of(&self, key: &[u8]) -> usize {
+        self.hasher.map_or(0, |hasher| usize::from(hasher.shard(key, hasher.hash(key), self.shards)))
     }
 }
 
@@ -305,12 +317,11 @@ impl World {
         keys
     }
 
-    /// Where a key is, with as many shards as now.
-    pub fn shard_of(&self) -> impl Fn(&[u8]) -> usize + use<> {
-        let server = self.server.borrow().clone();
+    /// Where keys are while this server runs.
+    pub fn placement(&self) -> Placement {
+        let server = self.server.borrow();
         let hasher = server.as_ref().map(|server| server.shards[0].engine.borrow().hasher);
-        let shards = self.setup().shards;
-        move |key| hasher.map_or(0, |hasher| usize::from(hasher.shard(key, hasher.hash(key), shards)))
+        Placement { hasher, shards: self.setup().shards }
     }
 
     /// What replies may have told, by shard.

@@ -9,6 +9,7 @@
 //! - [`in_process`]: a whole server in this process, on any disk.
 //! - [`switch_disk`]: a disk whose calls fail or wait, by file and at the turn of a switch.
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
+//! - [`linear`]: recorded histories of concurrent clients, checked for linearizability.
 //! - [`kill`]: the campaign: load, kill -9, restart with another number of shards, check.
 
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@ pub mod client;
 pub mod family;
 pub mod in_process;
 pub mod kill;
+pub mod linear;
 pub mod model;
 pub mod power_cut;
 pub mod random;

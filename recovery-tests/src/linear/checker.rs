@@ -1,0 +1,277 @@
+//! Decides whether a history is linearizable: whether every operation can be given a moment between its sending and
+//! its reply at which it happened at once, such that the replies are those of [`spec`](super::spec).
+//!
+//! The search is that of Wing and Gong ("Testing and verifying concurrent objects", 1993) in the just-in-time order of
+//! Lowe ("Testing for linearizability", 2017), with his memory of what was visited: walk through the events, keep every
+//! *configuration* (state, operations under way that have happened) that the replies so far allow, and let operations
+//! happen only when a reply demands it. If a reply leaves no configuration, the history is not linearizable.
+//!
+//! Crashes: an operation under way at a crash happened before it or never will (strict linearizability: Aguilera and
+//! Frølund 2003), and what happened outlives the crash (durable linearizability: Izraelevitz, Mendes, Scott 2016).
+//!
+//! Keys that no operation joins are searched apart (Herlihy and Wing 1990: linearizability is local; Horn and Kroening
+//! 2015 on its use in checking).
+//!
+//! Invariants:
+//! 1. Sound: `NotLinearizable` is never said of a history that has a linearization.
+//! 2. Complete: `Linearizable` is never said of one that has none.
+//! 3. Bounded: beyond a number of configurations the answer is `Undecided`, which proves nothing.
+
+use std::collections::HashSet;
+
+use super::command::{ALL_KEYS, KeySet};
+use super::history::{Event, History, Moment};
+use super::spec::State;
+
+/// Most configurations that a search visits.
+pub const MAX_VISITED: usize = 1 << 19;
+
+/// Operations that may be under way at the same time: a configuration has a bit for each.
+const MAX_UNDER_WAY: usize = 64;
+
+/// A search's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Linearizable,
+    NotLinearizable(Violation),
+    /// Too much to search.
+    Undecided,
+}
+
+/// The first reply that nothing explains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub at: Moment,
+    /// What the database may have held before it, operations that were under way apart.
+    pub states: Vec<State>,
+    /// The keys that were searched.
+    pub keys: KeySet,
+}
+
+/// Checks a history, each group of joined keys apart.
+pub fn check(history: &History) -> Verdict {
+    let mut answer = Verdict::Linearizable;
+    for keys in groups(history) {
+        match search(&history.restrict(keys)) {
+            Verdict::Linearizable => {}
+            Verdict::Undecided => answer = Verdict::Undecided,
+            Verdict::NotLinearizable(violation) => {
+                return Verdict::NotLinearizable(Violation { keys, ..violation });
+            }
+        }
+    }
+    answer
+}
+
+/// The sets of keys that are joined by operations, or by the promised order of two of them.
+fn groups(history: &History) -> Vec<KeySet> {
+    let mut groups: Vec<KeySet> = Vec::new();
+    let mut join = |keys: KeySet| {
+        let (joined, apart) = groups.iter().partition::<Vec<_>, _>(|group| **group & keys != 0);
+        groups = apart;
+        groups.push(joined.into_iter().fold(keys, |all, group| all | group));
+    };
+    for (index, later) in history.operations.iter().enumerate() {
+        join(later.command.keys());
+        for earlier in &history.operations[..index] {
+            let under_way = earlier.answered_at().is_none_or(|at| at > later.invoked);
+            if under_way && earlier.stands_before(later) {
+                join(earlier.command.keys() | later.command.keys());
+            }
+        }
+    }
+    groups
+}
+
+/// Searches a history as a whole.
+pub fn search(history: &History) -> Verdict {
+    let mut search = Search::new(history);
+    for (at, event) in history.events() {
+        let step = match event {
+            Event::Invoke(operation) => search.invoke(operation),
+            Event::Answer(operation) => search.answer(operation),
+            Event::Crash => search.crash(),
+        };
+        match step {
+            Ok(()) => {}
+            Err(Stop::Nothing(states)) => {
+                return Verdict::NotLinearizable(Violation { at, states, keys: ALL_KEYS });
+            }
+            Err(Stop::TooMuch) => return Verdict::Undecided,
+        }
+    }
+    Verdict::Linearizable
+}
+
+/// The last moment before `limit` at which nothing was under way and the replies leave one state only, and that state.
+pub fn last_certain_moment(history: &History, limit: Moment) -> Option<(Moment, State)> {
+    let mut search = Search::new(history);
+    let mut certain = None;
+    for (at, event) in history.events().into_iter().take_while(|(at, _)| *at < limit) {
+        match event {
+            Event::Invoke(operation) => search.invoke(operation).ok()?,
+            Event::Answer(operation) => search.answer(operation).ok()?,
+            Event::Crash => search.crash().ok()?,
+        }
+        let mut states = search.configurations.iter().map(|configuration| &configuration.state);
+        if search.under_way == 0
+            && let (Some(state), None) = (states.next(), states.next())
+        {
+            certain = Some((at, state.clone()));
+        }
+    }
+    certain
+}
+
+enum Stop {
+    /// No configuration is left; these states were possible before.
+    Nothing(Vec<State>),
+    TooMuch,
+}
+
+/// A bit per operation under way.
+type Slots = u64;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Configuration {
+    state: State,
+    /// Operations under way that have happened.
+    happened: Slots,
+}
+
+struct Search<'a> {
+    history: &'a History,
+    configurations: HashSet<Configuration>,
+    /// Slots in use.
+    under_way: Slots,
+    /// The operation in each slot, and the slots of those that have to happen before it.
+    slots: Vec<(usize, Slots)>,
+    visited: usize,
+}
+
+impl<'a> Search<'a> {
+    fn new(history: &'a History) -> Self {
+        let start = Configuration { state: history.initial.clone(), happened: 0 };
+        Self {
+            history,
+            configurations: HashSet::from([start]),
+            under_way: 0,
+            slots: vec![(0, 0); MAX_UNDER_WAY],
+            visited: 0,
+        }
+    }
+
+    fn invoke(&mut self, operation: usize) -> Result<(), Stop> {
+        let slot = self.under_way.trailing_ones() as usize;
+        if slot == MAX_UNDER_WAY {
+            return Err(Stop::TooMuch);
+        }
+        let later = &self.history.operations[operation];
+        let before = bits(self.under_way)
+            .filter(|&other| self.history.operations[self.slots[other].0].stands_before(later))
+            .fold(0, |before, other| before | 1 << other);
+        self.slots[slot] = (operation, before);
+        self.under_way |= 1 << slot;
+        Ok(())
+    }
+
+    fn answer(&mut self, operation: usize) -> Result<(), Stop> {
+        let slot = bits(self.under_way)
+            .find(|&slot| self.slots[slot].0 == operation)
+            .expect("what is answered was sent");
+        let before: Vec<State> = self.configurations.iter().map(|found| found.state.clone()).collect();
+        let found = self.explore(Some(slot))?;
+        self.under_way &= !(1 << slot);
+        for (_, others) in &mut self.slots {
+            *others &= !(1 << slot);
+        }
+        self.configurations = found;
+        if self.configurations.is_empty() {
+            let mut states = before;
+            states.sort();
+            states.dedup();
+            return Err(Stop::Nothing(states));
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self) -> Result<(), Stop> {
+        let found = self.explore(None)?;
+        self.under_way = 0;
+        self.configurations =
+            found.into_iter().map(|found| Configuration { state: found.state, happened: 0 }).collect();
+        Ok(())
+    }
+
+    /// All configurations that can be reached by letting operations happen: up to `goal`, whose slot is given back, or
+    /// any.
+    fn explore(&mut self, goal: Option<usize>) -> Result<HashSet<Configuration>, Stop> {
+        let mut found = HashSet::new();
+        let mut seen = HashSet::new();
+        let mut stack: Vec<Configuration> = self.configurations.drain().collect();
+        while let Some(mut configuration) = stack.pop() {
+            self.let_idle_happen(&mut configuration);
+            match goal {
+                Some(slot) if configuration.happened & 1 << slot != 0 => {
+                    configuration.happened &= !(1 << slot);
+                    found.insert(configuration);
+                    continue;
+                }
+                Some(_) => {}
+                None => drop(found.insert(configuration.clone())),
+            }
+            if !seen.insert(configuration.clone()) {
+                continue;
+            }
+            self.visited += 1;
+            if self.visited > MAX_VISITED {
+                return Err(Stop::TooMuch);
+            }
+            stack.extend(self.possible(&configuration).filter_map(|slot| self.happen(&configuration, slot)));
+        }
+        Ok(found)
+    }
+
+    /// Slots whose operation may happen next.
+    fn possible(&self, configuration: &Configuration) -> impl Iterator<Item = usize> {
+        let happened = configuration.happened;
+        bits(self.under_way & !happened).filter(move |&slot| self.slots[slot].1 & !happened == 0)
+    }
+
+    /// The configuration after one more operation, if its reply allows that and it changes something.
+    fn happen(&self, configuration: &Configuration, slot: usize) -> Option<Configuration> {
+        let operation = &self.history.operations[self.slots[slot].0];
+        let mut state = configuration.state.clone();
+        let reply = state.apply(&operation.command);
+        let happened = configuration.happened | 1 << slot;
+        operation.accepts(&reply).then_some(Configuration { state, happened })
+    }
+
+    /// Lets all answered operations happen whose reply is right and says that they changed nothing. That loses no
+    /// linearization: wherever such an operation happens later, it changes nothing there either, and can be moved here.
+    fn let_idle_happen(&self, configuration: &mut Configuration) {
+        loop {
+            let idle = self.possible(configuration).find(|&slot| {
+                let operation = &self.history.operations[self.slots[slot].0];
+                operation.is_answered()
+                    && operation.changed_nothing()
+                    && self.happen(configuration, slot).is_some()
+            });
+            let Some(slot) = idle else { return };
+            configuration.happened |= 1 << slot;
+        }
+    }
+}
+
+/// The numbers of the bits that are set.
+fn bits(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (set != 0).then(|| set.trailing_zeros() as usize)?;
+        set &= set - 1;
+        Some(bit)
+    })
+}
+
+#[cfg(test)]
+#[path = "checker_tests.rs"]
+mod tests;

@@ -75,7 +75,7 @@ fn groups(history: &History) -> Vec<KeySet> {
         join(later.command.keys());
         for earlier in &history.operations[..index] {
             let under_way = earlier.answered_at().is_none_or(|at| at > later.invoked);
-            if under_way && earlier.stands_before(later) {
+            if under_way && history.stands_before(earlier, later) {
                 join(earlier.command.keys() | later.command.keys());
             }
         }
@@ -168,7 +168,7 @@ impl<'a> Search<'a> {
         }
         let later = &self.history.operations[operation];
         let before = bits(self.under_way)
-            .filter(|&other| self.history.operations[self.slots[other].0].stands_before(later))
+            .filter(|&other| self.history.stands_before(&self.history.operations[self.slots[other].0], later))
             .fold(0, |before, other| before | 1 << other);
         self.slots[slot] = (operation, before);
         self.under_way |= 1 << slot;

@@ -4,7 +4,7 @@ use formats::resp::Value;
 
 use super::*;
 use crate::linear::command::{Command, Condition, Expiry, Key};
-use crate::linear::history::{Operation, Outcome};
+use crate::linear::history::{Operation, Outcome, PipelineOrder};
 use crate::random::Random;
 
 const A: Key = Key(0);
@@ -35,6 +35,7 @@ fn history(crashes: &[Moment], lines: Vec<Line>) -> History {
     };
     History {
         initial: State::empty(2),
+        pipelines: PipelineOrder::OnEachKey,
         operations: lines.into_iter().map(operation).collect(),
         crashes: crashes.to_vec(),
     }
@@ -159,9 +160,13 @@ fn what_was_acknowledged_outlives_a_crash() {
     fails(&history(&[3], vec![(0, 1, 2, set(A, "1"), ok()), (1, 4, 5, Command::Get(A), Value::Null)]), 5);
 }
 
+/// The same history, of a server with one shard.
+fn on_one_shard(history: History) -> History {
+    History { pipelines: PipelineOrder::Always, ..history }
+}
+
 #[test]
-fn a_pipeline_runs_in_order_on_each_key_and_before_a_command_of_several() {
-    // Both on one key: the second one is what is left.
+fn a_pipeline_runs_in_order_on_each_key() {
     let two = |last: &str| {
         history(
             &[],
@@ -174,8 +179,11 @@ fn a_pipeline_runs_in_order_on_each_key_and_before_a_command_of_several() {
     };
     passes(&two("2"));
     fails(&two("1"), 8);
-    // On two keys others may see either order.
-    passes(&history(
+}
+
+#[test]
+fn a_pipeline_on_two_keys_may_show_in_either_order_unless_there_is_one_shard() {
+    let second_first = history(
         &[],
         vec![
             (0, 1, 7, set(A, "1"), ok()),
@@ -183,23 +191,29 @@ fn a_pipeline_runs_in_order_on_each_key_and_before_a_command_of_several() {
             (1, 2, 3, Command::Get(B), bulk("1")),
             (1, 4, 5, Command::Get(A), Value::Null),
         ],
-    ));
-    // A command of several keys comes after all before it.
-    fails(
-        &history(
-            &[],
-            vec![(0, 1, 7, set(A, "1"), ok()), (0, 1, 8, Command::Exists(vec![A, B]), Value::Integer(0))],
-        ),
-        8,
     );
+    passes(&second_first);
+    fails(&on_one_shard(second_first), 5);
+    let second_kept = history(
+        &[2],
+        vec![
+            (0, 1, 0, set(A, "1"), ok()),
+            (0, 1, 0, set(B, "1"), ok()),
+            (1, 3, 4, Command::MGet(vec![A, B]), Value::Array(vec![Value::Null, bulk("1")])),
+        ],
+    );
+    passes(&second_kept);
+    fails(&on_one_shard(second_kept), 4);
 }
 
 #[test]
 fn keys_that_nothing_joins_are_searched_apart() {
     let line = |client, key, at: Moment| (client, 1, at, set(key, "1"), ok());
     assert_eq!(groups(&history(&[], vec![line(0, A, 2), line(1, B, 3)])), [0b01, 0b10]);
-    let pipeline = vec![line(0, A, 3), (0, 1, 4, Command::Exists(vec![B, Key(2)]), Value::Integer(0))];
-    assert_eq!(groups(&history(&[], pipeline)), [0b111]);
+    let pipeline = history(&[], vec![line(0, A, 3), line(0, B, 4)]);
+    assert_eq!(groups(&pipeline), [0b01, 0b10]);
+    assert_eq!(groups(&on_one_shard(pipeline)), [0b11]);
+    assert_eq!(groups(&history(&[], vec![line(0, A, 2), (1, 1, 3, Command::FlushAll, ok())])), [ALL_KEYS]);
 }
 
 #[test]
@@ -227,7 +241,7 @@ fn explained_by_permutations(history: &History) -> bool {
                     is_chosen(earlier)
                         || all[earlier].command.only_reads()
                         || era(history, earlier) != era(history, later)
-                        || !all[earlier].stands_before(all[later])
+                        || !history.stands_before(all[earlier], all[later])
                 })
         });
         let left: Vec<usize> = (0..all.len()).filter(|index| is_chosen(*index)).collect();
@@ -251,7 +265,7 @@ fn must_precede(history: &History, first: usize, second: usize) -> bool {
     let (a, b) = (&history.operations[first], &history.operations[second]);
     a.answered_at().is_some_and(|at| at < b.invoked)
         || era(history, first) < era(history, second)
-        || (first < second && era(history, first) == era(history, second) && a.stands_before(b))
+        || (first < second && era(history, first) == era(history, second) && history.stands_before(a, b))
 }
 
 /// Crashes before an operation.
@@ -263,7 +277,8 @@ fn era(history: &History, operation: usize) -> usize {
 /// A random run of a database, one operation after the other, each stretched so that it overlaps with others: with its
 /// sending before the moment at which it happened, and its reply behind it. Without a reply it happened or not.
 fn stretched(random: &mut Random, most: u64) -> History {
-    let mut history = History::new(State::empty(2));
+    let pipelines = [PipelineOrder::OnEachKey, PipelineOrder::Always][random.below(2) as usize];
+    let mut history = History::new(State::empty(2), pipelines);
     let mut state = history.initial.clone();
     let (clients, eras) = (1 + random.below(4), 1 + random.below(3));
     let mut now: Moment = 0;

@@ -37,11 +37,22 @@ pub struct Operation {
     pub outcome: Outcome,
 }
 
+/// In which order the commands of one connection run that are under way together: what docs/compatibility.md promises of
+/// a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PipelineOrder {
+    /// Those that share a key run in their order; others as it comes, as their keys may lie on several shards.
+    OnEachKey,
+    /// All run in their order: there is one shard.
+    Always,
+}
+
 /// A recorded history. The whole of what happened to its keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
     /// What the database held before it.
     pub initial: State,
+    pub pipelines: PipelineOrder,
     pub operations: Vec<Operation>,
     /// Moments at which the server ended without warning. What it had acknowledged it has to have afterwards.
     pub crashes: Vec<Moment>,
@@ -95,22 +106,18 @@ impl Operation {
         };
         nothing || matches!(reply, Value::Error(_))
     }
-
-    /// Whether this operation, sent before `later` on the same connection, has to take effect before it, though both
-    /// are under way.
-    ///
-    /// What docs/compatibility.md promises of a pipeline: the commands run in their order on each key, and a command
-    /// over several keys after all before it. Of commands without replies the second promise holds in memory, but not
-    /// across a crash that parts the shards' logs.
-    pub fn stands_before(&self, later: &Operation) -> bool {
-        let (mine, theirs) = (self.command.keys(), later.command.keys());
-        self.client == later.client && (mine & theirs != 0 || (theirs.count_ones() > 1 && self.is_answered()))
-    }
 }
 
 impl History {
-    pub fn new(initial: State) -> Self {
-        Self { initial, operations: Vec::new(), crashes: Vec::new() }
+    pub fn new(initial: State, pipelines: PipelineOrder) -> Self {
+        Self { initial, pipelines, operations: Vec::new(), crashes: Vec::new() }
+    }
+
+    /// Whether an operation, sent before `later` on the same connection, has to take effect before it though both are
+    /// under way; if it never does, nor does `later`.
+    pub fn stands_before(&self, earlier: &Operation, later: &Operation) -> bool {
+        let share_a_key = earlier.command.keys() & later.command.keys() != 0;
+        earlier.client == later.client && (share_a_key || self.pipelines == PipelineOrder::Always)
     }
 
     /// All that happened, in order. Operations without reply that only read say nothing and are left out.
@@ -137,6 +144,7 @@ impl History {
         let concerns = |operation: &&Operation| operation.command.keys() & keys != 0;
         History {
             initial: self.initial.clone(),
+            pipelines: self.pipelines,
             operations: self.operations.iter().filter(concerns).cloned().collect(),
             crashes: self.crashes.clone(),
         }
@@ -151,6 +159,7 @@ impl History {
         };
         History {
             initial: self.initial.clone(),
+            pipelines: self.pipelines,
             operations: operations.map(unanswered_yet).collect(),
             crashes: self.crashes.iter().copied().filter(|crash| *crash <= moment).collect(),
         }
@@ -160,6 +169,7 @@ impl History {
     pub fn after(&self, moment: Moment, initial: State) -> History {
         History {
             initial,
+            pipelines: self.pipelines,
             operations: self
                 .operations
                 .iter()

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use formats::resp::Value;
 
 use super::command::{Command, Key};
-use super::history::{History, Moment, Operation, Outcome};
+use super::history::{History, Moment, Operation, Outcome, PipelineOrder};
 use super::script::{Mix, Script};
 use super::spec::State;
 use crate::client::Client;
@@ -42,9 +42,9 @@ struct Record {
 
 impl Recorder {
     /// The keys' names, and with them their shards, are drawn.
-    pub fn new(mix: Mix, random: &mut Random) -> Self {
+    pub fn new(mix: Mix, pipelines: PipelineOrder, random: &mut Random) -> Self {
         let names = (0..mix.keys).map(|key| format!("{}{}", Key(key), random.below(1000))).collect();
-        let history = History::new(State::empty(usize::from(mix.keys)));
+        let history = History::new(State::empty(usize::from(mix.keys)), pipelines);
         Self { moments: AtomicU64::new(0), mix, names, history, refused: 0, connections: 0 }
     }
 

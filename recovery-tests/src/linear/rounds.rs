@@ -12,6 +12,7 @@ use everfast::shard::shared::ShutdownRequest;
 use formats::resp::Value;
 
 use super::checker::{Verdict, check};
+use super::history::PipelineOrder;
 use super::record::Recorder;
 use super::script::Mix;
 use super::shrink::explain;
@@ -67,13 +68,26 @@ fn judge(recorder: Recorder, counts: &mut Counts) -> Result<(), String> {
     }
 }
 
+/// Most shards that a history's servers have, and what that makes of pipelines: often one, because one promises more.
+fn most_shards(random: &mut Random) -> (u16, PipelineOrder) {
+    match random.below(4) {
+        0 => (1, PipelineOrder::Always),
+        _ => (4, PipelineOrder::OnEachKey),
+    }
+}
+
+fn draw_shards(most: u16, random: &mut Random) -> u16 {
+    1 + random.below(u64::from(most)) as u16
+}
+
 const HISTORIES_WITHOUT_CRASH: u64 = 40;
 
 /// Many small histories on one server.
 fn without_crash(seed: u64, _place: &Place) -> Result<Counts, String> {
     let mut random = Random::new(seed);
     let policies = [AppendFsync::Always, AppendFsync::Everysec, AppendFsync::No];
-    let config = config(1 + random.below(4) as u16, policies[random.below(3) as usize]);
+    let (most, pipelines) = most_shards(&mut random);
+    let config = config(draw_shards(most, &mut random), policies[random.below(3) as usize]);
     let saves = random.below(2) == 0;
     let disk: Arc<dyn Disk> = SimDisk::new().mount();
     let server = InProcess::start(&disk, config).map_err(|error| format!("no start: {error}"))?;
@@ -84,21 +98,26 @@ fn without_crash(seed: u64, _place: &Place) -> Result<Counts, String> {
             scope.spawn(move || keep_saving(address, SAVE_PAUSE));
         }
         // Whatever comes of the histories, the server has to end, and the saving with it.
-        let found = histories(&server, &mut random, &mut counts);
+        let found = histories(&server, pipelines, &mut random, &mut counts);
         let end = server.stop(ShutdownRequest::default());
         found.and(end.map_err(|error| format!("the server did not end well: {error}")))
     })?;
     Ok(counts)
 }
 
-fn histories(server: &InProcess, random: &mut Random, counts: &mut Counts) -> Result<(), String> {
+fn histories(
+    server: &InProcess,
+    pipelines: PipelineOrder,
+    random: &mut Random,
+    counts: &mut Counts,
+) -> Result<(), String> {
     let mut control = server.client();
     for _ in 0..HISTORIES_WITHOUT_CRASH {
         match control.call(&["FLUSHALL"]) {
             Ok(Value::Simple(_)) => {}
             other => return Err(format!("FLUSHALL is answered with {other:?}")),
         }
-        let mut recorder = Recorder::new(Mix::new(random, 40), random);
+        let mut recorder = Recorder::new(Mix::new(random, 40), pipelines, random);
         let ((), end) = recorder.run_clients(server.address(), random, |_| ());
         end.map_err(|error| format!("a connection ended: {error}"))?;
         recorder.read_all(server.address()).map_err(|error| format!("no reply to a read: {error}"))?;
@@ -115,12 +134,13 @@ fn power_cuts(seed: u64, _place: &Place) -> Result<Counts, String> {
     let mut random = Random::new(seed);
     let mut counts = Counts::default();
     for _ in 0..HISTORIES_WITH_POWER_CUTS {
-        let mut recorder = Recorder::new(Mix::new(&mut random, 30), &mut random);
+        let (most, pipelines) = most_shards(&mut random);
+        let mut recorder = Recorder::new(Mix::new(&mut random, 30), pipelines, &mut random);
         let disk = SimDisk::new();
         for _ in 0..1 + random.below(3) {
-            era_until_power_cut(&disk, &mut recorder, &mut random)?;
+            era_until_power_cut(&disk, most, &mut recorder, &mut random)?;
         }
-        let server = InProcess::start(&disk.mount(), small(&mut random))
+        let server = InProcess::start(&disk.mount(), small(most, &mut random))
             .map_err(|error| format!("no start after a power cut: {error}"))?;
         recorder
             .read_all(server.address())
@@ -134,8 +154,8 @@ fn power_cuts(seed: u64, _place: &Place) -> Result<Counts, String> {
 }
 
 /// Any number of shards and log writers, segments so small that there are many.
-fn small(random: &mut Random) -> Config {
-    let shards = 1 + random.below(4) as u16;
+fn small(most: u16, random: &mut Random) -> Config {
+    let shards = draw_shards(most, random);
     Config {
         segment_size_bytes: 64 << 10,
         log_writers: everfast::config::LogWriters::Count(1 + random.below(u64::from(shards)) as u16),
@@ -144,9 +164,14 @@ fn small(random: &mut Random) -> Config {
 }
 
 /// Starts a server, loads it until the power goes at some disk call or its clients are through, and cuts the power then.
-fn era_until_power_cut(disk: &SimDisk, recorder: &mut Recorder, random: &mut Random) -> Result<(), String> {
+fn era_until_power_cut(
+    disk: &SimDisk,
+    most: u16,
+    recorder: &mut Recorder,
+    random: &mut Random,
+) -> Result<(), String> {
     let cut = disk.calls() + random.below(LONGEST_ERA_CALLS);
-    let config = small(random);
+    let config = small(most, random);
     let (saves, mode) = (
         random.below(2) == 0,
         match random.below(3) {
@@ -191,9 +216,10 @@ fn kills(seed: u64, place: &Place) -> Result<Counts, String> {
     let mut random = Random::new(seed);
     let mut counts = Counts::default();
     let dir = place.scratch.join("data");
-    let mut recorder = Recorder::new(Mix::new(&mut random, 150), &mut random);
+    let (most, pipelines) = most_shards(&mut random);
+    let mut recorder = Recorder::new(Mix::new(&mut random, 150), pipelines, &mut random);
     for _ in 0..KILLS {
-        let mut server = start(&place.server, &dir, &mut random)?;
+        let mut server = start(&place.server, &dir, most, &mut random)?;
         let address = server.address();
         recorder.read_all(address).map_err(|error| format!("no reply after a kill: {error}"))?;
         let saves = random.below(2) == 0;
@@ -214,14 +240,14 @@ fn kills(seed: u64, place: &Place) -> Result<Counts, String> {
         })?;
         recorder.crash();
     }
-    let server = start(&place.server, &dir, &mut random)?;
+    let server = start(&place.server, &dir, most, &mut random)?;
     recorder.read_all(server.address()).map_err(|error| format!("no reply after a kill: {error}"))?;
     judge(recorder, &mut counts)?;
     Ok(counts)
 }
 
-fn start(binary: &Path, dir: &Path, random: &mut Random) -> Result<ServerProcess, String> {
-    let shards = (1 + random.below(4)).to_string();
+fn start(binary: &Path, dir: &Path, most: u16, random: &mut Random) -> Result<ServerProcess, String> {
+    let shards = draw_shards(most, random).to_string();
     let args = ["--shards", &shards, "--appendfsync", "always"].map(str::to_owned);
     ServerProcess::start(binary, dir, &args).map_err(|error| format!("no start: {error}"))
 }

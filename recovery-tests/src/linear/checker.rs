@@ -9,6 +9,9 @@
 //! Crashes: an operation under way at a crash happened before it or never will (strict linearizability: Aguilera and
 //! Frølund 2003), and what happened outlives the crash (durable linearizability: Izraelevitz, Mendes, Scott 2016).
 //!
+//! Without a sync before each reply, what outlives a crash is what was there at some moment before it (buffered durable
+//! linearizability, also Izraelevitz and others): a configuration then also has the state that will be kept.
+//!
 //! Keys that no operation joins are searched apart (Herlihy and Wing 1990: linearizability is local; Horn and Kroening
 //! 2015 on its use in checking).
 //!
@@ -20,11 +23,11 @@
 use std::collections::HashSet;
 
 use super::command::{ALL_KEYS, KeySet};
-use super::history::{Event, History, Moment};
+use super::history::{Durability, Event, History, Moment};
 use super::spec::State;
 
 /// Most configurations that a search visits.
-pub const MAX_VISITED: usize = 1 << 19;
+pub const MAX_VISITED: usize = 1 << 17;
 
 /// Operations that may be under way at the same time: a configuration has a bit for each.
 const MAX_UNDER_WAY: usize = 64;
@@ -50,9 +53,14 @@ pub struct Violation {
 
 /// Checks a history, each group of joined keys apart.
 pub fn check(history: &History) -> Verdict {
+    check_within(history, MAX_VISITED)
+}
+
+/// As [`check`], with at most `most` configurations for each group of keys.
+pub fn check_within(history: &History, most: usize) -> Verdict {
     let mut answer = Verdict::Linearizable;
     for keys in groups(history) {
-        match search(&history.restrict(keys)) {
+        match search(&history.restrict(keys), most) {
             Verdict::Linearizable => {}
             Verdict::Undecided => answer = Verdict::Undecided,
             Verdict::NotLinearizable(violation) => {
@@ -84,8 +92,8 @@ fn groups(history: &History) -> Vec<KeySet> {
 }
 
 /// Searches a history as a whole.
-pub fn search(history: &History) -> Verdict {
-    let mut search = Search::new(history);
+fn search(history: &History, most: usize) -> Verdict {
+    let mut search = Search::new(history, most);
     for (at, event) in history.events() {
         let step = match event {
             Event::Invoke(operation) => search.invoke(operation),
@@ -105,7 +113,7 @@ pub fn search(history: &History) -> Verdict {
 
 /// The last moment before `limit` at which nothing was under way and the replies leave one state only, and that state.
 pub fn last_certain_moment(history: &History, limit: Moment) -> Option<(Moment, State)> {
-    let mut search = Search::new(history);
+    let mut search = Search::new(history, MAX_VISITED);
     let mut certain = None;
     for (at, event) in history.events().into_iter().take_while(|(at, _)| *at < limit) {
         match event {
@@ -137,6 +145,8 @@ struct Configuration {
     state: State,
     /// Operations under way that have happened.
     happened: Slots,
+    /// The state that the next crash will leave, if it is not to be the last one.
+    kept: Option<State>,
 }
 
 struct Search<'a> {
@@ -146,18 +156,19 @@ struct Search<'a> {
     under_way: Slots,
     /// The operation in each slot, and the slots of those that have to happen before it.
     slots: Vec<(usize, Slots)>,
-    visited: usize,
+    /// Configurations that may still be visited.
+    left: usize,
 }
 
 impl<'a> Search<'a> {
-    fn new(history: &'a History) -> Self {
-        let start = Configuration { state: history.initial.clone(), happened: 0 };
+    fn new(history: &'a History, most: usize) -> Self {
+        let start = Configuration { state: history.initial.clone(), happened: 0, kept: None };
         Self {
             history,
             configurations: HashSet::from([start]),
             under_way: 0,
             slots: vec![(0, 0); MAX_UNDER_WAY],
-            visited: 0,
+            left: most,
         }
     }
 
@@ -198,8 +209,11 @@ impl<'a> Search<'a> {
     fn crash(&mut self) -> Result<(), Stop> {
         let found = self.explore(None)?;
         self.under_way = 0;
-        self.configurations =
-            found.into_iter().map(|found| Configuration { state: found.state, happened: 0 }).collect();
+        let kept = |found: Configuration| found.kept.unwrap_or(found.state);
+        self.configurations = found
+            .into_iter()
+            .map(|found| Configuration { state: kept(found), happened: 0, kept: None })
+            .collect();
         Ok(())
     }
 
@@ -223,9 +237,10 @@ impl<'a> Search<'a> {
             if !seen.insert(configuration.clone()) {
                 continue;
             }
-            self.visited += 1;
-            if self.visited > MAX_VISITED {
-                return Err(Stop::TooMuch);
+            self.left = self.left.checked_sub(1).ok_or(Stop::TooMuch)?;
+            if configuration.kept.is_none() && self.history.promise.durability == Durability::Buffered {
+                stack
+                    .push(Configuration { kept: Some(configuration.state.clone()), ..configuration.clone() });
             }
             stack.extend(self.possible(&configuration).filter_map(|slot| self.happen(&configuration, slot)));
         }
@@ -244,7 +259,7 @@ impl<'a> Search<'a> {
         let mut state = configuration.state.clone();
         let reply = state.apply(&operation.command);
         let happened = configuration.happened | 1 << slot;
-        operation.accepts(&reply).then_some(Configuration { state, happened })
+        operation.accepts(&reply).then(|| Configuration { state, happened, kept: configuration.kept.clone() })
     }
 
     /// Lets all answered operations happen whose reply is right and says that they changed nothing. That loses no

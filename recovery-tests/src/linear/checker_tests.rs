@@ -4,7 +4,7 @@ use formats::resp::Value;
 
 use super::*;
 use crate::linear::command::{Command, Condition, Expiry, Key};
-use crate::linear::history::{Operation, Outcome, PipelineOrder};
+use crate::linear::history::{Operation, Outcome, PipelineOrder, Promise};
 use crate::random::Random;
 
 const A: Key = Key(0);
@@ -35,7 +35,7 @@ fn history(crashes: &[Moment], lines: Vec<Line>) -> History {
     };
     History {
         initial: State::empty(2),
-        pipelines: PipelineOrder::OnEachKey,
+        promise: Promise::ALWAYS,
         operations: lines.into_iter().map(operation).collect(),
         crashes: crashes.to_vec(),
     }
@@ -160,9 +160,40 @@ fn what_was_acknowledged_outlives_a_crash() {
     fails(&history(&[3], vec![(0, 1, 2, set(A, "1"), ok()), (1, 4, 5, Command::Get(A), Value::Null)]), 5);
 }
 
+/// The same history, of a server that does not sync before it answers.
+fn buffered(history: History) -> History {
+    History { promise: Promise { durability: Durability::Buffered, ..history.promise }, ..history }
+}
+
+#[test]
+fn without_syncs_a_crash_leaves_what_was_there_at_some_moment_since_the_last_one() {
+    let two_eras = |first: Value, second: Value| {
+        buffered(history(
+            &[5, 8],
+            vec![
+                (0, 1, 2, set(A, "1"), ok()),
+                (0, 3, 4, set(A, "2"), ok()),
+                (1, 6, 7, Command::Get(A), first),
+                (1, 9, 10, Command::Get(A), second),
+            ],
+        ))
+    };
+    for value in [Value::Null, bulk("1"), bulk("2")] {
+        assert_eq!(check(&two_eras(value.clone(), value)), Verdict::Linearizable);
+    }
+    // What a crash took away does not come back, and what outlived one is not lost to the next.
+    for (first, second) in [(Value::Null, bulk("1")), (bulk("1"), bulk("2")), (bulk("1"), Value::Null)] {
+        assert!(matches!(check(&two_eras(first, second)), Verdict::NotLinearizable(_)));
+    }
+    // Before the crash nothing may be lost.
+    let stale =
+        buffered(history(&[5], vec![(0, 1, 2, set(A, "1"), ok()), (1, 3, 4, Command::Get(A), Value::Null)]));
+    assert!(matches!(check(&stale), Verdict::NotLinearizable(_)));
+}
+
 /// The same history, of a server with one shard.
 fn on_one_shard(history: History) -> History {
-    History { pipelines: PipelineOrder::Always, ..history }
+    History { promise: Promise { pipelines: PipelineOrder::Always, ..history.promise }, ..history }
 }
 
 #[test]
@@ -221,7 +252,7 @@ fn too_much_to_search_is_said() {
     let writes = (0..40).map(|client| (client, 1, 0, Command::Append(A, client.to_string()), ok()));
     let mut lines: Vec<Line> = writes.collect();
     lines.push((50, 2, 3, Command::Get(A), bulk("x")));
-    assert_eq!(check(&history(&[], lines)), Verdict::Undecided);
+    assert_eq!(check_within(&history(&[], lines), 1000), Verdict::Undecided);
     let many = (0..65).map(|client| (client, 1, 0, Command::Append(A, "1".into()), ok()));
     assert_eq!(check(&history(&[], many.collect())), Verdict::Undecided);
 }
@@ -278,7 +309,7 @@ fn era(history: &History, operation: usize) -> usize {
 /// sending before the moment at which it happened, and its reply behind it. Without a reply it happened or not.
 fn stretched(random: &mut Random, most: u64) -> History {
     let pipelines = [PipelineOrder::OnEachKey, PipelineOrder::Always][random.below(2) as usize];
-    let mut history = History::new(State::empty(2), pipelines);
+    let mut history = History::new(State::empty(2), Promise { pipelines, ..Promise::ALWAYS });
     let mut state = history.initial.clone();
     let (clients, eras) = (1 + random.below(4), 1 + random.below(3));
     let mut now: Moment = 0;
@@ -364,7 +395,7 @@ fn spoil(history: &mut History, random: &mut Random) {
 
 #[test]
 fn what_ran_one_after_the_other_is_linearizable() {
-    for seed in 0..2000 {
+    for seed in 0..1000 {
         let history = stretched(&mut Random::new(seed), 60);
         assert_eq!(check(&history), Verdict::Linearizable, "seed {seed}: {history}");
     }
@@ -373,7 +404,7 @@ fn what_ran_one_after_the_other_is_linearizable() {
 #[test]
 fn small_histories_are_judged_as_by_all_permutations() {
     let (mut right, mut wrong) = (0, 0);
-    for seed in 0..30_000 {
+    for seed in 0..6_000 {
         let mut random = Random::new(seed);
         let mut history = stretched(&mut random, 7);
         for _ in 0..random.below(3) {
@@ -384,5 +415,5 @@ fn small_histories_are_judged_as_by_all_permutations() {
         assert_eq!(verdict == Verdict::Linearizable, expected, "seed {seed}: {verdict:?}: {history}");
         if expected { right += 1 } else { wrong += 1 }
     }
-    assert!(right > 5_000 && wrong > 5_000, "{right} right, {wrong} wrong");
+    assert!(right > 1000 && wrong > 1000, "{right} right, {wrong} wrong");
 }

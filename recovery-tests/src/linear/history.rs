@@ -47,14 +47,37 @@ pub enum PipelineOrder {
     Always,
 }
 
+/// What outlives a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// All that was acknowledged or seen: `appendfsync always`.
+    Strict,
+    /// What was there at some moment since the crash before: `everysec` and `no`. Shards lose their latest each for
+    /// itself, so this is a promise about keys that no operation joins.
+    Buffered,
+}
+
+/// What a history is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    pub pipelines: PipelineOrder,
+    pub durability: Durability,
+}
+
+impl Promise {
+    /// What holds for any number of shards with `appendfsync always`.
+    pub const ALWAYS: Promise =
+        Promise { pipelines: PipelineOrder::OnEachKey, durability: Durability::Strict };
+}
+
 /// A recorded history. The whole of what happened to its keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
     /// What the database held before it.
     pub initial: State,
-    pub pipelines: PipelineOrder,
+    pub promise: Promise,
     pub operations: Vec<Operation>,
-    /// Moments at which the server ended without warning. What it had acknowledged it has to have afterwards.
+    /// Moments at which the server ended without warning.
     pub crashes: Vec<Moment>,
 }
 
@@ -109,15 +132,15 @@ impl Operation {
 }
 
 impl History {
-    pub fn new(initial: State, pipelines: PipelineOrder) -> Self {
-        Self { initial, pipelines, operations: Vec::new(), crashes: Vec::new() }
+    pub fn new(initial: State, promise: Promise) -> Self {
+        Self { initial, promise, operations: Vec::new(), crashes: Vec::new() }
     }
 
     /// Whether an operation, sent before `later` on the same connection, has to take effect before it though both are
     /// under way; if it never does, nor does `later`.
     pub fn stands_before(&self, earlier: &Operation, later: &Operation) -> bool {
         let share_a_key = earlier.command.keys() & later.command.keys() != 0;
-        earlier.client == later.client && (share_a_key || self.pipelines == PipelineOrder::Always)
+        earlier.client == later.client && (share_a_key || self.promise.pipelines == PipelineOrder::Always)
     }
 
     /// All that happened, in order. Operations without reply that only read say nothing and are left out.
@@ -144,7 +167,7 @@ impl History {
         let concerns = |operation: &&Operation| operation.command.keys() & keys != 0;
         History {
             initial: self.initial.clone(),
-            pipelines: self.pipelines,
+            promise: self.promise,
             operations: self.operations.iter().filter(concerns).cloned().collect(),
             crashes: self.crashes.clone(),
         }
@@ -159,7 +182,7 @@ impl History {
         };
         History {
             initial: self.initial.clone(),
-            pipelines: self.pipelines,
+            promise: self.promise,
             operations: operations.map(unanswered_yet).collect(),
             crashes: self.crashes.iter().copied().filter(|crash| *crash <= moment).collect(),
         }
@@ -169,7 +192,7 @@ impl History {
     pub fn after(&self, moment: Moment, initial: State) -> History {
         History {
             initial,
-            pipelines: self.pipelines,
+            promise: self.promise,
             operations: self
                 .operations
                 .iter()

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use formats::resp::Value;
 
 use super::command::{Command, Key};
-use super::history::{History, Moment, Operation, Outcome, PipelineOrder};
+use super::history::{History, Moment, Operation, Outcome, Promise};
 use super::script::{Mix, Script};
 use super::spec::State;
 use crate::client::Client;
@@ -42,27 +42,26 @@ struct Record {
 
 impl Recorder {
     /// The keys' names, and with them their shards, are drawn.
-    pub fn new(mix: Mix, pipelines: PipelineOrder, random: &mut Random) -> Self {
+    pub fn new(mix: Mix, promise: Promise, random: &mut Random) -> Self {
         let names = (0..mix.keys).map(|key| format!("{}{}", Key(key), random.below(1000))).collect();
-        let history = History::new(State::empty(usize::from(mix.keys)), pipelines);
+        let history = History::new(State::empty(usize::from(mix.keys)), promise);
         Self { moments: AtomicU64::new(0), mix, names, history, refused: 0, connections: 0 }
     }
 
-    /// Runs concurrent clients until they are through or their connections end. `meanwhile` runs beside them; it is told
-    /// how many moments have passed and whether all clients have ended.
-    ///
-    /// # Errors
-    /// If `clients_must_finish`: the end of the first connection that ended early.
+    /// Runs concurrent clients until they are through or their connections end; one of them begins by reading everything.
+    /// `meanwhile` runs beside them; it is told how many moments have passed and whether all clients have ended. Answers
+    /// what that answers, and how the first connection ended that ended early.
     pub fn run_clients<T>(
         &mut self,
         address: SocketAddr,
         random: &mut Random,
         meanwhile: impl FnOnce(&dyn Fn() -> (Moment, bool)) -> T,
     ) -> (T, io::Result<()>) {
-        let scripts: Vec<(usize, Script)> = (0..self.mix.clients)
+        let scripts: Vec<(usize, Vec<Command>, Script)> = (0..self.mix.clients)
             .map(|index| {
                 let client = self.connections + index;
-                (client, Script::new(self.mix.clone(), client, Random::new(random.draw())))
+                let first = if index == 0 { self.reads() } else { Vec::new() };
+                (client, first, Script::new(self.mix.clone(), client, Random::new(random.draw())))
             })
             .collect();
         self.connections += self.mix.clients;
@@ -70,9 +69,9 @@ impl Recorder {
         let (seen, records) = std::thread::scope(|scope| {
             let clients: Vec<_> = scripts
                 .into_iter()
-                .map(|(client, script)| {
+                .map(|(client, first, script)| {
                     let wire = Wire { client, moments, names };
-                    scope.spawn(move || wire.run(address, script, operations))
+                    scope.spawn(move || wire.run(address, first, script, operations))
                 })
                 .collect();
             let progress = || {
@@ -98,19 +97,22 @@ impl Recorder {
     /// # Errors
     /// The connection ended.
     pub fn read_all(&mut self, address: SocketAddr) -> io::Result<()> {
-        let keys: Vec<Key> = (0..self.mix.keys).map(Key).collect();
-        let mut commands = vec![Command::MGet(keys.clone()), Command::Keys];
-        commands.extend(keys.into_iter().map(Command::Ttl));
         let wire = Wire { client: self.connections, moments: &self.moments, names: &self.names };
         self.connections += 1;
-        let mut client = Client::connect(address)?;
-        let mut record = Record { operations: Vec::new(), refused: 0, end: Ok(()) };
-        record.end = commands.into_iter().try_for_each(|command| {
-            wire.send(&mut client, vec![command], &mut record.operations, &mut record.refused)
-        });
+        let record = wire.run(address, self.reads(), Script::new(self.mix.clone(), 0, Random::new(0)), 0);
         let mut end = Ok(());
         self.keep(record, &mut end);
         end
+    }
+
+    /// Commands that show all there is.
+    fn reads(&self) -> Vec<Command> {
+        let keys: Vec<Key> = (0..self.mix.keys).map(Key).collect();
+        let times = keys.iter().copied().map(Command::Ttl);
+        if self.mix.single_keys {
+            return keys.iter().copied().map(Command::Get).chain(times).collect();
+        }
+        [Command::MGet(keys.clone()), Command::Keys].into_iter().chain(times).collect()
     }
 
     /// Notes that the server ended, with all its connections.
@@ -145,12 +147,16 @@ impl Wire<'_> {
         self.moments.fetch_add(1, Ordering::SeqCst)
     }
 
-    fn run(&self, address: SocketAddr, mut script: Script, operations: u64) -> Record {
+    /// Sends the commands of `first` one by one, and then so many of the script.
+    fn run(&self, address: SocketAddr, first: Vec<Command>, mut script: Script, operations: u64) -> Record {
         let mut record = Record { operations: Vec::new(), refused: 0, end: Ok(()) };
+        let total = first.len() as u64 + operations;
         record.end = Client::connect(address).and_then(|mut client| {
-            while (record.operations.len() as u64) < operations {
-                let commands = script.pipeline();
-                self.send(&mut client, commands, &mut record.operations, &mut record.refused)?;
+            for command in first {
+                self.send(&mut client, vec![command], &mut record)?;
+            }
+            while record.operations.len() as u64 + record.refused < total {
+                self.send(&mut client, script.pipeline(), &mut record)?;
             }
             Ok(())
         });
@@ -158,13 +164,7 @@ impl Wire<'_> {
     }
 
     /// Sends commands at once and waits for their replies.
-    fn send(
-        &self,
-        client: &mut Client,
-        commands: Vec<Command>,
-        operations: &mut Vec<Operation>,
-        refused: &mut u64,
-    ) -> io::Result<()> {
+    fn send(&self, client: &mut Client, commands: Vec<Command>, record: &mut Record) -> io::Result<()> {
         for command in &commands {
             client.queue(&command.words(|key| self.names[usize::from(key.0)].clone()));
         }
@@ -175,7 +175,7 @@ impl Wire<'_> {
             if end.is_ok() {
                 match client.reply() {
                     Ok(reply) if is_refusal(&reply) => {
-                        *refused += 1;
+                        record.refused += 1;
                         continue;
                     }
                     Ok(reply) => {
@@ -184,7 +184,7 @@ impl Wire<'_> {
                     Err(error) => end = Err(error),
                 }
             }
-            operations.push(Operation { client: self.client, command, invoked, outcome });
+            record.operations.push(Operation { client: self.client, command, invoked, outcome });
         }
         end
     }

@@ -21,14 +21,15 @@ pub struct Mix {
     pub operations: u64,
     /// Most commands that are sent at once.
     pub pipeline: u64,
+    /// There are no commands that join keys.
+    pub single_keys: bool,
     kinds: Vec<u64>,
 }
 
 impl Mix {
-    /// Up to `most` operations per client.
-    pub fn new(random: &mut Random, most: u64) -> Self {
-        // Every second history has keys that nothing joins: short searches, so that more can be under way.
-        let last = if random.below(3) == 0 { SINGLE_KEY_KINDS } else { KINDS };
+    /// Up to `most` operations per client, on keys that nothing joins or any.
+    pub fn new(random: &mut Random, most: u64, single_keys: bool) -> Self {
+        let last = if single_keys { SINGLE_KEY_KINDS } else { KINDS };
         let mut kinds: Vec<u64> = (0..last).filter(|_| random.below(2) == 0).collect();
         // Without these there is nothing to be seen.
         kinds.extend([0, 1]);
@@ -37,6 +38,7 @@ impl Mix {
             clients: 2 + random.below(3) as usize,
             operations: 1 + random.below(most),
             pipeline: if random.below(2) == 0 { 1 } else { 2 + random.below(2) },
+            single_keys,
             kinds,
         }
     }

@@ -72,12 +72,12 @@ mod tests {
 
     use super::*;
     use crate::linear::command::{Command, Key};
-    use crate::linear::history::{Operation, Outcome, PipelineOrder};
+    use crate::linear::history::{Operation, Outcome, Promise};
     use crate::linear::spec::State;
 
     #[test]
     fn a_stale_read_is_all_that_is_left_of_a_long_history() {
-        let mut history = History::new(State::empty(3), PipelineOrder::OnEachKey);
+        let mut history = History::new(State::empty(3), Promise::ALWAYS);
         let mut moment = 0;
         let mut run = |client, command: Command, reply: Value| {
             let invoked = moment;

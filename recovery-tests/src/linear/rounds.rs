@@ -22,6 +22,7 @@ use crate::family::{Counts, Family, Place};
 use crate::in_process::{InProcess, config};
 use crate::random::Random;
 use crate::server_process::ServerProcess;
+use crate::switch_disk::{Call, Effect, Switches};
 
 /// The kinds of runs that look for linearizability.
 pub const FAMILIES: &[Family] = &[
@@ -116,7 +117,7 @@ impl Setting {
     }
 }
 
-const HISTORIES_WITHOUT_CRASH: u64 = 40;
+const HISTORIES_WITHOUT_CRASH: u64 = 20;
 
 /// Many small histories on one server.
 fn without_crash(seed: u64, _place: &Place) -> Result<Counts, String> {
@@ -154,7 +155,7 @@ fn histories(
         }
         // Without a crash there is nothing that a policy takes away.
         let setting = Setting { appendfsync: AppendFsync::Always, ..setting };
-        let mut recorder = setting.recorder(40, random);
+        let mut recorder = setting.recorder(120, random);
         let ((), end) = recorder.run_clients(server.address(), random, |_| ());
         end.map_err(|error| format!("a connection ended: {error}"))?;
         recorder.read_all(server.address()).map_err(|error| format!("no reply to a read: {error}"))?;
@@ -216,9 +217,14 @@ fn era_until_power_cut(
         0 => CrashMode::DropUnsynced,
         _ => CrashMode::KeepRandom(random.draw()),
     };
+    let switches = (random.below(2) == 0).then(Switches::default);
     let mut choices = Random::new(random.draw());
     disk.crash_at(cut);
-    let server = match InProcess::start(&disk.mount(), config) {
+    let mount = match &switches {
+        Some(switches) => switches.before(disk.mount()),
+        None => disk.mount(),
+    };
+    let server = match InProcess::start(&mount, config) {
         Ok(server) => server,
         Err(error) if disk.calls() < cut => return Err(format!("no start: {error}")),
         Err(_) => {
@@ -235,7 +241,7 @@ fn era_until_power_cut(
         }
         let ((), _) = recorder.run_clients(address, &mut choices, |progress| {
             while disk.calls() < cut && !progress().1 {
-                std::thread::sleep(Duration::from_micros(100));
+                hold_syncs(switches.as_ref());
             }
             disk.crash(mode);
             drop(server.stop(ShutdownRequest { force: true, ..ShutdownRequest::default() })); // it cannot end well
@@ -243,6 +249,20 @@ fn era_until_power_cut(
     });
     recorder.crash();
     Ok(())
+}
+
+/// For so long syncs are held back, and for so long they pass then.
+const TURN: Duration = Duration::from_micros(300);
+
+/// Holds all syncs back for a moment, if there are switches: what was written and not synced is what a cut takes away,
+/// and on a disk in memory there is hardly a moment for anyone to see it.
+fn hold_syncs(switches: Option<&Switches>) {
+    if let Some(switches) = switches {
+        switches.on(Call::Sync, "", Effect::Wait);
+        std::thread::sleep(TURN);
+        switches.all_off();
+    }
+    std::thread::sleep(TURN);
 }
 
 const KILLS: u64 = 3;

@@ -30,14 +30,16 @@ impl Mix {
     /// Up to `most` operations per client, on keys that nothing joins or any.
     pub fn new(random: &mut Random, most: u64, single_keys: bool) -> Self {
         let last = if single_keys { SINGLE_KEY_KINDS } else { KINDS };
-        let mut kinds: Vec<u64> = (0..last).filter(|_| random.below(2) == 0).collect();
+        // From two or three kinds to half of them.
+        let one_in = [2, 4, 8][random.below(3) as usize];
+        let mut kinds: Vec<u64> = (0..last).filter(|_| random.below(one_in) == 0).collect();
         // Without these there is nothing to be seen.
         kinds.extend([0, 1]);
         Self {
             keys: 1 + random.below(4) as u8,
-            clients: 2 + random.below(3) as usize,
+            clients: 2 + random.below(4) as usize,
             operations: 1 + random.below(most),
-            pipeline: if random.below(2) == 0 { 1 } else { 2 + random.below(2) },
+            pipeline: if random.below(2) == 0 { 1 } else { 2 + random.below(3) },
             single_keys,
             kinds,
         }

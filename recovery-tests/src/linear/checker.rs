@@ -20,14 +20,14 @@
 //! 2. Complete: `Linearizable` is never said of one that has none.
 //! 3. Bounded: beyond a number of configurations the answer is `Undecided`, which proves nothing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::command::{ALL_KEYS, KeySet};
 use super::history::{Durability, Event, History, Moment};
 use super::spec::State;
 
 /// Most configurations that a search visits.
-pub const MAX_VISITED: usize = 1 << 17;
+pub const MAX_VISITED: usize = 1 << 16;
 
 /// Operations that may be under way at the same time: a configuration has a bit for each.
 const MAX_UNDER_WAY: usize = 64;
@@ -190,19 +190,15 @@ impl<'a> Search<'a> {
         let slot = bits(self.under_way)
             .find(|&slot| self.slots[slot].0 == operation)
             .expect("what is answered was sent");
-        let before: Vec<State> = self.configurations.iter().map(|found| found.state.clone()).collect();
         let found = self.explore(Some(slot))?;
+        if found.is_empty() {
+            return Err(Stop::Nothing(self.states()));
+        }
         self.under_way &= !(1 << slot);
         for (_, others) in &mut self.slots {
             *others &= !(1 << slot);
         }
         self.configurations = found;
-        if self.configurations.is_empty() {
-            let mut states = before;
-            states.sort();
-            states.dedup();
-            return Err(Stop::Nothing(states));
-        }
         Ok(())
     }
 
@@ -217,12 +213,18 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
+    /// The states that are possible, in order.
+    fn states(&self) -> Vec<State> {
+        let states: BTreeSet<&State> = self.configurations.iter().map(|found| &found.state).collect();
+        states.into_iter().cloned().collect()
+    }
+
     /// All configurations that can be reached by letting operations happen: up to `goal`, whose slot is given back, or
     /// any.
     fn explore(&mut self, goal: Option<usize>) -> Result<HashSet<Configuration>, Stop> {
         let mut found = HashSet::new();
         let mut seen = HashSet::new();
-        let mut stack: Vec<Configuration> = self.configurations.drain().collect();
+        let mut stack: Vec<Configuration> = self.configurations.iter().cloned().collect();
         while let Some(mut configuration) = stack.pop() {
             self.let_idle_happen(&mut configuration);
             match goal {
@@ -253,7 +255,7 @@ impl<'a> Search<'a> {
         bits(self.under_way & !happened).filter(move |&slot| self.slots[slot].1 & !happened == 0)
     }
 
-    /// The configuration after one more operation, if its reply allows that and it changes something.
+    /// The configuration after one more operation, if its reply allows that.
     fn happen(&self, configuration: &Configuration, slot: usize) -> Option<Configuration> {
         let operation = &self.history.operations[self.slots[slot].0];
         let mut state = configuration.state.clone();

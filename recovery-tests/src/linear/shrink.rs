@@ -7,7 +7,7 @@
 use super::checker::{Verdict, Violation, check, last_certain_moment};
 use super::history::{Event, History, Moment};
 
-/// Searches beyond this many operations stay as long as they are: each one is a search of its own.
+/// Most operations that are left out by way of trial: each trial is a search.
 const MAX_TRIES: usize = 400;
 
 /// A history with `violation`, shortened, and what is impossible in it.

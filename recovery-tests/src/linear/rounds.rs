@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use everfast::config::{AppendFsync, Config, LogWriters};
 use everfast::persist::disk::{CrashMode, Disk, SimDisk};
+use everfast::server::ServerError;
 use everfast::shard::shared::ShutdownRequest;
 use formats::resp::Value;
 
@@ -126,7 +127,7 @@ fn without_crash(seed: u64, _place: &Place) -> Result<Counts, String> {
     let config = config(setting.shards(&mut random), setting.appendfsync);
     let saves = random.below(2) == 0;
     let disk: Arc<dyn Disk> = SimDisk::new().mount();
-    let server = InProcess::start(&disk, config).map_err(|error| format!("no start: {error}"))?;
+    let server = serve(&disk, config).map_err(|error| format!("no start: {error}"))?;
     let address = server.address();
     let mut counts = Counts::default();
     std::thread::scope(|scope| {
@@ -179,7 +180,7 @@ fn power_cuts(seed: u64, _place: &Place) -> Result<Counts, String> {
         for _ in 0..1 + random.below(3) {
             era_until_power_cut(&disk, setting, &mut recorder, &mut random)?;
         }
-        let server = InProcess::start(&disk.mount(), small(setting, &mut random))
+        let server = serve(&disk.mount(), small(setting, &mut random))
             .map_err(|error| format!("no start after a power cut: {error}"))?;
         recorder
             .read_all(server.address())
@@ -224,7 +225,7 @@ fn era_until_power_cut(
         Some(switches) => switches.before(disk.mount()),
         None => disk.mount(),
     };
-    let server = match InProcess::start(&mount, config) {
+    let server = match serve(&mount, config) {
         Ok(server) => server,
         Err(error) if disk.calls() < cut => return Err(format!("no start: {error}")),
         Err(_) => {
@@ -301,8 +302,37 @@ fn kills(seed: u64, place: &Place) -> Result<Counts, String> {
     Ok(counts)
 }
 
+/// Starts a server in this process.
+fn serve(disk: &Arc<dyn Disk>, config: Config) -> Result<InProcess, ServerError> {
+    for _ in 1..PORTS {
+        match InProcess::start(disk, config.clone()) {
+            Err(error) if error.to_string().contains(PORT_IS_TAKEN) => {}
+            other => return other,
+        }
+    }
+    InProcess::start(disk, config)
+}
+
+/// What a server says of a port that somebody else has.
+const PORT_IS_TAKEN: &str = "address in use";
+
+/// Times that another port is tried when somebody else was faster to take one that was free.
+const PORTS: usize = 5;
+
 fn start(binary: &Path, dir: &Path, setting: Setting, random: &mut Random) -> Result<ServerProcess, String> {
     let shards = setting.shards(random).to_string();
     let args = ["--shards", &shards, "--appendfsync", "always"].map(str::to_owned);
-    ServerProcess::start(binary, dir, &args).map_err(|error| format!("no start after a kill: {error}"))
+    let mut why = String::new();
+    for attempt in 0..PORTS {
+        let log = dir.with_file_name(format!("server-{}-{attempt}.log", random.draw()));
+        match ServerProcess::start_logging(binary, dir, &args, &log) {
+            Ok(server) => return Ok(server),
+            Err(error) => why = error.to_string(),
+        }
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        if !said.contains(PORT_IS_TAKEN) {
+            return Err(format!("no start after a kill: {why}: {}", said.trim_end()));
+        }
+    }
+    Err(format!("no free port: {why}"))
 }

@@ -10,6 +10,7 @@
 //! - [`switch_disk`]: a disk whose calls fail or wait, by file and at the turn of a switch.
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
 //! - [`sim`]: whole servers on one thread, every turn drawn from a seed.
+//! - [`linear`]: recorded histories of concurrent clients, checked for linearizability.
 //! - [`kill`]: the campaign: load, kill -9, restart with another number of shards, check.
 
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ pub mod client;
 pub mod family;
 pub mod in_process;
 pub mod kill;
+pub mod linear;
 pub mod model;
 pub mod power_cut;
 pub mod random;

@@ -9,10 +9,12 @@
 //! - [`in_process`]: a whole server in this process, on any disk.
 //! - [`switch_disk`]: a disk whose calls fail or wait, by file and at the turn of a switch.
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
-//! - [`kill`]: the campaign: load, kill -9, restart with another number of shards, check.
+//! - [`kill`]: load, kill -9, restart with another number of shards, check.
+//! - [`campaign`]: rounds of all families, each with its share of the time.
 
 #![forbid(unsafe_code)]
 
+pub mod campaign;
 pub mod client;
 pub mod family;
 pub mod in_process;

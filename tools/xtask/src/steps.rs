@@ -30,20 +30,3 @@ pub fn cargo(args: &[&str]) -> Command {
     command.args(args);
     command
 }
-
-/// The crash run, built with the same profile as the tests.
-pub fn crash(args: &[String]) -> Result<(), String> {
-    run(cargo(&["build", "--profile", "test-release", "--bin", "everfast"]).arg("--quiet"))?;
-    run(cargo(&[
-        "run",
-        "--profile",
-        "test-release",
-        "--quiet",
-        "--package",
-        "everfast-recovery-tests",
-        "--bin",
-        "crash",
-        "--",
-    ])
-    .args(args))
-}

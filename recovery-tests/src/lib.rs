@@ -9,6 +9,7 @@
 //! - [`in_process`]: a whole server in this process, on any disk.
 //! - [`switch_disk`]: a disk whose calls fail or wait, by file and at the turn of a switch.
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
+//! - [`exhaustive`]: small cases, all of them, on a simulated disk without a server.
 //! - [`kill`]: load, kill -9, restart with another number of shards, check.
 //! - [`campaign`]: rounds of all families, each with its share of the time.
 
@@ -16,6 +17,7 @@
 
 pub mod campaign;
 pub mod client;
+pub mod exhaustive;
 pub mod family;
 pub mod in_process;
 pub mod kill;

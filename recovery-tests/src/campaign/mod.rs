@@ -13,6 +13,7 @@ mod table;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::exhaustive;
 use crate::family::{Counts, Family, Place};
 use crate::kill;
 use crate::power_cut;
@@ -33,7 +34,8 @@ const TRIES: usize = 3;
 
 /// Every kind of run, those that find most in least time first.
 pub fn families() -> Vec<Family> {
-    vec![
+    let mut families = exhaustive::FAMILIES.to_vec();
+    families.extend([
         power_cut::FAMILY,
         Family {
             name: "kill",
@@ -41,7 +43,8 @@ pub fn families() -> Vec<Family> {
             share: 3,
             round: kill_round,
         },
-    ]
+    ]);
+    families
 }
 
 fn kill_round(seed: u64, place: &Place) -> Result<Counts, String> {

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod disk_faults;
+mod exhaustive;
 mod log_queue;
 mod poison;
 mod power_cut;

@@ -120,7 +120,7 @@ impl Violation {
     /// What to tell, with the command that shows it again.
     pub fn report(&self) -> String {
         let Violation { family, seed, what, after, kept } = self;
-        let first_line = what.lines().next().unwrap_or_default();
+        let first_line: String = what.lines().next().unwrap_or_default().chars().take(100).collect();
         let exactly = if is_exact(family) { "" } else { "\n(threads take part: it may take several tries)" };
         format!(
             "VIOLATION in family {family}, seed {seed}, after {:.1} s:\n{what}\n\

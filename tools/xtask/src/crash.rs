@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::steps::{cargo, root, run};
+use crate::steps::{cargo, run, target};
 
 /// Optimised, with assertions, without the long link.
 const PROFILE: [&str; 2] = ["--profile", "test-release"];
@@ -17,6 +17,5 @@ pub fn crash(args: &[String]) -> Result<(), String> {
 /// Builds the server's program; answers where it is.
 fn build_server() -> Result<PathBuf, String> {
     run(cargo(&["build", "--quiet", "--bin", "everfast"]).args(PROFILE))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(root().join(target).join("test-release").join("everfast"))
+    Ok(target().join("test-release/everfast"))
 }

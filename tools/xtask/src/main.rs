@@ -1,10 +1,11 @@
-//! One entry for people and for CI: `cargo xtask test`, `tidy`, `fuzz`, `bench`, `crash`.
+//! One entry for people and for CI: `cargo xtask test`, `tidy`, `fuzz`, `bench`, `crash`, `mutants`.
 
 #![forbid(unsafe_code)]
 
 mod bench;
 mod crash;
 mod fuzz;
+mod mutants;
 mod setup;
 mod steps;
 mod test;
@@ -36,6 +37,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Breaks the product on purpose, in many ways one after the other, and fails if the crash suite misses one.
+    Mutants(mutants::Options),
     /// Compares the release build with other servers; `bench micro`, `bench slow-flush`, `bench load`: see docs/benchmarks.md.
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Crash { args } => crash::crash(&args),
+        Task::Mutants(options) => mutants::mutants(&options),
         Task::Bench { args } => bench::bench(&args),
     };
     match result {

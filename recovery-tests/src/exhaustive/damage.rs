@@ -74,7 +74,8 @@ impl Setup {
             Epoch { writers, steps: first, closes: true },
             Epoch { writers, steps: second, closes: false },
         ];
-        Setup { shards: 2, policy: SyncPolicy::Always, retention: 1, value_bytes: 30, epochs }
+        let (shards, policy, retention, value_bytes) = (2, SyncPolicy::Always, 1, 30);
+        Setup { shards, policy, retention, value_bytes, during_checkpoints: 0, fault: None, epochs }
     }
 }
 

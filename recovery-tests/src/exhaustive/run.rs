@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use everfast::persist::disk::SimDisk;
+use everfast::persist::disk::{Fault, SimDisk};
 use everfast::persist::log::SegmentSizes;
 use everfast::persist::{
-    CutFacts, DataDir, Gsn, Log, LogOptions, LogShared, PersistError, Recovered, Retention, ShardId,
-    SnapshotEntry, SyncPolicy,
+    CutFacts, DataDir, Gsn, Log, LogOptions, LogShared, LogStatus, PersistError, Recovered, Retention,
+    ShardId, SnapshotEntry, SyncPolicy,
 };
 use formats::checksum::Crc64;
 
@@ -33,6 +33,10 @@ pub struct Setup {
     pub retention: u32,
     /// Length of most values.
     pub value_bytes: usize,
+    /// Keys that are appended on each shard while a checkpoint is written.
+    pub during_checkpoints: usize,
+    /// A disk call that fails, counted from 0. The run ends with what cannot go on after it.
+    pub fault: Option<(u64, Fault)>,
     /// One after the other, on the same directory.
     pub epochs: Vec<Epoch>,
 }
@@ -109,7 +113,8 @@ impl Setup {
             epoch(3 - writers, second, false),
             epoch(writers, third, false),
         ];
-        Setup { shards: 2, policy, retention: 1, value_bytes: 700, epochs }
+        let (shards, retention, value_bytes) = (2, 1, 700);
+        Setup { shards, policy, retention, value_bytes, during_checkpoints: 0, fault: None, epochs }
     }
 
     /// What a seed chooses.
@@ -118,7 +123,15 @@ impl Setup {
         let policy = if random.below(4) == 0 { SyncPolicy::No } else { SyncPolicy::Always };
         let epochs = (0..2 + random.below(2)).map(|_| Epoch::random(random, shards)).collect();
         let (retention, value_bytes) = (1 + random.below(2) as u32, 20 + random.below(1000) as usize);
-        Setup { shards, policy, retention, value_bytes, epochs }
+        let during_checkpoints = random.below(8) as usize;
+        Setup { shards, policy, retention, value_bytes, during_checkpoints, fault: None, epochs }
+    }
+
+    /// The same, with a call that fails.
+    pub fn with_fault(self, random: &mut Random) -> Setup {
+        let kinds = [Fault::SyncError, Fault::SyncError, Fault::Eio, Fault::Enospc, Fault::ShortWrite];
+        let fault = Some((20 + random.below(200), kinds[random.below(5) as usize]));
+        Setup { fault, ..self }
     }
 
     fn options(&self, writers: u16, complete: &Arc<AtomicU64>) -> LogOptions {
@@ -179,27 +192,36 @@ pub fn start(sim: &SimDisk) -> Result<Found, String> {
 pub fn record(setup: &Setup) -> Result<Recorded, String> {
     let sim = SimDisk::new();
     sim.start_record();
+    if let Some((call, fault)) = setup.fault {
+        sim.fail_at(call, fault);
+    }
     let mut history = History::default();
     for (number, epoch) in setup.epochs.iter().enumerate() {
-        run_epoch(&sim, setup, epoch, &format!("e{number}"), &mut history)?;
+        if !run_epoch(&sim, setup, epoch, &format!("e{number}"), &mut history)? {
+            break;
+        }
     }
     let mut states = sim.take_record();
     states.push(sim);
     Ok(Recorded { states, history })
 }
 
-/// One epoch; `name` makes its keys its own.
+/// One epoch; `name` makes its keys its own. Answers whether it came to its end: a fault may stop it.
 ///
 /// # Errors
-/// Something failed, or a start found something wrong, though the disk is sound.
+/// A start found something wrong, or something failed without a fault.
 pub fn run_epoch(
     sim: &SimDisk,
     setup: &Setup,
     epoch: &Epoch,
     name: &str,
     history: &mut History,
-) -> Result<(), String> {
-    let (data, recovered) = open(sim).map_err(|error| format!("{name}: {error}"))?;
+) -> Result<bool, String> {
+    let (data, recovered) = match open(sim) {
+        Ok(opened) => opened,
+        Err(_) if setup.fault.is_some() => return Ok(false),
+        Err(error) => return Err(format!("{name}: {error}")),
+    };
     let found = Found::read(&recovered)?;
     history.check(sim.calls(), &found).map_err(|what| format!("at the start of {name}: {what}"))?;
     // What was neither acknowledged nor kept is gone for good.
@@ -208,13 +230,21 @@ pub fn run_epoch(
     drop(recovered);
     history.begin_epoch();
     let complete = Arc::new(AtomicU64::new(0));
-    let logs =
-        data.start_logs(&setup.options(epoch.writers, &complete)).map_err(|error| error.to_string())?;
+    let logs = match data.start_logs(&setup.options(epoch.writers, &complete)) {
+        Ok(logs) => logs,
+        Err(_) if setup.fault.is_some() => return Ok(false),
+        Err(error) => return Err(format!("{name}: {error}")),
+    };
     let shared = logs.iter().map(Log::shared).collect();
     let mut life = Life { sim, setup, name, data, logs, shared, complete, gsn, history };
     for step in &epoch.steps {
-        life.step(step).map_err(|error| format!("{name}, {step:?}: {error}"))?;
+        let done = life.step(step);
         life.observe();
+        match done {
+            Ok(()) => {}
+            Err(_) if setup.fault.is_some() => return life.end(false).map(|_| false),
+            Err(error) => return Err(format!("{name}, {step:?}: {error}")),
+        }
     }
     life.end(epoch.closes)
 }
@@ -277,7 +307,7 @@ impl Life<'_> {
             if done >= log.appended() {
                 return Ok(());
             }
-            if since.elapsed() > Duration::from_secs(20) {
+            if log.status() != LogStatus::Ok || since.elapsed() > Duration::from_secs(20) {
                 return Err(format!("shard {shard} does not become durable: {:?}", log.status()));
             }
             std::thread::yield_now();
@@ -289,18 +319,32 @@ impl Life<'_> {
         let request = checkpoint.cut_request();
         self.logs.iter_mut().for_each(|log| log.cut(request.clone()));
         drop(request);
+        let frozen = self.history.keys.clone();
+        let facts = CutFacts { gsn: Gsn(self.gsn - 1), time_ms: self.gsn };
         let mut entries = Vec::new();
         for shard in (0..self.setup.shards).map(ShardId) {
             let (path, mut file) = checkpoint.create_snapshot(shard)?;
-            let keys = self.history.keys.get(&shard.0).map_or(&[][..], Vec::as_slice);
+            let keys = frozen.get(&shard.0).map_or(&[][..], Vec::as_slice);
             let (bytes, crc64) = snapshot(keys);
             let written = file.write_all_at(0, &bytes).and_then(|()| file.sync_data());
             written.map_err(|source| PersistError::Io { action: "write", path, source })?;
             entries.push(SnapshotEntry { shard, bytes: bytes.len() as u64, keys: keys.len() as u64, crc64 });
         }
-        let facts = CutFacts { gsn: Gsn(self.gsn - 1), time_ms: self.gsn };
+        self.write_meanwhile();
         let rule = Retention { checkpoints: self.setup.retention, ..Retention::default() };
-        checkpoint.finish(facts, entries, &rule, self.gsn, || false).map(drop)
+        let since = Instant::now();
+        let is_stuck = || since.elapsed() > Duration::from_millis(50) && self.setup.fault.is_some();
+        checkpoint.finish(facts, entries, &rule, self.gsn, is_stuck).map(drop)
+    }
+
+    /// What comes while a checkpoint is written. Where a fault stops it, the checkpoint goes on.
+    fn write_meanwhile(&mut self) {
+        for shard in 0..self.setup.shards {
+            (0..self.setup.during_checkpoints).for_each(|_| self.write(shard));
+            self.logs[usize::from(shard)].submit_all();
+            let _ = self.settle(shard);
+        }
+        self.observe();
     }
 
     /// Notes what is acknowledged by now.
@@ -310,17 +354,20 @@ impl Life<'_> {
         }
     }
 
-    fn end(self, closes: bool) -> Result<(), String> {
-        let Life { sim, name, data, logs, shared, history, .. } = self;
+    fn end(self, closes: bool) -> Result<bool, String> {
+        let Life { sim, setup, name, data, logs, shared, history, .. } = self;
         drop(logs);
         if closes {
-            data.close().map_err(|error| format!("{name}: {error}"))?;
-            history.acknowledge_all(sim.calls());
+            match data.close() {
+                Ok(()) => history.acknowledge_all(sim.calls()),
+                Err(_) if setup.fault.is_some() => return Ok(false),
+                Err(error) => return Err(format!("{name}: {error}")),
+            }
         } else {
             drop(data); // the threads write the rest
             observe(sim, &shared, history);
         }
-        Ok(())
+        Ok(true)
     }
 }
 

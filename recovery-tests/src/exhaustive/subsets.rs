@@ -6,13 +6,14 @@
 //! Invariants:
 //! 1. Found is a prefix per shard that has what was acknowledged, transactions whole.
 //! 2. A crash at any call of the start that found it, and another start: the same is found.
-//! 3. Work goes on after it, and another crash: what was found is still there, and nothing else but the new work.
+//! 3. A kill at the crash point, a start, and a crash then: the same is found again, because what a start serves is durable.
+//! 4. Work goes on after it, and another crash: what was found is still there, and nothing else but the new work.
 
 use everfast::persist::SyncPolicy;
 use everfast::persist::disk::{SimDisk, Unsynced};
 
 use super::history::{Found, History};
-use super::run::{Epoch, Recorded, Setup, open, record, run_epoch, start};
+use super::run::{Epoch, Recorded, Setup, record, run_epoch, start};
 use crate::family::{Counts, Family, Place};
 use crate::random::Random;
 
@@ -42,8 +43,9 @@ const SLICES: u64 = 8;
 
 fn round(seed: u64, _place: &Place) -> Result<Counts, String> {
     let mut random = Random::new(seed);
-    let setup = match random.below(4) {
+    let setup = match random.below(6) {
         0 => Setup::usual(1 + random.below(2) as u16, SyncPolicy::Always),
+        1 | 2 => Setup::random(&mut random).with_fault(&mut random),
         _ => Setup::random(&mut random),
     };
     let depth = Depth { full_up_to: 7, random: 24, recovery_stride: 151, work_stride: 61 };
@@ -85,6 +87,9 @@ struct Sweep<'a> {
 impl Sweep<'_> {
     fn crash_point(&mut self, call: u64, state: &SimDisk) -> Result<(), String> {
         self.counts.add("crash points", 1);
+        self.kill(call, state).map_err(|what| {
+            format!("{what}\na kill before disk call {call}, a start, a crash\nrun: {:?}", self.setup)
+        })?;
         let items = state.unsynced();
         for keep in subsets(&items, self.depth, self.random) {
             self.crashes += 1;
@@ -95,6 +100,22 @@ impl Sweep<'_> {
             };
             if let Some(what) = wrong {
                 return Err(self.violation(call, state, keep, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Only the process ends: what was written is still seen by the next one, and after that comes a crash.
+    fn kill(&mut self, call: u64, state: &SimDisk) -> Result<(), String> {
+        self.counts.add("kills", 1);
+        let device = state.fork();
+        let first = check(&self.recorded.history, call, &device)?;
+        let depth = Depth { full_up_to: 3, random: 2, ..self.depth };
+        for keep in subsets(&device.unsynced(), depth, self.random) {
+            let second =
+                start(&crashed(&device, &keep)).map_err(|what| format!("(a, i) a start after it: {what}"))?;
+            if second != first {
+                return Err(format!("(i) what a start has shown stays: {}", difference(&first, &second)));
             }
         }
         Ok(())
@@ -140,7 +161,8 @@ impl Sweep<'_> {
     fn work_on(&mut self, device: &SimDisk, found: &Found) -> Result<(), String> {
         let mut history = History::from_recovered(found.keys.clone());
         let mut setup = self.setup.clone();
-        (setup.policy, setup.value_bytes) = (SyncPolicy::Always, 20 + self.random.below(900) as usize);
+        (setup.policy, setup.fault) = (SyncPolicy::Always, None);
+        setup.value_bytes = 20 + self.random.below(900) as usize;
         for epoch in 0..2 {
             let mut work = Epoch::random(self.random, setup.shards);
             work.closes = false;
@@ -259,16 +281,4 @@ pub fn everything(depth: Depth) -> Result<Counts, String> {
         counts.merge(&done);
     }
     Ok(counts)
-}
-
-/// For tests elsewhere that need the directory which a run left: everything on the medium is what was synced.
-///
-/// # Errors
-/// The run failed.
-pub fn directory(setup: &Setup) -> Result<(SimDisk, Recorded), String> {
-    let recorded = record(setup)?;
-    let disk = recorded.states[recorded.states.len() - 1].fork();
-    disk.crash_keeping(&vec![false; disk.unsynced().len()]);
-    open(&disk.fork()).map_err(|error| error.to_string())?;
-    Ok((disk, recorded))
 }

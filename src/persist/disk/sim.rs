@@ -158,7 +158,7 @@ impl SimDisk {
         items
     }
 
-    /// Another device, as this one is now; nobody has a lock on it.
+    /// Another device, as this one is now; nobody has a lock on it, and no call of it is to fail.
     pub fn fork(&self) -> SimDisk {
         self.state().fork()
     }
@@ -229,6 +229,8 @@ impl State {
     fn fork(&self) -> SimDisk {
         let mut copy = State { record: None, ..self.clone() };
         copy.locks.clear();
+        copy.faults.clear();
+        copy.crash_at = None;
         SimDisk(Arc::new(Mutex::new(copy)))
     }
 

@@ -11,11 +11,15 @@
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
 //! - [`sim`]: whole servers on one thread, every turn drawn from a seed.
 //! - [`linear`]: recorded histories of concurrent clients, checked for linearizability.
-//! - [`kill`]: the campaign: load, kill -9, restart with another number of shards, check.
+//! - [`exhaustive`]: small cases, all of them, on a simulated disk without a server.
+//! - [`kill`]: load, kill -9, restart with another number of shards, check.
+//! - [`campaign`]: rounds of all families, each with its share of the time.
 
 #![forbid(unsafe_code)]
 
+pub mod campaign;
 pub mod client;
+pub mod exhaustive;
 pub mod family;
 pub mod in_process;
 pub mod kill;

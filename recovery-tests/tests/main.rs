@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod disk_faults;
+mod exhaustive;
 mod linear;
 mod log_queue;
 mod poison;

@@ -20,7 +20,7 @@ use std::path::Path;
 pub use mmap::ReadOnlyMap;
 pub use real::RealDisk;
 #[cfg(any(test, feature = "sim"))]
-pub use sim::{CrashMode, Fault, SimDisk};
+pub use sim::{CrashMode, Fault, SimDisk, Unsynced};
 pub use slow_flush::SlowFlushDisk;
 
 /// A file open for writing. Dropping it closes it.

@@ -1,15 +1,18 @@
 //! A disk in memory that can lose what was not synced, fail, and stop dead at any call.
 //!
 //! Invariants:
-//! 1. A crash keeps what was synced. Of what was not, it keeps nothing, or any 512-byte sectors and any
-//!    names.
+//! 1. A crash keeps what was synced. Of what was not, it keeps nothing, or any 512-byte sectors, as any write since the
+//!    last sync left them, any lengths and any changes of names.
 //! 2. A failed sync makes nothing durable and forgets that the bytes were dirty: a later sync does not save
 //!    them.
 //! 3. After the crash call every call fails and nothing changes, until [`SimDisk::crash`]; mounts and files
 //!    from before it stay dead.
 //! 4. The calls that count are those that change or sync something.
+//! 5. A fork is another device: nothing done to one is seen by the other.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod unsynced;
+
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 
 use super::{DirLock, Disk, DiskFile, Mapping, MappingKind};
-
-const SECTOR: usize = 512;
+pub use unsynced::Unsynced;
+use unsynced::{Change, InodeId, NameChange, SECTOR, forget_unreachable, keep_sectors};
 
 /// How one call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,30 +44,19 @@ pub enum CrashMode {
     KeepRandom(u64),
 }
 
+/// A file's bytes: as a reader sees them, and on the medium. Shared with forks until they change.
 #[derive(Clone, Default)]
 struct Inode {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-    dirty: BTreeSet<usize>,
-    length_is_dirty: bool,
+    live: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
 }
 
-type InodeId = u64;
-
-/// One un-synced change of names, in the order made.
-#[derive(Clone)]
-struct NameChange {
-    dir: PathBuf,
-    removed: Option<PathBuf>,
-    added: Option<(PathBuf, InodeId)>,
-}
-
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     inodes: BTreeMap<InodeId, Inode>,
     names: BTreeMap<PathBuf, InodeId>,
     durable_names: BTreeMap<PathBuf, InodeId>,
-    unsynced: Vec<NameChange>,
+    unsynced: Vec<Change>,
     next_inode: InodeId,
     locks: HashSet<PathBuf>,
     calls: u64,
@@ -72,6 +64,8 @@ struct State {
     crash_at: Option<u64>,
     dead: bool,
     disk_full: bool,
+    /// The device before each call, if that is recorded.
+    record: Option<Vec<SimDisk>>,
     /// Counts crashes; mounts and files from before the last one are dead.
     life: u64,
 }
@@ -139,26 +133,44 @@ impl SimDisk {
     /// Power off and on again: what was not durable is gone, wholly or in part; locks and open files are
     /// void.
     pub fn crash(&self, mode: CrashMode) {
-        let mut state = self.state();
         let mut coin = match mode {
             CrashMode::DropUnsynced => Coin(None),
             CrashMode::KeepRandom(seed) => Coin(Some(seed)),
         };
-        for inode in state.inodes.values_mut() {
-            inode.crash(&mut coin);
-        }
-        for change in std::mem::take(&mut state.unsynced) {
-            if coin.keep() {
-                change.apply(&mut state.durable_names);
-            }
-        }
-        state.names = state.durable_names.clone();
-        let named: HashSet<InodeId> = state.names.values().copied().collect();
-        state.inodes.retain(|inode, _| named.contains(inode));
-        state.locks.clear();
-        state.faults.clear();
-        (state.crash_at, state.dead, state.disk_full) = (None, false, false);
-        state.life += 1;
+        self.state().crash(|_| coin.keep());
+    }
+
+    /// As [`SimDisk::crash`], keeping those things of [`SimDisk::unsynced`] that `keep` says.
+    ///
+    /// # Panics
+    /// If there are more or fewer of them.
+    pub fn crash_keeping(&self, keep: &[bool]) {
+        let mut state = self.state();
+        assert_eq!(state.unsynced.iter().map(Change::items).sum::<usize>(), keep.len());
+        state.crash(|item| keep[item]);
+    }
+
+    /// What was done and not synced, in the order of writing.
+    pub fn unsynced(&self) -> Vec<Unsynced> {
+        let state = self.state();
+        let mut items = Vec::new();
+        state.unsynced.iter().for_each(|change| change.describe(|inode| state.path_of(inode), &mut items));
+        items
+    }
+
+    /// Another device, as this one is now; nobody has a lock on it, and no call of it is to fail.
+    pub fn fork(&self) -> SimDisk {
+        self.state().fork()
+    }
+
+    /// From now on the device is kept as it is before each call.
+    pub fn start_record(&self) {
+        self.state().record = Some(Vec::new());
+    }
+
+    /// The devices of the record, by call, from the first one recorded on. The record ends.
+    pub fn take_record(&self) -> Vec<SimDisk> {
+        self.state().record.take().unwrap_or_default()
     }
 
     /// The process that uses the disk is gone; what it wrote is in the system's cache, synced or not, and nothing is lost.
@@ -173,17 +185,17 @@ impl SimDisk {
     /// Changes a file's bytes behind everyone's back, in both images: rot.
     pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state();
-        let inode = *state.names.get(path).expect("no such file");
-        let inode = state.inodes.get_mut(&inode).expect("no such inode");
-        change(&mut inode.live);
-        inode.durable = inode.live.clone();
-        inode.dirty.clear();
+        let id = *state.names.get(path).expect("no such file");
+        let inode = state.inodes.get_mut(&id).expect("no such inode");
+        change(Arc::make_mut(&mut inode.live));
+        inode.durable = Arc::clone(&inode.live);
+        state.unsynced.retain(|change| change.inode() != Some(id));
     }
 
     /// A file's bytes as a reader sees them now.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
-        Some(state.inodes[state.names.get(path)?].live.clone())
+        Some(state.inodes[state.names.get(path)?].live.to_vec())
     }
 }
 
@@ -193,6 +205,10 @@ impl State {
         if self.dead || self.crash_at.is_some_and(|at| self.calls >= at) {
             self.dead = true;
             return Err(errno(Errno::IO));
+        }
+        if let Some(mut record) = self.record.take() {
+            record.push(self.fork());
+            self.record = Some(record);
         }
         let fault = self.faults.remove(&self.calls);
         self.calls += 1;
@@ -216,63 +232,108 @@ impl State {
 
     fn change_names(&mut self, change: NameChange) {
         change.apply(&mut self.names);
-        self.unsynced.push(change);
+        self.unsynced.push(Change::Names(change));
     }
-}
 
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<PathBuf, InodeId>) {
-        if let Some(removed) = &self.removed {
-            names.remove(removed);
+    fn fork(&self) -> SimDisk {
+        let mut copy = State { record: None, ..self.clone() };
+        copy.locks.clear();
+        copy.faults.clear();
+        copy.crash_at = None;
+        SimDisk(Arc::new(Mutex::new(copy)))
+    }
+
+    /// A name that the file has, had, or shall have.
+    fn path_of(&self, inode: InodeId) -> PathBuf {
+        let names = self.names.iter().chain(&self.durable_names);
+        let added = self.unsynced.iter().filter_map(|change| match change {
+            Change::Names(NameChange { added: Some((path, inode)), .. }) => Some((path, inode)),
+            _ => None,
+        });
+        let name = names.chain(added).find(|(_, named)| **named == inode);
+        name.map(|(path, _)| path.clone()).unwrap_or_default()
+    }
+
+    /// Extends or cuts a file.
+    fn set_len(&mut self, id: InodeId, bytes: usize) -> io::Result<()> {
+        let inode = inode_of(self, id)?;
+        let old = inode.live.len();
+        Arc::make_mut(&mut inode.live).resize(bytes, 0);
+        self.unsynced.push(Change::Length { inode: id, bytes });
+        self.note_written(id, old, bytes)
+    }
+
+    /// Bytes `from..to` of a file were written: their sectors wait for a sync.
+    fn note_written(&mut self, id: InodeId, from: usize, to: usize) -> io::Result<()> {
+        if from < to {
+            let live = Arc::clone(&inode_of(self, id)?.live);
+            let (first, end) = (from / SECTOR, (to.div_ceil(SECTOR) * SECTOR).min(live.len()));
+            let bytes = live[first * SECTOR..end].into();
+            self.unsynced.push(Change::Sectors { inode: id, first, bytes });
         }
-        if let Some((path, inode)) = &self.added {
-            names.insert(path.clone(), *inode);
+        Ok(())
+    }
+
+    fn write(&mut self, id: InodeId, start: usize, bytes: &[u8]) -> io::Result<()> {
+        let live = Arc::make_mut(&mut inode_of(self, id)?.live);
+        let (old, end) = (live.len(), start + bytes.len());
+        if old < end {
+            live.resize(end, 0);
+            self.unsynced.push(Change::Length { inode: id, bytes: end });
         }
-    }
-}
-
-impl Inode {
-    fn set_len(&mut self, bytes: usize) {
-        let old = self.live.len();
-        self.live.resize(bytes, 0);
-        self.length_is_dirty = true;
-        self.mark_dirty(old.min(bytes), old.max(bytes));
+        Arc::make_mut(&mut inode_of(self, id)?.live)[start..end].copy_from_slice(bytes);
+        self.note_written(id, start.min(old), end)
     }
 
-    fn mark_dirty(&mut self, from: usize, to: usize) {
-        self.dirty.extend(from / SECTOR..to.div_ceil(SECTOR));
-    }
-
-    fn sync(&mut self) {
-        self.durable.resize(self.live.len(), 0);
-        for sector in std::mem::take(&mut self.dirty) {
-            self.keep_sector(sector);
-        }
-        self.length_is_dirty = false;
-    }
-
-    fn keep_sector(&mut self, sector: usize) {
-        let start = sector * SECTOR;
-        let end = (start + SECTOR).min(self.live.len());
-        if start < end {
-            if self.durable.len() < end {
-                self.durable.resize(end, 0);
+    /// A file's bytes and length get to the medium; what a failed sync forgot does not.
+    fn sync(&mut self, id: InodeId) -> io::Result<()> {
+        let changes = std::mem::take(&mut self.unsynced);
+        let (ours, others) = changes.into_iter().partition(|change| change.inode() == Some(id));
+        self.unsynced = others;
+        let inode = inode_of(self, id)?;
+        let durable = Arc::make_mut(&mut inode.durable);
+        for change in Vec::<Change>::into_iter(ours) {
+            match change {
+                Change::Sectors { first, bytes, .. } => keep_sectors(durable, first, &bytes, |_| true),
+                Change::Length { bytes, .. } => durable.resize(bytes, 0),
+                Change::Names(_) => {}
             }
-            self.durable[start..end].copy_from_slice(&self.live[start..end]);
         }
+        durable.resize(inode.live.len(), 0);
+        Ok(())
     }
 
-    fn crash(&mut self, coin: &mut Coin) {
-        if self.length_is_dirty && coin.keep() {
-            self.durable.resize(self.live.len(), 0);
+    /// See [`SimDisk::crash`]; `keep` is asked about each item in order.
+    fn crash(&mut self, mut keep: impl FnMut(usize) -> bool) {
+        let mut item = 0;
+        for change in std::mem::take(&mut self.unsynced) {
+            let kept: Vec<bool> = (item..item + change.items()).map(&mut keep).collect();
+            item += kept.len();
+            self.keep(&change, &kept);
         }
-        for sector in std::mem::take(&mut self.dirty) {
-            if coin.keep() {
-                self.keep_sector(sector);
+        self.names = self.durable_names.clone();
+        let named: HashSet<InodeId> = self.names.values().copied().collect();
+        self.inodes.retain(|inode, _| named.contains(inode));
+        self.inodes.values_mut().for_each(|inode| inode.live = Arc::clone(&inode.durable));
+        self.locks.clear();
+        self.faults.clear();
+        (self.crash_at, self.dead, self.disk_full) = (None, false, false);
+        self.life += 1;
+    }
+
+    fn keep(&mut self, change: &Change, kept: &[bool]) {
+        if !kept.contains(&true) {
+            return;
+        }
+        let durable = change.inode().and_then(|id| self.inodes.get_mut(&id)).map(|inode| &mut inode.durable);
+        match (change, durable) {
+            (Change::Sectors { first, bytes, .. }, Some(durable)) => {
+                keep_sectors(Arc::make_mut(durable), *first, bytes, |place| kept[place]);
             }
+            (Change::Length { bytes, .. }, Some(durable)) => Arc::make_mut(durable).resize(*bytes, 0),
+            (Change::Names(change), _) => change.apply(&mut self.durable_names),
+            (_, None) => {}
         }
-        self.length_is_dirty = false;
-        self.live = self.durable.clone();
     }
 }
 
@@ -324,33 +385,26 @@ impl DiskFile for SimFile {
             None | Some(Fault::SyncError) if state.disk_full => return Err(errno(Errno::NOSPC)),
             None | Some(Fault::SyncError) => bytes,
         };
-        let inode = inode_of(&mut state, self.inode)?;
-        let (start, end) = (offset as usize, offset as usize + bytes.len());
-        if inode.live.len() < end {
-            inode.set_len(end);
-        }
-        inode.live[start..end].copy_from_slice(bytes);
-        inode.mark_dirty(start, end);
+        state.write(self.inode, offset as usize, bytes)?;
         Ok(bytes.len())
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
         let mut state = self.state()?;
         let fault = state.step()?;
-        let inode = inode_of(&mut state, self.inode)?;
         if fault.is_some() {
-            inode.dirty.clear();
+            let is_lost =
+                |change: &Change| matches!(change, Change::Sectors { inode, .. } if *inode == self.inode);
+            state.unsynced.retain(|change| !is_lost(change));
             return Err(errno(Errno::IO));
         }
-        inode.sync();
-        Ok(())
+        state.sync(self.inode)
     }
 
     fn set_len(&mut self, bytes: u64) -> io::Result<()> {
         let mut state = self.state()?;
         state.step_or_fail(false)?;
-        inode_of(&mut state, self.inode)?.set_len(bytes as usize);
-        Ok(())
+        state.set_len(self.inode, bytes as usize)
     }
 
     fn allocate(&mut self, _bytes: u64) -> io::Result<()> {
@@ -369,7 +423,7 @@ impl Disk for SimMount {
         let life = state.life;
         let inode = match state.names.get(path) {
             Some(&inode) => {
-                inode_of(&mut state, inode)?.set_len(0);
+                state.set_len(inode, 0)?;
                 inode
             }
             None => {
@@ -391,12 +445,12 @@ impl Disk for SimMount {
     }
 
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-        let bytes = self.state()?.inode(path)?.live.clone();
+        let bytes = self.state()?.inode(path)?.live.to_vec();
         if bytes.len() as u64 > limit { Err(errno(Errno::FBIG)) } else { Ok(bytes) }
     }
 
     fn map(&self, path: &Path) -> io::Result<Mapping> {
-        Ok(Mapping(MappingKind::Owned(self.state()?.inode(path)?.live.clone())))
+        Ok(Mapping(MappingKind::Owned(self.state()?.inode(path)?.live.to_vec())))
     }
 
     fn file_bytes(&self, path: &Path) -> io::Result<u64> {
@@ -429,15 +483,17 @@ impl Disk for SimMount {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state()?;
         let fault = state.step()?;
-        let (ours, others) =
-            std::mem::take(&mut state.unsynced).into_iter().partition(|change| change.dir == dir);
+        let is_ours = |change: &Change| matches!(change, Change::Names(names) if names.dir == dir);
+        let changes = std::mem::take(&mut state.unsynced);
+        let (ours, others): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(is_ours);
         state.unsynced = others;
         if fault.is_some() {
             // As with bytes: forgotten, not saved by a later sync.
             return Err(errno(Errno::IO));
         }
-        let ours: Vec<NameChange> = ours;
-        ours.iter().for_each(|change| change.apply(&mut state.durable_names));
+        ours.iter().for_each(|change| state.keep(change, &[true]));
+        let State { unsynced, durable_names, .. } = &mut *state;
+        forget_unreachable(unsynced, durable_names);
         Ok(())
     }
 

@@ -91,3 +91,75 @@ fn a_rename_is_undone_by_a_crash_until_the_directory_is_synced() {
     disk.crash(CrashMode::DropUnsynced);
     assert!(disk.contents(path()).is_none() && disk.contents(Path::new("/d/b")).is_some());
 }
+
+/// A file of four synced sectors of ones.
+fn synced(disk: &SimDisk) -> Box<dyn DiskFile> {
+    let mut file = written(disk);
+    file.sync_data().unwrap();
+    disk.mount().sync_dir(Path::new("/d")).unwrap();
+    file
+}
+
+#[test]
+fn every_subset_of_what_was_not_synced_can_be_kept() {
+    let disk = SimDisk::new();
+    let mut file = synced(&disk);
+    file.write_all_at(500, &[2; 20]).unwrap();
+    disk.mount().rename(path(), Path::new("/d/b")).unwrap();
+    file.write_all_at(2000, &[3; 100]).unwrap();
+    let items: Vec<String> = disk.unsynced().iter().map(ToString::to_string).collect();
+    let expected = [
+        "/d/b sector 0",
+        "/d/b sector 1",
+        "/d/a renamed to /d/b",
+        "/d/b length 2100",
+        "/d/b sector 3",
+        "/d/b sector 4",
+    ];
+    assert_eq!(items, expected);
+    let mut seen = HashSet::new();
+    for mask in 0..1 << items.len() {
+        let keep: Vec<bool> = (0..items.len()).map(|item| mask >> item & 1 == 1).collect();
+        let fork = disk.fork();
+        fork.crash_keeping(&keep);
+        let after = fork.contents(Path::new(if keep[2] { "/d/b" } else { "/d/a" })).unwrap();
+        assert_eq!((after[505] == 2, after[515] == 2, after[2010] == 3), (keep[0], keep[1], keep[4]));
+        assert_eq!(after.len(), if keep[3] || keep[5] { 2100 } else { 2048 });
+        seen.insert((after, keep[2]));
+    }
+    // The length is kept by the last sector too.
+    assert_eq!(seen.len(), 48);
+    assert_eq!(disk.contents(Path::new("/d/b")).unwrap()[2099], 3, "forks are other devices");
+}
+
+#[test]
+fn a_crash_may_leave_a_sector_as_an_earlier_write_did() {
+    let disk = SimDisk::new();
+    let mut file = synced(&disk);
+    file.write_all_at(0, &[2; 100]).unwrap();
+    file.write_all_at(100, &[3; 100]).unwrap();
+    let fork = disk.fork();
+    fork.crash_keeping(&[true, false]);
+    let after = fork.contents(path()).unwrap();
+    assert_eq!((after[99], after[100]), (2, 1));
+    disk.crash_keeping(&[false, true]);
+    let after = disk.contents(path()).unwrap();
+    assert_eq!((after[99], after[100]), (2, 3), "a sector is written whole");
+}
+
+#[test]
+fn a_record_has_the_device_before_each_call() {
+    let disk = SimDisk::new();
+    let mut file = synced(&disk);
+    disk.start_record();
+    file.write_all_at(0, &[2; 2048]).unwrap();
+    file.sync_data().unwrap();
+    let record = disk.take_record();
+    let first_bytes = |device: &SimDisk| {
+        device.crash(CrashMode::DropUnsynced);
+        device.contents(path()).unwrap()[0]
+    };
+    assert_eq!(record[1].unsynced().len(), 4);
+    assert_eq!(record.iter().map(first_bytes).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(first_bytes(&disk), 2);
+}

@@ -77,6 +77,7 @@ impl ScannedLog {
                 .segments
                 .iter()
                 .rfind(|segment| has_frames(segment))
+                .or(self.segments.first())
                 .map(|last| (&*last.path, last.end)),
             tail: self.tail.as_ref(),
         }
@@ -376,7 +377,14 @@ impl Walk {
         let last =
             segments.last().map(|last| (segments.len() - 1, last.end, "the log ends early".to_owned()));
         let stopped = self.stopped.clone().or(last)?;
-        let (index, offset, why) = self.place_of_missing(segments, &stopped).unwrap_or(stopped);
+        // Where no header is left to tell, the seal does: its segment has a frame at least.
+        let in_last = || {
+            let last = segments.iter().position(|segment| segment.number == seal.segment)?;
+            let is_behind = last > stopped.0 && seal.offset > SEGMENT_HEADER_BYTES as u64;
+            is_behind.then(|| stop_at(last, &segments[last]))
+        };
+        let place = self.place_of_missing(segments, &stopped).or_else(in_last);
+        let (index, offset, why) = place.unwrap_or(stopped);
         Some(TailFact {
             file: segments.get(index)?.path.clone(),
             offset,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::helpers::{dir, open, options, set, settle, state};
 use crate::persist::disk::{CrashMode, Disk, SimDisk};
-use crate::persist::{DataDir, LogOptions, PersistError, Refusal};
+use crate::persist::{DataDir, Gsn, LogOptions, PersistError, Refusal, ShardId};
 
 /// A directory with one log of several segments, closed cleanly or not.
 fn written(clean: bool) -> SimDisk {
@@ -206,6 +206,50 @@ fn rot_anywhere_below_a_seal_is_refused() {
         }
     }
     open(&sim.mount()).unwrap();
+}
+
+/// No header is left in that segment that could tell: the seal does.
+#[test]
+fn damage_to_the_only_frame_of_the_last_sealed_segment_is_found_there() {
+    let sim = SimDisk::new();
+    let (data, _) = open(&sim.mount()).unwrap();
+    let mut logs = data.start_logs(&options(1)).unwrap();
+    let segments = || logs_segments(&sim);
+    for key in 0.. {
+        set(&mut logs[0], &format!("key-{key}"), &"x".repeat(1000));
+        settle(&mut logs[0]);
+        if segments() == 2 {
+            break;
+        }
+    }
+    drop(logs);
+    data.close().unwrap();
+    drop(data);
+    sim.damage(&path("log-1-1.seg"), |bytes| bytes[4096] ^= 1);
+    let refusal = refusal(&sim.mount());
+    assert_eq!((refusal.file.clone(), refusal.offset), (path("log-1-1.seg"), Some(4096)), "{refusal}");
+}
+
+fn logs_segments(sim: &SimDisk) -> usize {
+    (0..9).take_while(|number| sim.contents(&path(&format!("log-1-{number}.seg"))).is_some()).count()
+}
+
+#[test]
+fn a_log_that_lost_all_its_frames_is_named() {
+    let sim = SimDisk::new();
+    let (data, _) = open(&sim.mount()).unwrap();
+    let complete = Arc::new(|| Gsn(1));
+    let mut logs = data.start_logs(&LogOptions { complete, ..options(2) }).unwrap();
+    for log in &mut logs {
+        log.begin_transaction(Gsn(1), &[ShardId(0), ShardId(1)]);
+        log.append(0, &[b"SET", b"k", b"v"]);
+        log.end_transaction();
+        settle(log);
+    }
+    sim.crash(CrashMode::DropUnsynced);
+    sim.damage(&path("log-2-0.seg"), |bytes| bytes[4096] ^= 1);
+    let refusal = refusal(&sim.mount());
+    assert_eq!((refusal.file.clone(), refusal.offset), (path("log-2-0.seg"), Some(4096)), "{refusal}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! One entry for people and for CI: `cargo xtask test`, `tidy`, `fuzz`, `bench`, `crash`.
+//! One entry for people and for CI: `cargo xtask test`, `tidy`, `fuzz`, `bench`, `crash`, `mutants`.
 
 #![forbid(unsafe_code)]
 
 mod bench;
+mod crash;
 mod fuzz;
+mod mutants;
 mod setup;
 mod steps;
 mod test;
@@ -28,12 +30,15 @@ enum Task {
     Tidy,
     /// Feeds the decoders with inputs made to break them, and fails on what does.
     Fuzz(fuzz::Options),
-    /// Kills a server under load again and again, and checks that nothing acknowledged is lost.
+    /// Crashes servers, logs and files in every way, and checks that nothing acknowledged is lost.
+    #[command(disable_help_flag = true)]
     Crash {
-        /// See `--help` of the crash run itself.
+        /// `--minutes 10`, `--only subsets`, ...: see `cargo xtask crash --help`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Breaks the product on purpose, in many ways one after the other, and fails if the crash suite misses one.
+    Mutants(mutants::Options),
     /// Compares the release build with other servers; `bench micro`, `bench slow-flush`, `bench load`: see docs/benchmarks.md.
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -46,7 +51,8 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Tidy => tidy::run(),
         Task::Fuzz(options) => fuzz::fuzz(&options),
-        Task::Crash { args } => steps::crash(&args),
+        Task::Crash { args } => crash::crash(&args),
+        Task::Mutants(options) => mutants::mutants(&options),
         Task::Bench { args } => bench::bench(&args),
     };
     match result {

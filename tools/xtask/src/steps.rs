@@ -9,6 +9,11 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
+/// Where cargo builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
 /// Says what is run, runs it in the workspace's root, and fails if it does.
 pub fn run(command: &mut Command) -> Result<(), String> {
     let line = std::iter::once(command.get_program())
@@ -29,21 +34,4 @@ pub fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args);
     command
-}
-
-/// The crash run, built with the same profile as the tests.
-pub fn crash(args: &[String]) -> Result<(), String> {
-    run(cargo(&["build", "--profile", "test-release", "--bin", "everfast"]).arg("--quiet"))?;
-    run(cargo(&[
-        "run",
-        "--profile",
-        "test-release",
-        "--quiet",
-        "--package",
-        "everfast-recovery-tests",
-        "--bin",
-        "crash",
-        "--",
-    ])
-    .args(args))
 }

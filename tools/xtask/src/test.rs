@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use crate::crash::crash;
 use crate::fuzz;
 use crate::setup;
-use crate::steps::{self, cargo, crash};
+use crate::steps::{self, cargo};
 use crate::tidy;
 
 /// Tests run optimised, with assertions.
@@ -30,7 +31,7 @@ const STEPS: [Step; 7] = [
         )
     }),
     ("fuzzing", fuzz::short),
-    ("crash runs", || crash(&["--rounds".into(), "12".into()])),
+    ("crash runs", || crash(&["--minutes".into(), "2".into()])),
 ];
 
 /// Runs all steps; stops at the first that fails.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::mutants;
 use crate::steps::root;
 
 /// Longest source file in lines.
@@ -61,6 +62,7 @@ pub fn run() -> Result<(), String> {
     }
     commands_are_tested(&root, &mut broken);
     documented_tests_exist(&root, &files, &mut broken);
+    broken.extend(mutants::broken());
     if broken.is_empty() {
         println!("tidy: {} files, no rule broken", files.len());
         return Ok(());

@@ -1,0 +1,18 @@
+//! Small cases, all of them: the persist layer on a simulated disk, without a server around it.
+//!
+//! - [`history`]: what a run appended and what was acknowledged when, and what may be there after a crash.
+//! - [`run`]: a small run of logs, transactions, checkpoints and restarts, recorded at every disk call.
+//! - [`subsets`]: each recorded state of the disk × each subset of what was not synced.
+//! - [`layout`]: which bytes of which file count.
+//! - [`damage`]: each truncation and each flipped bit of each file, lost sectors, files mixed up.
+
+pub mod damage;
+pub mod history;
+pub mod layout;
+pub mod run;
+pub mod subsets;
+
+use crate::family::Family;
+
+/// What this module tries, as families of a campaign.
+pub const FAMILIES: &[Family] = &[subsets::FAMILY, damage::FAMILY];

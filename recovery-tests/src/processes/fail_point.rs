@@ -1,0 +1,107 @@
+//! A server ends at a named point, the n-th time that it gets there; sometimes the next one does so in its recovery.
+
+use std::time::Duration;
+
+use everfast::fail_point::{POINTS, Point, VARIABLE, When};
+
+use super::load::{Fleet, Policy, start, was_killed};
+use crate::family::{Counts, Place};
+use crate::model::Promise;
+use crate::random::Random;
+use crate::server_process::Launch;
+
+/// Longest load until the point is reached.
+const LOAD: Duration = Duration::from_millis(700);
+
+/// How often the point is passed before.
+fn draw_passes(point: &Point, random: &mut Random) -> u64 {
+    match point.when {
+        When::Writing => random.below(400),
+        When::Saving => {
+            let limit = [4, 40][random.below(2) as usize];
+            random.below(limit)
+        }
+        When::Starting | When::Ending => 0,
+    }
+}
+
+fn end_at(launch: &mut Launch, point: &Point, passes: u64) {
+    let before = if passes > 0 { format!("{passes}*off->") } else { String::new() };
+    launch.variables.push((VARIABLE, format!("{}={before}return(kill)", point.name)));
+}
+
+fn draw(random: &mut Random, wanted: impl Fn(&Point) -> bool) -> &'static Point {
+    let points: Vec<&Point> = POINTS.iter().filter(|point| wanted(point)).collect();
+    points[random.below(points.len() as u64) as usize]
+}
+
+/// See the module.
+pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
+    let mut random = Random::new(seed);
+    let point = draw(&mut random, |_| true);
+    round_at(point, &mut random, place).map_err(|what| format!("at {}: {what}", point.name))
+}
+
+/// A round at this point.
+pub fn round_at(point: &'static Point, random: &mut Random, place: &Place) -> Result<Counts, String> {
+    let mut counts = Counts::default();
+    let policy = Policy::draw(random);
+    let mut fleet = Fleet::new(place, random, policy);
+    let mut promise = Promise::All;
+    if point.when == When::Starting || random.below(2) == 0 {
+        // Something for a start to find.
+        let mut server = start(&fleet.launch(1 + random.below(4)))?;
+        let time = Duration::from_millis(50 + random.below(200));
+        let ended = fleet.load(&mut server, time, random.below(2) == 0, true)?;
+        promise = fleet.promise(&ended);
+    }
+    promise = one_life(point, random, &mut fleet, promise, &mut counts)?;
+    if random.below(2) == 0 {
+        let is_passed = |point: &Point| matches!(point.when, When::Starting | When::Saving);
+        promise = one_life(draw(random, is_passed), random, &mut fleet, promise, &mut counts)?;
+    }
+    let mut server = start(&fleet.launch(1 + random.below(4)))?;
+    fleet.check(&server, promise)?;
+    let ended = fleet.load(&mut server, Duration::from_millis(random.below(100)), true, true)?;
+    let server = start(&fleet.launch(1 + random.below(4)))?;
+    fleet.check(&server, fleet.promise(&ended))?;
+    fleet.count(&mut counts);
+    Ok(counts)
+}
+
+/// A server from its start to its end at the point, wherever that is met. Answers what is promised then.
+fn one_life(
+    point: &'static Point,
+    random: &mut Random,
+    fleet: &mut Fleet,
+    promise: Promise,
+    counts: &mut Counts,
+) -> Result<Promise, String> {
+    let mut launch = fleet.launch(1 + random.below(4));
+    end_at(&mut launch, point, draw_passes(point, random));
+    let mut server = launch.spawn().map_err(|error| error.to_string())?;
+    let ended = server.wait_until_it_serves().map_err(|error| error.to_string())?;
+    if let Some(status) = ended {
+        counts.add(point.name, 1);
+        counts.add("ends in a start", 1);
+        return if was_killed(status) { Ok(promise) } else { Err(format!("a start ended with {status}")) };
+    }
+    fleet.check(&server, promise)?;
+    let kills = point.when != When::Ending;
+    let saves = point.when == When::Saving || random.below(2) == 0;
+    let ended = fleet.load(&mut server, LOAD, saves, kills)?;
+    match ended.by_itself {
+        Some(status) if was_killed(status) => counts.add(point.name, 1),
+        Some(status) => return Err(format!("the server ended with {status}")),
+        None if kills => counts.add("points not reached", 1),
+        None => {
+            let status = server.terminate_and_wait().map_err(|error| error.to_string())?;
+            if !was_killed(status) {
+                return Err(format!("an end that should have been cut short: {status}"));
+            }
+            counts.add(point.name, 1);
+            return Ok(Promise::All);
+        }
+    }
+    Ok(fleet.promise(&ended))
+}

@@ -70,6 +70,9 @@ pub enum End {
 /// After so long a key that ends in a millisecond has ended.
 const EXPIRY: Duration = Duration::from_millis(3);
 
+/// What PEXPIRETIME answers for a key that is not there.
+const GONE: i64 = -2;
+
 fn is_refusal(reply: &Value) -> bool {
     matches!(reply, Value::Error(text) if text.starts_with("MISCONF "))
 }
@@ -233,8 +236,12 @@ impl Workload {
             let mut state = State::new();
             for _ in &slot.keys {
                 let (value, ends) = (client.reply()?, client.reply()?);
-                let ends = if let Value::Integer(ends) = ends { u64::try_from(ends).ok() } else { None };
-                state.push(text(value).map(|value| Stored { value, ends }));
+                let stored = match ends {
+                    Value::Integer(GONE) => None, // it may have expired in between
+                    Value::Integer(ends) => text(value).map(|value| Stored { value, ends: u64::try_from(ends).ok() }),
+                    other => Some(Stored { value: format!("PEXPIRETIME was answered {other:?}"), ends: None }),
+                };
+                state.push(stored);
             }
             states.push(state);
         }

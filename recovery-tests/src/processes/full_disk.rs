@@ -146,7 +146,6 @@ fn fill_and_make_room(server: &ServerProcess, filler: &mut Filler, ballast: &Pat
         Some(reply) if is_refusal(&reply) => false,
         Some(other) => return Err(io::Error::other(format!("a write was answered {other:?}"))),
     };
-    println!("full after {} acknowledged keys; the write that met it is held: {held}", filler.acknowledged);
 
     let mut client = Client::connect(server.address())?;
     let deadline = Instant::now() + SOON;

@@ -8,6 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
@@ -29,6 +30,7 @@ use crate::shard::shared::{Shared, ShutdownRequest};
 use crate::shard::{Shard, cron, spawn};
 use crate::snapshot::Checksum;
 use crate::store::KeyHasher;
+use crate::waiting;
 use load::LoadFile;
 
 pub mod import;
@@ -38,6 +40,8 @@ pub mod load;
 pub mod offline;
 mod replay;
 mod saver;
+#[cfg(feature = "sim")]
+pub mod simulated;
 mod tracing_setup;
 
 pub use replay::{ReplayFailure, Skipped, Summary};
@@ -150,7 +154,8 @@ impl Server {
             Some(data_dir) => recover(data_dir, &server.shared, &config, disk)?,
             None => load_dump(&server.shared, &config, disk, hash_seed)?,
         }
-        saver::install(&server.shared, disk, server.data_dir.clone(), hash_seed);
+        let data_dir = server.data_dir.clone();
+        saver::install(&server.shared, disk, data_dir, hash_seed, saver::on_a_thread);
         server.shared.loading.active.store(false, Ordering::Release);
         tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
         Ok(server)
@@ -279,17 +284,19 @@ fn start_shards(
     for (id, listeners) in shared.shard_ids().zip(listeners) {
         let (stop, stopped) = oneshot::channel();
         let (shared, config) = (Arc::clone(shared), Arc::clone(&config));
-        let make = move || {
-            let mut engine = Engine::new(id, config.databases as u16, hasher, persist::random_u64());
-            engine.stats.calls_by_command = vec![0; command::table().len()];
-            engine.stats.errors_by_command = vec![0; command::table().len()];
-            Shard::new(engine, config, shared)
-        };
+        let make = move || make_shard(id, &config, hasher, &shared);
         let main = move |shard| shard_main(shard, listeners, stopped);
         let thread = spawn::spawn(format!("shard-{}", id.0), make, main).map_err(ServerError::Thread)?;
         threads.push(ShardThread { thread, stop });
     }
     Ok(threads)
+}
+
+fn make_shard(id: ShardId, config: &Arc<Config>, hasher: KeyHasher, shared: &Arc<Shared>) -> Rc<Shard> {
+    let mut engine = Engine::new(id, config.databases as u16, hasher, persist::random_u64());
+    engine.stats.calls_by_command = vec![0; command::table().len()];
+    engine.stats.errors_by_command = vec![0; command::table().len()];
+    Shard::new(engine, Arc::clone(config), Arc::clone(shared))
 }
 
 fn bind_everywhere(
@@ -312,23 +319,18 @@ fn bind_everywhere(
 }
 
 /// What runs on a shard's thread.
-async fn shard_main(
-    shard: std::rc::Rc<Shard>,
-    listeners: Vec<std::net::TcpListener>,
-    stopped: oneshot::Receiver<()>,
-) {
-    let buffers = std::rc::Rc::<Buffers>::default();
+async fn shard_main(shard: Rc<Shard>, listeners: Vec<std::net::TcpListener>, stopped: oneshot::Receiver<()>) {
+    let buffers = Rc::<Buffers>::default();
     for socket in listeners {
         match tokio::net::TcpListener::from_std(socket) {
             Ok(socket) => {
-                let accept =
-                    listener::accept(socket, std::rc::Rc::clone(&shard), std::rc::Rc::clone(&buffers));
+                let accept = listener::accept(socket, Rc::clone(&shard), Rc::clone(&buffers));
                 tokio::task::spawn_local(accept);
             }
             Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
         }
     }
-    tokio::task::spawn_local(cron::run(std::rc::Rc::clone(&shard)));
+    tokio::task::spawn_local(cron::run(Rc::clone(&shard)));
     if shard.id.0 == 0 {
         tokio::task::spawn_local(watch_signals(Arc::clone(&shard.shared)));
     }
@@ -405,6 +407,7 @@ fn recover(
     options.segments.first_bytes = options.segments.first_bytes.min(config.segment_size_bytes);
     options.close_patience_ms = u64::from(config.shutdown_timeout_seconds) * 1000;
     options.queue_limit_bytes = config.log_queue_limit_bytes as usize;
+    (options.background_preparer, options.writer_threads) = (!waiting::is_alone(), !waiting::is_alone());
     options.writers = match config.log_writers {
         LogWriters::Count(count) => count.clamp(1, config.shards),
         LogWriters::Auto => {
@@ -491,7 +494,7 @@ fn hand_out_logs(shared: &Shared, logs: Vec<Log>) {
         })));
     }
     drop(done);
-    let _ = all_done.recv(); // returns when every shard has dropped its sender
+    let _ = waiting::receive(&all_done); // returns when every shard has dropped its sender
 }
 
 /// No more commands; those under way are finished, and replies that wait for the log leave.
@@ -516,7 +519,7 @@ fn drain(shared: &Shared) {
         if shared.log_refuses().is_some() {
             return; // waiting will not help
         }
-        std::thread::sleep(Duration::from_millis(2));
+        waiting::sleep(Duration::from_millis(2));
     }
 }
 
@@ -552,7 +555,7 @@ fn send_all<T: Send + 'static>(
 }
 
 fn receive_all<T>(receivers: Vec<std_mpsc::Receiver<T>>) -> Vec<T> {
-    receivers.into_iter().filter_map(|receiver| receiver.recv().ok()).collect()
+    receivers.into_iter().filter_map(|receiver| waiting::receive(&receiver).ok()).collect()
 }
 
 fn run_id() -> String {

@@ -11,6 +11,7 @@
 //! - [`switch_disk`]: a disk whose calls fail or wait, by file and at the turn of a switch.
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
 //! - [`processes`]: real servers that are killed, end at named points, or have a disk that fails.
+//! - [`sim`]: whole servers on one thread, every turn drawn from a seed.
 
 #![forbid(unsafe_code)]
 
@@ -23,5 +24,6 @@ pub mod power_cut;
 pub mod processes;
 pub mod random;
 pub mod server_process;
+pub mod sim;
 pub mod switch_disk;
 pub mod workload;

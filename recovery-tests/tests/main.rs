@@ -6,4 +6,5 @@ mod log_queue;
 mod poison;
 mod power_cut;
 mod replies;
+mod sim;
 mod starts;

@@ -30,6 +30,7 @@ use super::files::Files;
 use super::log::{CutAnswer, CutRequest, SpareSlot, WriterQueue};
 use super::manifest::ReplaceError;
 use super::retention::{self, Retention};
+use crate::waiting;
 
 /// How often somebody who waits for the logs looks whether the checkpoint is to be given up.
 const CANCEL_CHECK: Duration = Duration::from_millis(20);
@@ -170,7 +171,7 @@ impl Checkpoint {
     fn wait_for_cuts(&self, cancelled: impl Fn() -> bool) -> io::Result<Vec<CutAnswer>> {
         let mut answers = Vec::new();
         while answers.len() < self.queues.len() {
-            match self.cuts.recv_timeout(CANCEL_CHECK) {
+            match waiting::receive_timeout(&self.cuts, CANCEL_CHECK) {
                 Ok(answer) => answers.push(answer),
                 Err(RecvTimeoutError::Timeout) if !cancelled() => {}
                 Err(_) => return Err(io::Error::other("it was given up before every log had gone on")),

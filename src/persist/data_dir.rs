@@ -20,8 +20,8 @@ use super::error::{PersistError, Refusal};
 use super::file_names::{self, FileKind};
 use super::files::{Files, PreparedSegment};
 use super::log::{
-    Log, LogOptions, LogShared, LogWriter, PolicyCell, Preparer, Segment, SpareSlot, SyncPolicy, WriterParts,
-    WriterQueue, WriterThread,
+    Log, LogOptions, LogShared, LogWriter, PolicyCell, Preparer, RunningWriter, Segment, SpareSlot,
+    SyncPolicy, WriterParts, WriterQueue,
 };
 use super::manifest::ManifestFile;
 use super::random::random_u64;
@@ -39,7 +39,7 @@ pub struct DataDir {
 struct Running {
     /// Known once recovered; taken when the logs start.
     next_gsn: Option<Gsn>,
-    writers: Vec<WriterThread>,
+    writers: Vec<RunningWriter>,
     /// One per log.
     spares: Vec<Arc<SpareSlot>>,
     preparer: Option<Preparer>,
@@ -207,8 +207,13 @@ impl DataDir {
         };
         let patience = Duration::from_millis(options.close_patience_ms);
         let writer = LogWriter::new(parts, 0);
-        let thread = WriterThread::spawn(writer, Arc::clone(&queue), Arc::clone(&options.wake), patience);
-        running.writers.push(thread.map_err(PersistError::io("start a thread for", &self.files.dir))?);
+        let (theirs, wake) = (Arc::clone(&queue), Arc::clone(&options.wake));
+        running.writers.push(if options.writer_threads {
+            RunningWriter::spawn(writer, theirs, wake, patience)
+                .map_err(PersistError::io("start a thread for", &self.files.dir))?
+        } else {
+            RunningWriter::by_hand(writer, theirs, wake, patience)
+        });
         shard_logs.extend(
             shards
                 .into_iter()
@@ -221,6 +226,11 @@ impl DataDir {
     pub fn set_policy(&self, policy: SyncPolicy) {
         self.policy.set(policy);
         self.running().writers.iter().for_each(|writer| writer.queue().wake());
+    }
+
+    /// Lets log writer `index` do what it finds to do, where writers have no threads; answers whether that was something.
+    pub fn turn_writer(&self, index: usize) -> bool {
+        self.running().writers.get_mut(index).is_some_and(RunningWriter::turn)
     }
 
     /// Begins a checkpoint of the running logs.

@@ -48,6 +48,8 @@ mod pool;
 mod random;
 pub mod read_only;
 pub use random::random_u64;
+#[cfg(feature = "sim")]
+pub use random::simulated as simulated_random;
 pub mod recovery;
 pub mod retention;
 

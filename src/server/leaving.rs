@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{call_all, drain};
-use crate::clock;
 use crate::config::Config;
 use crate::shard::saves::Busy;
 use crate::shard::shared::{Shared, ShutdownRequest};
+use crate::{clock, waiting};
 
 /// How long a cancelled save may take to notice; it looks after each page.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(60);
@@ -87,7 +87,7 @@ fn save(shared: &Shared, dump: bool) -> Result<(), String> {
 fn wait_until_healed(shared: &Shared) {
     let deadline = clock::now() + HEAL_PATIENCE;
     while shared.is_poisoned() && clock::now() < deadline {
-        std::thread::sleep(LOOK);
+        waiting::sleep(LOOK);
     }
 }
 

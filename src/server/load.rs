@@ -8,7 +8,6 @@
 //! 2. No effect is logged and nothing expires: keys are put into the keyspaces as they stand in the files.
 //! 3. After an error the shards hold a part of the keys and must not serve.
 
-use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -19,6 +18,7 @@ use crate::shard::mailbox::Message;
 use crate::shard::shared::Shared;
 use crate::snapshot::{self, Checksum, LoadedKey, LoadedValue, ReadError};
 use crate::store::{KeyHash, KeyHasher, Keyspace, Object};
+use crate::waiting;
 
 /// Batches per file that is being read and shard, and what one holds: its values outside pages count too.
 const BATCHES: usize = 4;
@@ -78,11 +78,7 @@ pub fn load(shared: &Shared, hasher: KeyHasher, files: Vec<LoadFile>) -> Result<
         }
         results
     };
-    let results: Vec<Vec<Result<LoadSummary, LoadFailure>>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        // A thread that panics ends the process, or, where panics unwind, is passed on.
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    });
+    let results = waiting::each_on_a_thread((0..threads).map(|_| work).collect());
     let mut all = LoadSummary::default();
     // The failure itself goes before what it made of the other files.
     let (ended, own): (Vec<_>, Vec<_>) = results.into_iter().flatten().partition(was_ended);
@@ -210,7 +206,7 @@ impl<'a> Loader<'a> {
         if let Some(batch) = self.free.pop() {
             return Ok(batch);
         }
-        let batch = self.returned.recv().map_err(|_| Stop::Thread)?;
+        let batch = waiting::receive(&self.returned).map_err(|_| Stop::Thread)?;
         self.under_way -= 1;
         Ok(batch)
     }
@@ -233,7 +229,7 @@ impl<'a> Loader<'a> {
             }
         }
         self.shared.loading.loaded_bytes.fetch_add(self.map.len() as u64 - self.done, Ordering::Relaxed);
-        while self.under_way > 0 && self.returned.recv().is_ok() {
+        while self.under_way > 0 && waiting::receive(&self.returned).is_ok() {
             self.under_way -= 1;
         }
     }

@@ -21,6 +21,7 @@ use crate::shard::mailbox::Message;
 use crate::shard::shared::Shared;
 use crate::snapshot::Checksum;
 use crate::store::{KeyHash, KeyHasher};
+use crate::waiting;
 use formats::resp::{ArgRange, Request};
 use smallvec::SmallVec;
 
@@ -101,15 +102,8 @@ fn replay_each(
     let mut summary = Summary { keys_loaded: loaded.keys, snapshot_bytes, effects: 0, log_bytes };
     for epoch in recovered.epochs {
         let shards = epoch.shards;
-        let results: Vec<Result<u64, ReplayFailure>> = std::thread::scope(|scope| {
-            let readers: Vec<_> = epoch
-                .logs
-                .iter()
-                .map(|log| scope.spawn(move || Reader::new(shared, hasher, shards, log, skipped).run()))
-                .collect();
-            readers.into_iter().map(|reader| reader.join().unwrap_or(Err(ReplayFailure::Thread))).collect()
-        });
-        for effects in results {
+        let read = |log| move || Reader::new(shared, hasher, shards, log, skipped).run();
+        for effects in waiting::each_on_a_thread(epoch.logs.iter().map(read).collect()) {
             summary.effects += effects?;
         }
     }
@@ -304,7 +298,7 @@ impl<'a> Reader<'a> {
 
     /// Waits for a batch to come back, and looks whether all of it went well.
     fn take_back(&mut self) -> Result<(), ReplayFailure> {
-        let mut batch = self.returned.recv().map_err(|_| ReplayFailure::Thread)?;
+        let mut batch = waiting::receive(&self.returned).map_err(|_| ReplayFailure::Thread)?;
         self.under_way -= 1;
         for index in 0..batch.calls.len() {
             if batch.reply(index).first() == Some(&b'-') {

@@ -36,6 +36,7 @@ use crate::shard::saves::{Job, Outcome, RunningFigures};
 use crate::shard::shared::Shared;
 use crate::snapshot::{self, Aux, Options, Part, Progress, WriteError, Written};
 use crate::store::{Frozen, KeyHasher};
+use crate::waiting;
 use files::{Snapshot, Unwritten};
 
 /// Of what nothing waits for (a nice value): it takes the time that clients leave, and some of what they do not.
@@ -99,8 +100,22 @@ impl Running {
     }
 }
 
-/// Connects the saves of `shared` with what does them.
-pub fn install(shared: &Arc<Shared>, disk: &Arc<dyn Disk>, data_dir: Option<Arc<DataDir>>, hash_seed: u64) {
+/// What a save does, from its begin to its end.
+pub type Work = Box<dyn FnOnce() + Send>;
+
+/// Starts a save on a thread of its own.
+pub fn on_a_thread(work: Work) -> io::Result<()> {
+    std::thread::Builder::new().name("saver".into()).spawn(work).map(drop)
+}
+
+/// Connects the saves of `shared` with what does them. `start` begins the work and returns at once.
+pub fn install(
+    shared: &Arc<Shared>,
+    disk: &Arc<dyn Disk>,
+    data_dir: Option<Arc<DataDir>>,
+    hash_seed: u64,
+    start: impl Fn(Work) -> io::Result<()> + Send + Sync + 'static,
+) {
     let saver = Arc::new(Saver {
         shared: Arc::downgrade(shared),
         disk: Arc::clone(disk),
@@ -111,7 +126,7 @@ pub fn install(shared: &Arc<Shared>, disk: &Arc<dyn Disk>, data_dir: Option<Arc<
     });
     let figures = Arc::clone(&saver);
     shared.saves.set_figures(Box::new(move || figures.figures()));
-    shared.saves.set_runner(Box::new(move |job| saver.start(job)));
+    shared.saves.set_runner(Box::new(move |job| saver.start(job, &start)));
 }
 
 /// Every shard's view, and what else the cut told.
@@ -145,12 +160,11 @@ impl Saver {
         self.running.lock().unwrap_or_else(PoisonError::into_inner) // replaced as a whole
     }
 
-    fn start(self: &Arc<Self>, job: Job) {
+    fn start(self: &Arc<Self>, job: Job, start: &impl Fn(Work) -> io::Result<()>) {
         let Some(shared) = self.shared.upgrade() else { return };
         let progress = Arc::new(Progress::cancelled_by(job.cancelled));
         let save = Save { saver: Arc::clone(self), shared: Arc::clone(&shared), progress };
-        let work = move || save.run(job.dump);
-        if let Err(error) = std::thread::Builder::new().name("saver".into()).spawn(work) {
+        if let Err(error) = start(Box::new(move || save.run(job.dump))) {
             shared.saves.finished(Outcome::failure(format!("cannot start a thread: {error}")));
         }
     }
@@ -234,7 +248,7 @@ impl Save {
     fn cut(&self, checkpoint: Option<&Checkpoint>, outcome: &mut Outcome) -> Result<Cut, SaveError> {
         let request = checkpoint.map(Checkpoint::cut_request);
         let (gsn, answers) = self.send_cut(request.as_ref())?;
-        let mut shards: Vec<ShardCut> = answers.iter().collect();
+        let mut shards: Vec<ShardCut> = std::iter::from_fn(|| waiting::receive(&answers).ok()).collect();
         if shards.len() != usize::from(self.shared.shards()) {
             return Err(SaveError::Ending);
         }
@@ -254,8 +268,7 @@ impl Save {
     fn send_cut(&self, request: Option<&CutRequest>) -> Result<(Gsn, Receiver<ShardCut>), SaveError> {
         let io = |source| SaveError::Io { action: "wait for", path: "the shards".into(), source };
         // To wait in line with the other exclusive ones, who are tasks.
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(io)?;
-        let section = runtime.block_on(self.shared.sequencer.exclusive());
+        let section = waiting::block_on(self.shared.sequencer.exclusive()).map_err(io)?;
         let gsn = section.last_gsn();
         let (answer, answers) = channel();
         for mailbox in &self.shared.mailboxes {
@@ -442,7 +455,7 @@ fn freeze(shard: &Shard, request: Option<CutRequest>) -> ShardCut {
         position,
         has_log: engine.log.is_some(),
         changes: engine.changes,
-        stood_still_us: started.elapsed().as_micros() as u64,
+        stood_still_us: clock::elapsed(started).as_micros() as u64,
     }
 }
 

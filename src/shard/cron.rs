@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Shard;
 use super::saves::{LogSight, Sight};
@@ -21,20 +21,35 @@ const PAGES: usize = 16;
 
 /// Runs until the shard ends.
 pub async fn run(shard: Rc<Shard>) {
-    let mut db = 0;
-    let mut next_timeouts = clock::now();
+    let mut cron = Cron::default();
     loop {
-        let more = !shard.shared.is_loading() && !shard.stopping.get() && expire(&shard, &mut db);
+        tokio::time::sleep(cron.turn(&shard)).await;
+    }
+}
+
+/// How far a shard has come in what it does by the clock.
+#[derive(Default)]
+pub struct Cron {
+    /// The database whose keys are looked at next.
+    db: u16,
+    next_timeouts: Option<Instant>,
+}
+
+impl Cron {
+    /// Does what is due; answers how long to wait for the next turn.
+    pub fn turn(&mut self, shard: &Shard) -> Duration {
+        let more = !shard.shared.is_loading() && !shard.stopping.get() && expire(shard, &mut self.db);
         if shard.id.0 == 0 {
-            watch_memory(&shard);
+            watch_memory(shard);
         }
-        look_after_saves(&shard);
-        if clock::now() >= next_timeouts {
-            close_idle(&shard);
-            next_timeouts = clock::now() + Duration::from_secs(1);
+        look_after_saves(shard);
+        let now = clock::now();
+        if self.next_timeouts.is_none_or(|at| now >= at) {
+            close_idle(shard);
+            self.next_timeouts = Some(now + Duration::from_secs(1));
         }
         let tick = Duration::from_millis(1000 / u64::from(shard.config.borrow().hz.clamp(10, 500))).min(TICK);
-        tokio::time::sleep(if more { PAUSE } else { tick }).await;
+        if more { PAUSE } else { tick }
     }
 }
 

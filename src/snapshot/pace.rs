@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::Progress;
-use crate::clock;
+use crate::{clock, waiting};
 
 /// Longest time at work without a pause, and the pause.
 const BURST: Duration = Duration::from_micros(250);
@@ -33,17 +33,18 @@ impl<'p> Pace<'p> {
     #[inline]
     pub(super) fn page(&mut self) {
         self.pages += 1;
+        waiting::pass();
         if self.pages.is_multiple_of(LOOK_PAGES) {
             self.look();
         }
     }
 
     fn look(&mut self) {
-        if self.since.elapsed() < BURST {
+        if clock::elapsed(self.since) < BURST {
             return;
         }
         if self.progress.held_bytes().is_some_and(|held| held < CALM_BYTES) {
-            std::thread::sleep(PAUSE);
+            waiting::sleep(PAUSE);
         }
         self.since = clock::now();
     }

@@ -161,6 +161,15 @@ impl SimDisk {
         state.life += 1;
     }
 
+    /// The process that uses the disk is gone; what it wrote is in the system's cache, synced or not, and nothing is lost.
+    pub fn kill_process(&self) {
+        let mut state = self.state();
+        state.locks.clear();
+        state.faults.clear();
+        (state.crash_at, state.dead) = (None, false);
+        state.life += 1;
+    }
+
     /// Changes a file's bytes behind everyone's back, in both images: rot.
     pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state();

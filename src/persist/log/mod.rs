@@ -16,6 +16,8 @@
 pub mod calibrate;
 mod chunk;
 mod cut;
+#[cfg(feature = "sim")]
+pub mod journal;
 mod options;
 mod policy;
 mod preparer;
@@ -43,4 +45,4 @@ pub(crate) use preparer::{Preparer, SpareSlot};
 pub(crate) use queue::WriterQueue;
 pub(crate) use segment::Segment;
 pub(crate) use writer::{LogWriter, WriterParts};
-pub(crate) use writer_thread::WriterThread;
+pub(crate) use writer_thread::RunningWriter;

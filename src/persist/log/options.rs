@@ -41,6 +41,8 @@ pub struct LogOptions {
     pub close_patience_ms: u64,
     /// Without it, a full segment's successor is prepared when it is needed. For deterministic tests.
     pub background_preparer: bool,
+    /// Without them, a writer works when [`crate::persist::DataDir::turn_writer`] is called. For deterministic tests.
+    pub writer_threads: bool,
     pub wake: WakeShard,
     pub complete: CompleteGsn,
 }
@@ -56,6 +58,7 @@ impl LogOptions {
             queue_limit_bytes: 64 << 20,
             close_patience_ms: 2000,
             background_preparer: true,
+            writer_threads: true,
             wake,
             complete: Arc::new(|| Gsn(0)),
         }

@@ -84,6 +84,14 @@ impl Log {
         let chunk = self.chunk();
         chunk.append(database, args);
         self.appended = chunk.end();
+        #[cfg(feature = "sim")]
+        self.note(database, args);
+    }
+
+    #[cfg(feature = "sim")]
+    fn note(&self, database: u16, args: &[&[u8]]) {
+        let gsn = self.transaction.as_ref().map(|open| open.gsn);
+        super::journal::note(self.shard, self.appended, database, args, gsn);
     }
 
     /// Begins this shard's part of a transaction over several shards; `participants` includes this one.
@@ -104,6 +112,8 @@ impl Log {
     /// # Panics
     /// If none is open.
     pub fn end_transaction(&mut self) {
+        #[cfg(feature = "sim")]
+        self.note(0, &[]);
         let open = self.transaction.take().expect("no transaction is open");
         let chunk = self.chunk();
         chunk.close_transaction(open.first, open.gsn, open.participants);

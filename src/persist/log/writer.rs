@@ -230,7 +230,7 @@ impl LogWriter {
         self.parts.segment.write(frames).map_err(Stop::Failed)?;
         crash_point!("log-after-write");
         let metrics = &self.parts.metrics;
-        metrics.write_us.record(started.elapsed().as_micros() as u64);
+        metrics.write_us.record(clock::elapsed(started).as_micros() as u64);
         metrics.batch_bytes.record(frames.len() as u64);
         add(&metrics.bytes_written, frames.len() as u64);
         add(&metrics.writes, 1);
@@ -354,7 +354,7 @@ impl LogWriter {
         crash_point!("log-before-sync");
         let result = self.parts.segment.sync();
         crash_point!("log-after-sync");
-        let sync_us = started.elapsed().as_micros() as u64;
+        let sync_us = clock::elapsed(started).as_micros() as u64;
         self.mean_sync_us = (self.mean_sync_us * 7 + sync_us) / 8;
         add(&self.parts.metrics.syncs, 1);
         self.parts.metrics.sync_us.record(sync_us);

@@ -1,11 +1,11 @@
-//! The thread around a [`LogWriter`]: waits for chunks, a due time or the end.
+//! What drives a [`LogWriter`]: waits for chunks, a due time or the end. Usually a thread.
 //!
 //! Invariants:
 //! 1. Every chunk pushed before `close` is written before the thread ends, or the writer that is handed back
 //!    says that it is not.
 //! 2. A shard is woken after what it shall see is published.
 
-use crate::clock;
+use crate::{clock, waiting};
 use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -19,107 +19,147 @@ use super::writer::LogWriter;
 const CLOSE_RETRY: Duration = Duration::from_millis(20);
 
 /// A running log writer.
-pub struct WriterThread {
+pub struct RunningWriter {
     queue: Arc<WriterQueue>,
-    thread: JoinHandle<LogWriter>,
+    runs: Runs,
 }
 
-impl WriterThread {
+enum Runs {
+    OnThread(JoinHandle<LogWriter>),
+    ByHand(Box<Worker>),
+}
+
+impl RunningWriter {
+    /// Runs the writer on a thread of its own.
     pub fn spawn(
-        mut writer: LogWriter,
+        writer: LogWriter,
         queue: Arc<WriterQueue>,
         wake: WakeShard,
         close_patience: Duration,
-    ) -> io::Result<WriterThread> {
+    ) -> io::Result<RunningWriter> {
         let name = format!("log-writer-{}", writer.log());
-        let theirs = Arc::clone(&queue);
+        let mut worker = Worker::new(writer, Arc::clone(&queue), wake, close_patience);
         let thread = Builder::new().name(name).spawn(move || {
-            serve(&mut writer, &theirs, &wake, close_patience);
-            writer
+            // Another thread may have pushed before `set_writer`: look before the first sleep.
+            loop {
+                match worker.turn() {
+                    Next::Again => {}
+                    Next::Sleep(None) => std::thread::park(),
+                    Next::Sleep(Some(time)) => std::thread::park_timeout(time),
+                    Next::End => return worker.finish(),
+                }
+            }
         })?;
         queue.set_writer(thread.thread().clone());
-        Ok(WriterThread { queue, thread })
+        Ok(RunningWriter { queue, runs: Runs::OnThread(thread) })
+    }
+
+    /// Without a thread: the writer does something when [`RunningWriter::turn`] is called, and when it is closed.
+    pub fn by_hand(
+        writer: LogWriter,
+        queue: Arc<WriterQueue>,
+        wake: WakeShard,
+        close_patience: Duration,
+    ) -> RunningWriter {
+        let worker = Worker::new(writer, Arc::clone(&queue), wake, close_patience);
+        RunningWriter { queue, runs: Runs::ByHand(Box::new(worker)) }
+    }
+
+    /// One turn of a writer without a thread: what it would do before it sleeps again. Answers whether it did something.
+    pub fn turn(&mut self) -> bool {
+        match &mut self.runs {
+            Runs::OnThread(_) => false,
+            Runs::ByHand(worker) => matches!(worker.turn(), Next::Again),
+        }
     }
 
     pub fn queue(&self) -> &Arc<WriterQueue> {
         &self.queue
     }
 
-    /// Lets the thread write the rest and end; hands back the writer. `None`: it panicked.
+    /// Lets the writer write the rest and end; hands it back. `None`: its thread panicked.
     pub fn close(self) -> Option<LogWriter> {
         self.queue.close();
-        self.thread.join().ok()
+        match self.runs {
+            Runs::OnThread(thread) => thread.join().ok(),
+            Runs::ByHand(worker) => Some(worker.finish()),
+        }
     }
 }
 
-fn serve(writer: &mut LogWriter, queue: &WriterQueue, wake: &WakeShard, close_patience: Duration) {
-    let started = clock::now();
-    let now_ms = || started.elapsed().as_millis() as u64;
-    let mut gather_until: Option<Instant> = None;
-    // Another thread may have pushed before `set_writer`: look before the first sleep.
-    loop {
-        if let Some(left) = gather_until.map(|until| until.saturating_duration_since(clock::now()))
+/// A writer at work.
+struct Worker {
+    writer: LogWriter,
+    queue: Arc<WriterQueue>,
+    wake: WakeShard,
+    close_patience: Duration,
+    started: Instant,
+    gather_until: Option<Instant>,
+}
+
+/// What a worker does next. A wake between its look at the queue and its sleep is not lost: `park` returns.
+enum Next {
+    Again,
+    /// Until something is pushed, or for so long.
+    Sleep(Option<Duration>),
+    End,
+}
+
+impl Worker {
+    fn new(writer: LogWriter, queue: Arc<WriterQueue>, wake: WakeShard, close_patience: Duration) -> Worker {
+        Worker { writer, queue, wake, close_patience, started: clock::now(), gather_until: None }
+    }
+
+    fn now_ms(&self) -> u64 {
+        clock::elapsed(self.started).as_millis() as u64
+    }
+
+    fn turn(&mut self) -> Next {
+        if let Some(left) = self.gather_until.map(|until| until.saturating_duration_since(clock::now()))
             && !left.is_zero()
-            && queue.ticks_owed() > 0
+            && self.queue.ticks_owed() > 0
         {
-            std::thread::park_timeout(left);
-            continue;
+            return Next::Sleep(Some(left));
         }
-        queue.expect_ticks(0);
-        let work = queue.take();
+        self.queue.expect_ticks(0);
+        let work = self.queue.take();
         let idle = work.handed.is_empty() && !work.sync && work.healed.is_none() && !work.closing;
-        if idle && writer.next_due_ms().is_none_or(|due| due > now_ms()) && !writer.has_due_sync() {
-            sleep(writer.next_due_ms(), now_ms());
-            continue;
+        let (due, now_ms) = (self.writer.next_due_ms(), self.now_ms());
+        if idle && due.is_none_or(|due| due > now_ms) && !self.writer.has_due_sync() {
+            return Next::Sleep(due.map(|due| Duration::from_millis(due - now_ms)));
         }
-        writer.accept(work.handed);
+        self.writer.accept(work.handed);
         if work.sync {
-            writer.request_sync();
+            self.writer.request_sync();
         }
-        writer.run(now_ms());
+        self.writer.run(now_ms);
         if let Some(checkpoint) = work.healed {
-            writer.heal(checkpoint);
+            self.writer.heal(checkpoint);
         }
-        gather_until = writer.gather_time().map(|time| clock::now() + time);
-        publish(writer, queue, wake, gather_until.is_some());
-        if work.closing {
-            return finish(writer, queue, wake, close_patience, now_ms);
-        }
+        self.gather_until = self.writer.gather_time().map(|time| clock::now() + time);
+        self.publish(self.gather_until.is_some());
+        if work.closing { Next::End } else { Next::Again }
     }
-}
 
-/// Frees the writer for the next batch and wakes the shards that the last one concerns.
-fn publish(writer: &mut LogWriter, queue: &WriterQueue, wake: &WakeShard, gathers: bool) {
-    queue.finish_batch(writer.used_buffers());
-    let shards = writer.take_changed(gathers);
-    queue.expect_ticks(if gathers { shards.len() } else { 0 });
-    shards.into_iter().for_each(|shard| wake(shard));
-}
-
-/// Sleeps until something is pushed or due. A wake between the look at the queue and here is not lost: `park`
-/// returns.
-fn sleep(due_ms: Option<u64>, now_ms: u64) {
-    match due_ms {
-        None => std::thread::park(),
-        Some(due) => std::thread::park_timeout(Duration::from_millis(due.saturating_sub(now_ms))),
+    /// Frees the writer for the next batch and wakes the shards that the last one concerns.
+    fn publish(&mut self, gathers: bool) {
+        self.queue.finish_batch(self.writer.used_buffers());
+        let shards = self.writer.take_changed(gathers);
+        self.queue.expect_ticks(if gathers { shards.len() } else { 0 });
+        shards.into_iter().for_each(|shard| (self.wake)(shard));
     }
-}
 
-fn finish(
-    writer: &mut LogWriter,
-    queue: &WriterQueue,
-    wake: &WakeShard,
-    patience: Duration,
-    now_ms: impl Fn() -> u64,
-) {
-    let closing = clock::now();
-    loop {
-        writer.accept(queue.take().handed);
-        writer.flush(now_ms());
-        publish(writer, queue, wake, false);
-        if writer.is_clean() || writer.is_poisoned() || closing.elapsed() >= patience {
-            return;
+    fn finish(mut self) -> LogWriter {
+        let closing = clock::now();
+        loop {
+            self.writer.accept(self.queue.take().handed);
+            self.writer.flush(self.now_ms());
+            self.publish(false);
+            let is_over = self.writer.is_clean() || self.writer.is_poisoned();
+            if is_over || clock::elapsed(closing) >= self.close_patience {
+                return self.writer;
+            }
+            waiting::sleep(CLOSE_RETRY);
         }
-        std::thread::sleep(CLOSE_RETRY);
     }
 }

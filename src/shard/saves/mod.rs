@@ -271,7 +271,7 @@ impl Saves {
     pub fn finished(&self, outcome: Outcome) {
         let mut state = self.state();
         let Some(running) = state.running.take() else { return };
-        let took = running.since.elapsed();
+        let took = clock::elapsed(running.since);
         tell(&running, &outcome, took);
         state.note(&running, &outcome, took);
         self.last_save_was_ok.store(!state.stops_writes, Ordering::Release);

@@ -12,9 +12,11 @@
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
 //! - [`processes`]: real servers that are killed, end at named points, or have a disk that fails.
 //! - [`sim`]: whole servers on one thread, every turn drawn from a seed.
+//! - [`campaign`]: rounds of all families, each with its share of the time.
 
 #![forbid(unsafe_code)]
 
+pub mod campaign;
 pub mod checker;
 pub mod client;
 pub mod family;

@@ -15,6 +15,7 @@ use everfast::server::{Server, ServerError};
 use everfast::shard::shared::ShutdownRequest;
 
 use crate::client::{Client, keep_saving};
+use crate::family::{Counts, Family, Place};
 use crate::random::Random;
 use crate::server_process::free_port;
 use crate::workload::{End, Workload};
@@ -31,6 +32,30 @@ pub struct Case {
     pub writers: u16,
     /// Un-synced data: all of it is lost, or a random part is kept.
     pub keep_some: bool,
+}
+
+/// Cases that seeds choose.
+pub const FAMILY: Family = Family {
+    name: "power-cut",
+    about: "a whole server on a simulated disk that stops at a call and forgets what was not synced",
+    share: 4,
+    round,
+};
+
+/// Cuts come before this call; most runs end earlier.
+const CALLS: u64 = 400;
+
+fn round(seed: u64, _place: &Place) -> Result<Counts, String> {
+    let mut random = Random::new(seed);
+    let shards = (1 + random.below(3) as u16, 1 + random.below(3) as u16);
+    let writers = 1 + random.below(u64::from(shards.0)) as u16;
+    let keep_some = random.below(2) == 0;
+    let case = Case { seed: random.draw(), call: random.below(CALLS), shards, writers, keep_some };
+    let finished = run(case)?;
+    let mut counts = Counts::default();
+    counts.add("power cuts", 2);
+    counts.add("after the load", finished.into());
+    Ok(counts)
 }
 
 const CLIENTS: usize = 3;

@@ -238,8 +238,12 @@ impl Workload {
                 let (value, ends) = (client.reply()?, client.reply()?);
                 let stored = match ends {
                     Value::Integer(GONE) => None, // it may have expired in between
-                    Value::Integer(ends) => text(value).map(|value| Stored { value, ends: u64::try_from(ends).ok() }),
-                    other => Some(Stored { value: format!("PEXPIRETIME was answered {other:?}"), ends: None }),
+                    Value::Integer(ends) => {
+                        text(value).map(|value| Stored { value, ends: u64::try_from(ends).ok() })
+                    }
+                    other => {
+                        Some(Stored { value: format!("PEXPIRETIME was answered {other:?}"), ends: None })
+                    }
                 };
                 state.push(stored);
             }

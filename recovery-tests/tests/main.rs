@@ -5,6 +5,7 @@ mod disk_faults;
 mod log_queue;
 mod poison;
 mod power_cut;
+mod processes;
 mod replies;
 mod sim;
 mod starts;

@@ -42,8 +42,24 @@ pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
     round_at(point, &mut random, place).map_err(|what| format!("at {}: {what}", point.name))
 }
 
-/// A round at this point.
-pub fn round_at(point: &'static Point, random: &mut Random, place: &Place) -> Result<Counts, String> {
+/// Some data, an end the first time that the point is reached with them, and a check.
+pub fn short_round(point: &'static Point, random: &mut Random, place: &Place) -> Result<Counts, String> {
+    let mut counts = Counts::default();
+    let mut fleet = Fleet::new(place, random, Policy::Always);
+    let ended = fleet.load(
+        &mut start(&fleet.launch(1 + random.below(4)))?,
+        Duration::from_millis(60),
+        false,
+        true,
+    )?;
+    let promise = fleet.promise(&ended);
+    let promise = one_life((point, 0), random, &mut fleet, promise, &mut counts)?;
+    fleet.check(&start(&fleet.launch(1 + random.below(4)))?, promise)?;
+    fleet.count(&mut counts);
+    Ok(counts)
+}
+
+fn round_at(point: &'static Point, random: &mut Random, place: &Place) -> Result<Counts, String> {
     let mut counts = Counts::default();
     let policy = Policy::draw(random);
     let mut fleet = Fleet::new(place, random, policy);
@@ -55,10 +71,13 @@ pub fn round_at(point: &'static Point, random: &mut Random, place: &Place) -> Re
         let ended = fleet.load(&mut server, time, random.below(2) == 0, true)?;
         promise = fleet.promise(&ended);
     }
-    promise = one_life(point, random, &mut fleet, promise, &mut counts)?;
+    let passes = draw_passes(point, random);
+    promise = one_life((point, passes), random, &mut fleet, promise, &mut counts)?;
     if random.below(2) == 0 {
         let is_passed = |point: &Point| matches!(point.when, When::Starting | When::Saving);
-        promise = one_life(draw(random, is_passed), random, &mut fleet, promise, &mut counts)?;
+        let point = draw(random, is_passed);
+        let passes = draw_passes(point, random);
+        promise = one_life((point, passes), random, &mut fleet, promise, &mut counts)?;
     }
     let mut server = start(&fleet.launch(1 + random.below(4)))?;
     fleet.check(&server, promise)?;
@@ -71,14 +90,14 @@ pub fn round_at(point: &'static Point, random: &mut Random, place: &Place) -> Re
 
 /// A server from its start to its end at the point, wherever that is met. Answers what is promised then.
 fn one_life(
-    point: &'static Point,
+    (point, passes): (&'static Point, u64),
     random: &mut Random,
     fleet: &mut Fleet,
     promise: Promise,
     counts: &mut Counts,
 ) -> Result<Promise, String> {
     let mut launch = fleet.launch(1 + random.below(4));
-    end_at(&mut launch, point, draw_passes(point, random));
+    end_at(&mut launch, point, passes);
     let mut server = launch.spawn().map_err(|error| error.to_string())?;
     let ended = server.wait_until_it_serves().map_err(|error| error.to_string())?;
     if let Some(status) = ended {

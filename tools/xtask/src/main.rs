@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod crash;
 mod fuzz;
 mod setup;
 mod steps;
@@ -28,9 +29,10 @@ enum Task {
     Tidy,
     /// Feeds the decoders with inputs made to break them, and fails on what does.
     Fuzz(fuzz::Options),
-    /// Kills a server under load again and again, and checks that nothing acknowledged is lost.
+    /// Crashes servers, logs and files in every way, and checks that nothing acknowledged is lost.
+    #[command(disable_help_flag = true)]
     Crash {
-        /// See `--help` of the crash run itself.
+        /// `--minutes 10`, `--only subsets`, ...: see `cargo xtask crash --help`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Tidy => tidy::run(),
         Task::Fuzz(options) => fuzz::fuzz(&options),
-        Task::Crash { args } => steps::crash(&args),
+        Task::Crash { args } => crash::crash(&args),
         Task::Bench { args } => bench::bench(&args),
     };
     match result {

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use crate::crash::crash;
 use crate::fuzz;
 use crate::setup;
-use crate::steps::{self, cargo, crash};
+use crate::steps::{self, cargo};
 use crate::tidy;
 
 /// Tests run optimised, with assertions.
@@ -22,15 +23,17 @@ const STEPS: [Step; 7] = [
     }),
     ("tests", || {
         let python = setup::python_client()?;
+        let server = steps::fail_point_server()?;
         steps::run(
             cargo(&["test", "--workspace", "--exclude", "everfast-benches"])
                 .args(PROFILE)
                 .env("EVERFAST_TEST_PYTHON", python)
+                .env("EVERFAST_FAIL_POINT_SERVER", server)
                 .env("EVERFAST_TEST_CHROMIUM", setup::CHROMIUM),
         )
     }),
     ("fuzzing", fuzz::short),
-    ("crash runs", || crash(&["--rounds".into(), "12".into()])),
+    ("crash runs", || crash(&["--minutes".into(), "2".into()])),
 ];
 
 /// Runs all steps; stops at the first that fails.

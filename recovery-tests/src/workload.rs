@@ -257,18 +257,13 @@ impl Workload {
         let slot = self.draw_slot(Kind::Counter);
         let key = self.slots[slot].keys[0].clone();
         let near = |ends| vec![Some(Stored { value: "900".into(), ends })];
-        let mut first = vec![self.note(&["SET", &key, "900"], Value::Simple("OK".into()), slot, near(None))];
-        let ends = Some(unix_ms() + 1);
-        if how == "PX" {
-            first = vec![self.note(
-                &["SET", &key, "900", "PX", "1"],
-                Value::Simple("OK".into()),
-                slot,
-                near(ends),
-            )];
+        let (ok, ends) = (Value::Simple("OK".into()), Some(unix_ms() + 1));
+        let first = if how == "PX" {
+            vec![self.note(&["SET", &key, "900", "PX", "1"], ok, slot, near(ends))]
         } else {
-            first.push(self.note(&["PEXPIRE", &key, "1"], Value::Integer(1), slot, near(ends)));
-        }
+            let set = self.note(&["SET", &key, "900"], ok, slot, near(None));
+            vec![set, self.note(&["PEXPIRE", &key, "1"], Value::Integer(1), slot, near(ends))]
+        };
         self.send(client, &first)?;
         std::thread::sleep(EXPIRY);
         // INCR's effect says that it is 1; APPEND's says only what was added, so that a replay needs the deletion.

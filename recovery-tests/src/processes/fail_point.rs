@@ -16,9 +16,9 @@ const LOAD: Duration = Duration::from_millis(700);
 /// How often the point is passed before.
 fn draw_passes(point: &Point, random: &mut Random) -> u64 {
     match point.when {
-        When::Writing => random.below(400),
+        When::Writing => random.below(300),
         When::Saving => {
-            let limit = [4, 40][random.below(2) as usize];
+            let limit = [3, 12][random.below(2) as usize];
             random.below(limit)
         }
         When::Starting | When::Ending => 0,

@@ -105,7 +105,10 @@ fn one_life(
         counts.add("ends in a start", 1);
         return if was_killed(status) { Ok(promise) } else { Err(format!("a start ended with {status}")) };
     }
-    fleet.check(&server, promise)?;
+    if let Some(status) = fleet.check_of_mortal(&mut server, promise)? {
+        counts.add(point.name, 1);
+        return if was_killed(status) { Ok(promise) } else { Err(format!("the server ended with {status}")) };
+    }
     let kills = point.when != When::Ending;
     let saves = point.when == When::Saving || random.below(2) == 0;
     let ended = fleet.load(&mut server, LOAD, saves, kills)?;

@@ -92,8 +92,9 @@ pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
     let mut random = Random::new(seed);
     let mut counts = Counts::default();
     let shards = 1 + random.below(4);
-    // What is freed later: room for another segment of each log, and one to spare.
-    let ballast_mib = (shards + 1) * SEGMENT_MIB + 2;
+    let after = 1 + random.below(4);
+    // What is freed later: room for another segment of each log and one to spare, and for the logs of the next start.
+    let ballast_mib = (shards + 1 + after) * SEGMENT_MIB + 2;
     let disk = place.scratch.join("disk");
     fs::create_dir_all(&disk).map_err(|error| error.to_string())?;
     let Ok(mount) = Mount::new(&disk, ballast_mib + shards * SEGMENT_MIB + 2) else {
@@ -101,10 +102,9 @@ pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
         return Ok(counts);
     };
     let mut filler = Filler { value: "x".repeat(1_000 + random.below(8_000) as usize), acknowledged: 0 };
-    let (before, after) = (shards, 1 + random.below(4));
-    let result = check(place, &disk, (before, after), ballast_mib, &mut filler);
+    let result = check(place, &disk, (shards, after), ballast_mib, &mut filler);
     drop(mount);
-    result.map_err(|error| format!("on {before} shards, then {after}: {error}"))?;
+    result.map_err(|error| format!("on {shards} shards, then {after}: {error}"))?;
     counts.add("file systems filled", 1);
     counts.add("commands acknowledged", filler.acknowledged as u64);
     Ok(counts)

@@ -15,6 +15,8 @@ use crate::workload::{End, Workload};
 
 /// Between two checkpoints under load.
 const SAVE_PAUSE: Duration = Duration::from_millis(15);
+/// A process that closed its connections is gone so much later at the latest.
+const REAPED: Duration = Duration::from_secs(1);
 /// Between a refused write and the next attempt.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 /// `everysec`: what was acknowledged so long before a crash is there.
@@ -145,11 +147,36 @@ impl Fleet {
     /// # Errors
     /// A violation.
     pub fn check(&mut self, server: &ServerProcess, promise: Promise) -> Result<(), String> {
+        self.look(server, promise)?.map_err(|error| format!("the check was interrupted: {error}"))
+    }
+
+    /// As [`Fleet::check`], on a server that may be killed by what is asked: a read deletes what has expired. Answers how it
+    /// ended then; what was promised before is promised still.
+    pub fn check_of_mortal(
+        &mut self,
+        server: &mut ServerProcess,
+        promise: Promise,
+    ) -> Result<Option<ExitStatus>, String> {
+        match self.look(server, promise)? {
+            Ok(()) => Ok(None),
+            Err(error) => {
+                let ended =
+                    wait(server, Instant::now() + REAPED, false).map_err(|error| error.to_string())?;
+                ended.by_itself.map(Some).ok_or_else(|| format!("the check was interrupted: {error}"))
+            }
+        }
+    }
+
+    /// The inner error: it could not be looked at all of it.
+    fn look(&mut self, server: &ServerProcess, promise: Promise) -> Result<io::Result<()>, String> {
         let result = Client::connect(server.address())
             .and_then(|mut client| checker::check(&mut self.workloads, &mut client, promise));
-        let violations = result.map_err(|error| format!("the check was interrupted: {error}"))?;
+        let violations = match result {
+            Ok(violations) => violations,
+            Err(error) => return Ok(Err(error)),
+        };
         self.workloads.iter_mut().for_each(|workload| workload.slowest = Duration::ZERO);
-        if violations.is_empty() { Ok(()) } else { Err(violations.join("\n  ")) }
+        if violations.is_empty() { Ok(Ok(())) } else { Err(violations.join("\n  ")) }
     }
 
     pub fn count(&self, counts: &mut Counts) {

@@ -1,8 +1,9 @@
 //! Clients that load a server until it dies or their time is up, and what was promised to them then.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::checker;
@@ -19,6 +20,8 @@ const SAVE_PAUSE: Duration = Duration::from_millis(15);
 const REAPED: Duration = Duration::from_secs(1);
 /// Between a refused write and the next attempt.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
+/// Between two probes of the disk.
+const PROBE_PAUSE: Duration = Duration::from_millis(20);
 /// `everysec`: what was acknowledged so long before a crash is there.
 const WINDOW: Duration = Duration::from_secs(2);
 
@@ -57,6 +60,8 @@ pub struct Fleet {
     policy: Policy,
     /// The disk fails: what `everysec` writes may be held back, or lost, since nobody knows when.
     pub disk_fails: bool,
+    /// Of the last load, on the same file system and by nobody of the server.
+    longest_sync: Duration,
     dir: PathBuf,
     place: Place,
     segment_kib: u64,
@@ -72,6 +77,7 @@ impl Fleet {
             workloads,
             policy,
             disk_fails: false,
+            longest_sync: Duration::ZERO,
             dir: place.scratch.join("data"),
             place: place.clone(),
             // Small ones, so that the next one is needed soon; sometimes the usual.
@@ -107,6 +113,8 @@ impl Fleet {
     ) -> Result<Ended, String> {
         let address = server.address();
         let deadline = Instant::now() + time;
+        let (probe, goes_on) = (self.dir.with_file_name("probe"), AtomicBool::new(true));
+        let bounds = self.policy == Policy::EverySecond;
         let (ends, ended) = std::thread::scope(|scope| {
             let clients: Vec<_> = self
                 .workloads
@@ -114,7 +122,11 @@ impl Fleet {
                 .map(|workload| scope.spawn(move || run(workload, address, (!kills).then_some(deadline))))
                 .collect();
             let saving = saves.then(|| scope.spawn(move || keep_saving_until(address, deadline)));
+            let probing = bounds.then(|| scope.spawn(|| longest_sync(&probe, &goes_on)));
             let ended = wait(server, deadline, kills);
+            goes_on.store(false, Ordering::Relaxed);
+            let probed = probing.and_then(|probing| probing.join().ok());
+            self.longest_sync = probed.unwrap_or_default();
             drop(saving.map(|saving| saving.join())); // it ends with its connection
             let panicked = |_| End::Wrong("a client panicked".into());
             let ends: Vec<End> =
@@ -137,7 +149,9 @@ impl Fleet {
             Policy::EverySecond => {
                 let slowest =
                     self.workloads.iter().map(|workload| workload.slowest).max().unwrap_or_default();
-                ended.at.checked_sub(WINDOW + slowest).map_or(Promise::Prefix, Promise::Before)
+                // A disk that stalls holds the log up, and no client sees it.
+                let held_up = slowest + 2 * self.longest_sync;
+                ended.at.checked_sub(WINDOW + held_up).map_or(Promise::Prefix, Promise::Before)
             }
         }
     }
@@ -205,6 +219,24 @@ fn run(workload: &mut Workload, address: std::net::SocketAddr, deadline: Option<
 
 fn keep_saving_until(address: std::net::SocketAddr, deadline: Instant) {
     keep_saving(address, SAVE_PAUSE, || Instant::now() < deadline);
+}
+
+/// Writes and syncs a little again and again; answers the longest time that it took.
+fn longest_sync(path: &Path, goes_on: &AtomicBool) -> Duration {
+    let mut longest = Duration::ZERO;
+    while goes_on.load(Ordering::Relaxed) {
+        let started = Instant::now();
+        let written = std::fs::File::create(path).and_then(|mut file| {
+            file.write_all(&[1; 4096])?;
+            file.sync_data()
+        });
+        if written.is_err() {
+            return longest; // a full disk does not stall
+        }
+        longest = longest.max(started.elapsed());
+        std::thread::sleep(PROBE_PAUSE);
+    }
+    longest
 }
 
 fn wait(server: &mut ServerProcess, deadline: Instant, kills: bool) -> io::Result<Ended> {

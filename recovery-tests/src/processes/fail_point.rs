@@ -13,6 +13,9 @@ use crate::server_process::Launch;
 /// Longest load until the point is reached.
 const LOAD: Duration = Duration::from_millis(700);
 
+/// How long others may go on while somebody stands at a point, in ms.
+const PAUSE_MS: u64 = 20;
+
 /// How often the point is passed before.
 fn draw_passes(point: &Point, random: &mut Random) -> u64 {
     match point.when {
@@ -25,9 +28,11 @@ fn draw_passes(point: &Point, random: &mut Random) -> u64 {
     }
 }
 
-fn end_at(launch: &mut Launch, point: &Point, passes: u64) {
-    let before = if passes > 0 { format!("{passes}*off->") } else { String::new() };
-    launch.variables.push((VARIABLE, format!("{}={before}return(kill)", point.name)));
+/// Ends the server at the point, when it was passed so often, and so often more with a pause in which others go on.
+fn end_at(launch: &mut Launch, point: &Point, passes: u64, pauses: u64) {
+    let off = if passes > 0 { format!("{passes}*off->") } else { String::new() };
+    let sleep = if pauses > 0 { format!("{pauses}*sleep({PAUSE_MS})->") } else { String::new() };
+    launch.variables.push((VARIABLE, format!("{}={off}{sleep}return(kill)", point.name)));
 }
 
 fn draw(random: &mut Random, wanted: impl Fn(&Point) -> bool) -> &'static Point {
@@ -38,7 +43,9 @@ fn draw(random: &mut Random, wanted: impl Fn(&Point) -> bool) -> &'static Point 
 /// See the module.
 pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
     let mut random = Random::new(seed);
-    let point = draw(&mut random, |_| true);
+    // Batches of writes are most of what a server does.
+    let is_writing = random.below(3) == 0;
+    let point = draw(&mut random, |point| !is_writing || point.when == When::Writing);
     round_at(point, &mut random, place).map_err(|what| format!("at {}: {what}", point.name))
 }
 
@@ -97,7 +104,8 @@ fn one_life(
     counts: &mut Counts,
 ) -> Result<Promise, String> {
     let mut launch = fleet.launch(1 + random.below(4));
-    end_at(&mut launch, point, passes);
+    let pauses = [0, 4][random.below(2) as usize];
+    end_at(&mut launch, point, passes, pauses);
     let mut server = launch.spawn().map_err(|error| error.to_string())?;
     let ended = server.wait_until_it_serves().map_err(|error| error.to_string())?;
     if let Some(status) = ended {

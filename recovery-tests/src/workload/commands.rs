@@ -104,6 +104,7 @@ impl Workload {
 
     pub(super) fn commands(&mut self, out: &mut Vec<Issued>) {
         match self.random.below(24) {
+            _ if self.only_reads => out.push(self.foreign_command()),
             0..=10 => out.push(self.plain_command()),
             11 | 12 => out.push(self.counter_command()),
             13..=16 => out.push(self.group_command()),

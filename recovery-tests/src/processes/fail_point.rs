@@ -104,7 +104,8 @@ fn one_life(
     counts: &mut Counts,
 ) -> Result<Promise, String> {
     let mut launch = fleet.launch(1 + random.below(4));
-    let pauses = [0, 4][random.below(2) as usize];
+    let is_passed_often = matches!(point.when, When::Writing | When::Saving);
+    let pauses = if is_passed_often { [0, 4][random.below(2) as usize] } else { 0 };
     end_at(&mut launch, point, passes, pauses);
     let mut server = launch.spawn().map_err(|error| error.to_string())?;
     let ended = server.wait_until_it_serves().map_err(|error| error.to_string())?;

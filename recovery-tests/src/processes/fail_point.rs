@@ -8,31 +8,44 @@ use super::load::{Fleet, Policy, start, was_killed};
 use crate::family::{Counts, Place};
 use crate::model::Promise;
 use crate::random::Random;
-use crate::server_process::Launch;
 
 /// Longest load until the point is reached.
 const LOAD: Duration = Duration::from_millis(700);
+/// The same, where it must be reached, on a machine with much else to do.
+const LONG_LOAD: Duration = Duration::from_secs(20);
 
 /// How long others may go on while somebody stands at a point, in ms.
 const PAUSE_MS: u64 = 20;
 
-/// How often the point is passed before.
-fn draw_passes(point: &Point, random: &mut Random) -> u64 {
-    match point.when {
-        When::Writing => random.below(300),
-        When::Saving => {
-            let limit = [3, 12][random.below(2) as usize];
-            random.below(limit)
-        }
-        When::Starting | When::Ending => 0,
-    }
+/// Where a server shall end.
+struct Goal {
+    point: &'static Point,
+    /// So often it is passed before.
+    passes: u64,
+    /// And so often more, with a pause in which others go on.
+    pauses: u64,
+    /// Longest load until it is reached.
+    patience: Duration,
 }
 
-/// Ends the server at the point, when it was passed so often, and so often more with a pause in which others go on.
-fn end_at(launch: &mut Launch, point: &Point, passes: u64, pauses: u64) {
-    let off = if passes > 0 { format!("{passes}*off->") } else { String::new() };
-    let sleep = if pauses > 0 { format!("{pauses}*sleep({PAUSE_MS})->") } else { String::new() };
-    launch.variables.push((VARIABLE, format!("{}={off}{sleep}return(kill)", point.name)));
+impl Goal {
+    fn draw(point: &'static Point, random: &mut Random) -> Goal {
+        let (limit, pauses) = match point.when {
+            When::Writing => (300, [0, 4]),
+            When::Saving => ([3, 12][random.below(2) as usize], [0, 4]),
+            When::Starting | When::Ending => (1, [0, 0]),
+        };
+        let pauses = pauses[random.below(2) as usize];
+        Goal { point, passes: random.below(limit), pauses, patience: LOAD }
+    }
+
+    /// In the words of [`VARIABLE`].
+    fn words(&self) -> String {
+        let off = if self.passes > 0 { format!("{}*off->", self.passes) } else { String::new() };
+        let sleep =
+            if self.pauses > 0 { format!("{}*sleep({PAUSE_MS})->", self.pauses) } else { String::new() };
+        format!("{}={off}{sleep}return(kill)", self.point.name)
+    }
 }
 
 fn draw(random: &mut Random, wanted: impl Fn(&Point) -> bool) -> &'static Point {
@@ -60,7 +73,8 @@ pub fn short_round(point: &'static Point, random: &mut Random, place: &Place) ->
         true,
     )?;
     let promise = fleet.promise(&ended);
-    let promise = one_life((point, 0), random, &mut fleet, promise, &mut counts)?;
+    let goal = Goal { point, passes: 0, pauses: 0, patience: LONG_LOAD };
+    let promise = one_life(&goal, random, &mut fleet, promise, &mut counts)?;
     fleet.check(&start(&fleet.launch(1 + random.below(4)))?, promise)?;
     fleet.count(&mut counts);
     Ok(counts)
@@ -78,13 +92,11 @@ fn round_at(point: &'static Point, random: &mut Random, place: &Place) -> Result
         let ended = fleet.load(&mut server, time, random.below(2) == 0, true)?;
         promise = fleet.promise(&ended);
     }
-    let passes = draw_passes(point, random);
-    promise = one_life((point, passes), random, &mut fleet, promise, &mut counts)?;
+    promise = one_life(&Goal::draw(point, random), random, &mut fleet, promise, &mut counts)?;
     if random.below(2) == 0 {
         let is_passed = |point: &Point| matches!(point.when, When::Starting | When::Saving);
-        let point = draw(random, is_passed);
-        let passes = draw_passes(point, random);
-        promise = one_life((point, passes), random, &mut fleet, promise, &mut counts)?;
+        let goal = Goal::draw(draw(random, is_passed), random);
+        promise = one_life(&goal, random, &mut fleet, promise, &mut counts)?;
     }
     let mut server = start(&fleet.launch(1 + random.below(4)))?;
     fleet.check(&server, promise)?;
@@ -97,16 +109,15 @@ fn round_at(point: &'static Point, random: &mut Random, place: &Place) -> Result
 
 /// A server from its start to its end at the point, wherever that is met. Answers what is promised then.
 fn one_life(
-    (point, passes): (&'static Point, u64),
+    goal: &Goal,
     random: &mut Random,
     fleet: &mut Fleet,
     promise: Promise,
     counts: &mut Counts,
 ) -> Result<Promise, String> {
     let mut launch = fleet.launch(1 + random.below(4));
-    let is_passed_often = matches!(point.when, When::Writing | When::Saving);
-    let pauses = if is_passed_often { [0, 4][random.below(2) as usize] } else { 0 };
-    end_at(&mut launch, point, passes, pauses);
+    let point = goal.point;
+    launch.variables.push((VARIABLE, goal.words()));
     let mut server = launch.spawn().map_err(|error| error.to_string())?;
     let ended = server.wait_until_it_serves().map_err(|error| error.to_string())?;
     if let Some(status) = ended {
@@ -119,8 +130,10 @@ fn one_life(
         return if was_killed(status) { Ok(promise) } else { Err(format!("the server ended with {status}")) };
     }
     let kills = point.when != When::Ending;
+    // Where it is reached at the end, there is nothing to wait for.
+    let time = if kills { goal.patience } else { goal.patience.min(LOAD) };
     let saves = point.when == When::Saving || random.below(2) == 0;
-    let ended = fleet.load(&mut server, LOAD, saves, kills)?;
+    let ended = fleet.load(&mut server, time, saves, kills)?;
     match ended.by_itself {
         Some(status) if was_killed(status) => counts.add(point.name, 1),
         Some(status) => return Err(format!("the server ended with {status}")),

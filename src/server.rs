@@ -72,6 +72,9 @@ pub enum ServerError {
          everfast-recover, or name another dir"
     )]
     LogLeftUnread { dir: PathBuf },
+    #[cfg(feature = "fail-points")]
+    #[error("what shall go wrong cannot be understood: {0}")]
+    FailPoints(String),
     #[error("the data directory could not be closed cleanly: {0}")]
     Close(PersistError),
 }
@@ -98,11 +101,23 @@ pub struct Server {
 /// It cannot start (nothing was changed on disk then beyond what a recovery seals), or the last sync failed.
 pub fn run(loaded: Loaded) -> Result<(), ServerError> {
     let set_level = tracing_setup::init(&loaded.config)?;
-    let server = Server::start(loaded, &(Arc::new(RealDisk) as Arc<dyn Disk>))?;
+    let server = Server::start(loaded, &disk()?)?;
     if let Some(set_level) = set_level {
         let _ = server.shared.set_log_level.set(set_level); // the first and only one
     }
     server.serve()
+}
+
+#[cfg(not(feature = "fail-points"))]
+fn disk() -> Result<Arc<dyn Disk>, ServerError> {
+    Ok(Arc::new(RealDisk))
+}
+
+/// The disk with what shall go wrong.
+#[cfg(feature = "fail-points")]
+fn disk() -> Result<Arc<dyn Disk>, ServerError> {
+    crate::fail_point::configure().map_err(ServerError::FailPoints)?;
+    persist::disk::faulty::from_environment(Arc::new(RealDisk)).map_err(ServerError::FailPoints)
 }
 
 impl Server {

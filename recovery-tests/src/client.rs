@@ -85,11 +85,12 @@ impl Client {
     }
 }
 
-/// Starts one save after the other, of all kinds, until the connection ends. Errors are as they come: one may be running.
-pub fn keep_saving(address: SocketAddr, pause: Duration) {
+/// Starts one save after the other, of all kinds, until the connection ends or the others do. Errors are as they come: one
+/// may be running.
+pub fn keep_saving(address: SocketAddr, pause: Duration, goes_on: impl Fn() -> bool) {
     let Ok(mut client) = Client::connect(address) else { return };
     for command in ["BGSAVE", "BGREWRITEAOF", "SAVE"].iter().cycle() {
-        if client.call(&[*command]).is_err() {
+        if !goes_on() || client.call(&[*command]).is_err() {
             return;
         }
         std::thread::sleep(pause);

@@ -4,28 +4,30 @@
 //! - [`client`]: a blocking client that can pipeline.
 //! - [`family`]: what the kinds of runs have in common.
 //! - [`random`]: the seeded source of all choices.
-//! - [`model`]: what a client issued and what was acknowledged, and so what may be there after a crash.
-//! - [`workload`]: one client's stream of commands, each reply checked against the model.
+//! - [`workload`]: one client's stream of commands, and what each reply must be.
+//! - [`model`]: what was issued, acknowledged and shown, and so what may be there after a crash.
+//! - [`checker`]: compares what is there with what may be.
 //! - [`in_process`]: a whole server in this process, on any disk.
 //! - [`switch_disk`]: a disk whose calls fail or wait, by file and at the turn of a switch.
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
 //! - [`sim`]: whole servers on one thread, every turn drawn from a seed.
 //! - [`linear`]: recorded histories of concurrent clients, checked for linearizability.
 //! - [`exhaustive`]: small cases, all of them, on a simulated disk without a server.
-//! - [`kill`]: load, kill -9, restart with another number of shards, check.
+//! - [`processes`]: real servers that are killed, end at named points, or have a disk that fails.
 //! - [`campaign`]: rounds of all families, each with its share of the time.
 
 #![forbid(unsafe_code)]
 
 pub mod campaign;
+pub mod checker;
 pub mod client;
 pub mod exhaustive;
 pub mod family;
 pub mod in_process;
-pub mod kill;
 pub mod linear;
 pub mod model;
 pub mod power_cut;
+pub mod processes;
 pub mod random;
 pub mod server_process;
 pub mod sim;

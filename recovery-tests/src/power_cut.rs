@@ -123,7 +123,7 @@ fn load(disk: &SimDisk, case: Case, cut: u64, workloads: &mut [Workload]) -> Res
                 })
             })
             .collect();
-        let saves = scope.spawn(|| keep_saving(address, Duration::from_millis(1)));
+        let saves = scope.spawn(|| keep_saving(address, Duration::from_millis(1), || true));
         while disk.calls() < cut && clients.iter().any(|client| !client.is_finished()) {
             std::thread::sleep(Duration::from_micros(200));
         }

@@ -4,21 +4,28 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use formats::resp::Value;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::Client;
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(60);
+/// How long it may take to end.
+const END: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(2);
 
 /// A running server. Killed when dropped.
 pub struct ServerProcess {
     child: Child,
+    /// The server itself, if another program runs it.
+    server: Option<Pid>,
     address: SocketAddr,
+    log: PathBuf,
 }
 
 /// Where the binary is: beside this program, as cargo puts them.
@@ -34,6 +41,27 @@ pub fn binary() -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::new(io::ErrorKind::NotFound, "build the server first: cargo build --bin everfast"))
+}
+
+/// Names the server's program that was built with the feature `fail-points`.
+pub const BINARY_VARIABLE: &str = "EVERFAST_FAIL_POINT_SERVER";
+
+/// Where the binary is that was built with the feature `fail-points`: where [`BINARY_VARIABLE`] says, or in
+/// `target/fail-points`.
+///
+/// # Errors
+/// It has not been built.
+pub fn fail_point_binary() -> io::Result<PathBuf> {
+    if let Some(path) = std::env::var_os(BINARY_VARIABLE) {
+        return Ok(path.into());
+    }
+    let here = std::env::current_exe()?;
+    let places = here.ancestors().map(|folder| folder.join("fail-points/test-release/everfast"));
+    places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        let what = "build the server with its fail points first: cargo build --profile test-release --bin everfast \
+                    --features fail-points --target-dir target/fail-points";
+        io::Error::new(io::ErrorKind::NotFound, what)
+    })
 }
 
 /// Ports below those that systems give to outgoing connections, so that no client takes one before its server does.
@@ -54,47 +82,114 @@ pub fn free_port() -> io::Result<u16> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
+/// How a server is to be started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    pub binary: PathBuf,
+    pub dir: PathBuf,
+    pub args: Vec<String>,
+    /// Environment variables.
+    pub variables: Vec<(&'static str, String)>,
+    /// Where its log goes, behind what is there.
+    pub log: PathBuf,
+    /// A program and its arguments that run the server's.
+    pub wrapper: Vec<String>,
+}
+
+impl Launch {
+    /// With its log in `dir/../server.log`.
+    pub fn new(binary: &Path, dir: &Path, args: &[String]) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            dir: dir.to_owned(),
+            args: args.to_vec(),
+            variables: Vec::new(),
+            log: dir.with_file_name("server.log"),
+            wrapper: Vec::new(),
+        }
+    }
+
+    /// Starts it and does not wait.
+    pub fn spawn(&self) -> io::Result<ServerProcess> {
+        let port = free_port()?;
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = match &self.wrapper[..] {
+            [] => Command::new(&self.binary),
+            [program, args @ ..] => {
+                let mut command = Command::new(program);
+                command.args(args).arg(&self.binary);
+                command
+            }
+        };
+        let child = command
+            .args(["--port", &port.to_string(), "--dir"])
+            .arg(&self.dir)
+            .args(&self.args)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let address = (Ipv4Addr::LOCALHOST, port).into();
+        Ok(ServerProcess { child, server: None, address, log: self.log.clone() })
+    }
+
+    /// Starts it and waits until it serves.
+    ///
+    /// # Errors
+    /// It ends, or does not serve in time; the text tells where its log is.
+    pub fn start(&self) -> io::Result<ServerProcess> {
+        let mut server = self.spawn()?;
+        match server.wait_until_it_serves()? {
+            None => Ok(server),
+            Some(status) => {
+                let text = format!("the server ended with {status}; see {}", self.log.display());
+                Err(io::Error::other(text))
+            }
+        }
+    }
+}
+
 impl ServerProcess {
     /// Starts the server and waits until it serves. Its log goes to `dir/../server.log`.
     ///
     /// # Errors
     /// It ends, or does not serve in time; the text tells where its log is.
     pub fn start(binary: &Path, dir: &Path, args: &[String]) -> io::Result<Self> {
-        Self::start_logging(binary, dir, args, &dir.with_file_name("server.log"))
+        Launch::new(binary, dir, args).start()
     }
 
-    /// As [`ServerProcess::start`], with its log in `log_path`.
-    pub fn start_logging(binary: &Path, dir: &Path, args: &[String], log_path: &Path) -> io::Result<Self> {
-        let port = free_port()?;
-        let log = File::options().create(true).append(true).open(log_path)?;
-        let child = Command::new(binary)
-            .args(["--port", &port.to_string(), "--dir"])
-            .arg(dir)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        let mut server = Self { child, address: (Ipv4Addr::LOCALHOST, port).into() };
+    /// Waits until it serves: `None`; or until it has ended.
+    ///
+    /// # Errors
+    /// It does neither in time.
+    pub fn wait_until_it_serves(&mut self) -> io::Result<Option<ExitStatus>> {
         let deadline = Instant::now() + START;
         while Instant::now() < deadline {
-            if server.serves() {
-                return Ok(server);
+            if let Some(process) = self.serves() {
+                self.server = (process != self.child.id() as i32).then(|| Pid::from_raw(process)).flatten();
+                return Ok(None);
             }
-            if let Some(status) = server.child.try_wait()? {
-                return Err(io::Error::other(format!(
-                    "the server ended with {status}; see {}",
-                    log_path.display()
-                )));
+            if let Some(status) = self.ended()? {
+                return Ok(Some(status));
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(LOOK);
         }
-        Err(io::Error::other(format!("the server does not serve; see {}", log_path.display())))
+        Err(io::Error::other(format!("the server does not serve; see {}", self.log.display())))
     }
 
-    fn serves(&self) -> bool {
-        let Ok(mut client) = Client::connect(self.address) else { return false };
-        matches!(client.call(&["PING"]), Ok(Value::Simple(_)))
+    /// The number of the process, if it serves.
+    fn serves(&self) -> Option<i32> {
+        let mut client = Client::connect(self.address).ok()?;
+        let Ok(Value::Simple(_)) = client.call(&["PING"]) else { return None };
+        let Ok(Value::Bulk(info)) = client.call(&["INFO", "server"]) else { return None };
+        let info = String::from_utf8_lossy(&info).into_owned();
+        info.lines().find_map(|line| line.strip_prefix("process_id:")?.trim().parse().ok())
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -107,16 +202,43 @@ impl ServerProcess {
 
     /// `kill -9`, and waits until the process is gone.
     pub fn kill(&mut self) -> io::Result<()> {
+        if self.ended()?.is_some() {
+            return Ok(());
+        }
+        if let Some(server) = self.server {
+            let _ = kill_process(server, Signal::KILL); // it may have ended already
+            // What runs it has to see that.
+            let deadline = Instant::now() + Duration::from_secs(1);
+            while Instant::now() < deadline && self.ended()?.is_none() {
+                std::thread::sleep(LOOK);
+            }
+        }
         self.child.kill()?;
         self.child.wait().map(drop)
     }
 
+    /// SIGTERM, and waits for the end.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub fn terminate_and_wait(&mut self) -> io::Result<ExitStatus> {
+        let server = self.server.or_else(|| Pid::from_raw(self.child.id() as i32));
+        if let Some(pid) = server {
+            let _ = kill_process(pid, Signal::TERM); // it may have ended already
+        }
+        let deadline = Instant::now() + END;
+        while Instant::now() < deadline {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            std::thread::sleep(LOOK);
+        }
+        Err(io::Error::other(format!("the server does not end; see {}", self.log.display())))
+    }
+
     /// SIGTERM, and waits for the end; `false` if the process did not end well.
     pub fn terminate(&mut self) -> io::Result<bool> {
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        }
-        Ok(self.child.wait()?.success())
+        Ok(self.terminate_and_wait()?.success())
     }
 }
 

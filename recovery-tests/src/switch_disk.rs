@@ -3,20 +3,12 @@
 //! What [`SimDisk`](everfast::persist::disk::SimDisk) cannot do: break one log and not another, and hold a call back.
 
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use everfast::persist::disk::{DirLock, Disk, DiskFile, Mapping};
+use everfast::persist::disk::{Amount, Disk, Guard, GuardedDisk};
 use rustix::io::Errno;
 
-/// Which calls a switch concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    Write,
-    Sync,
-    /// Mapping a file, as a recovery does.
-    Map,
-}
+pub use everfast::persist::disk::Call;
 
 /// What happens to such a call.
 #[derive(Clone, Copy, Debug)]
@@ -58,23 +50,9 @@ impl Switches {
         OffOnDrop(self.clone())
     }
 
-    fn pass(&self, call: Call, name: &str) -> io::Result<()> {
-        let mut switches = self.all();
-        loop {
-            let ours = |switch: &&Switch| switch.call == call && name.starts_with(&switch.prefix);
-            match switches.iter().find(ours).map(|switch| switch.effect) {
-                None => return Ok(()),
-                Some(Effect::Fail(errno)) => return Err(io::Error::from_raw_os_error(errno.raw_os_error())),
-                Some(Effect::Wait) => {
-                    switches = self.0.1.wait(switches).unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
-    }
-
     /// `inner` behind these switches.
     pub fn before(&self, inner: Arc<dyn Disk>) -> Arc<dyn Disk> {
-        Arc::new(SwitchDisk { inner, switches: self.clone() })
+        Arc::new(GuardedDisk::new(inner, Arc::new(self.clone())))
     }
 }
 
@@ -87,90 +65,18 @@ impl Drop for OffOnDrop {
     }
 }
 
-struct SwitchDisk {
-    inner: Arc<dyn Disk>,
-    switches: Switches,
-}
-
-struct SwitchFile {
-    inner: Box<dyn DiskFile>,
-    name: String,
-    switches: Switches,
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-impl SwitchDisk {
-    fn file(&self, path: &Path, inner: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
-        Box::new(SwitchFile { inner, name: name_of(path), switches: self.switches.clone() })
-    }
-}
-
-impl DiskFile for SwitchFile {
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.switches.pass(Call::Write, &self.name)?;
-        self.inner.write_at(offset, bytes)
-    }
-
-    fn sync_data(&mut self) -> io::Result<()> {
-        self.switches.pass(Call::Sync, &self.name)?;
-        self.inner.sync_data()
-    }
-
-    fn set_len(&mut self, bytes: u64) -> io::Result<()> {
-        self.inner.set_len(bytes)
-    }
-
-    fn allocate(&mut self, bytes: u64) -> io::Result<()> {
-        self.inner.allocate(bytes)
-    }
-}
-
-impl Disk for SwitchDisk {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.file(path, self.inner.create(path)?))
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.file(path, self.inner.open(path)?))
-    }
-
-    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-        self.inner.read(path, limit)
-    }
-
-    fn map(&self, path: &Path) -> io::Result<Mapping> {
-        self.switches.pass(Call::Map, &name_of(path))?;
-        self.inner.map(path)
-    }
-
-    fn file_bytes(&self, path: &Path) -> io::Result<u64> {
-        self.inner.file_bytes(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.inner.remove(path)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.inner.list(dir)
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.inner.sync_dir(dir)
-    }
-
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.inner.create_dir(dir)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
-        self.inner.lock(path)
+impl Guard for Switches {
+    fn before(&self, call: Call, name: &str) -> io::Result<Amount> {
+        let mut switches = self.all();
+        loop {
+            let ours = |switch: &&Switch| switch.call == call && name.starts_with(&switch.prefix);
+            match switches.iter().find(ours).map(|switch| switch.effect) {
+                None => return Ok(Amount::Whole),
+                Some(Effect::Fail(errno)) => return Err(io::Error::from_raw_os_error(errno.raw_os_error())),
+                Some(Effect::Wait) => {
+                    switches = self.0.1.wait(switches).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
     }
 }

@@ -1,49 +1,58 @@
 //! One client's stream of commands. Each reply is checked: a client alone writes its keys, so it knows what to expect.
 //!
-//! Items: plain keys (SET, DEL, GETDEL, APPEND), counters (INCR), counters that expire first and are counted anew,
-//! groups that MSET writes together, pairs between which RENAME moves a value, and copies made by COPY.
+//! ```text
+//! layout     which keys a client has
+//! commands   draws a command, and what its reply and its keys will be
+//! ```
+//!
+//! What may be found after a crash is for [`crate::model`] to say, and [`crate::checker`] compares.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use formats::resp::Value;
 
 use crate::client::Client;
-use crate::model::Item;
+use crate::model::{Promise, State, Stored, ends_fit};
 use crate::random::Random;
 
-const KEYS: usize = 24;
-const COUNTERS: usize = 8;
-const GROUPS: usize = 6;
-const GROUP_KEYS: usize = 5;
-const PAIRS: usize = 6;
-/// Values longer than this are replaced rather than appended to.
-const LONG: usize = 200;
+mod commands;
+pub mod layout;
 
-type Text = Option<String>;
+pub use commands::unix_ms;
+use commands::{Expected, Issued};
+use layout::{Kind, Slot};
 
-/// What a command wrote to, so that its acknowledgement can be noted.
-#[derive(Clone, Copy)]
-enum Wrote {
-    Nothing,
-    Key(usize),
-    Counter(usize),
-    Group(usize),
-    Pair(usize),
+/// Another client's key was seen to hold a value.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    pub client: usize,
+    pub slot: usize,
+    pub place: usize,
+    pub value: String,
 }
 
 /// One client.
 pub struct Workload {
-    name: String,
+    pub(crate) client: usize,
+    only_reads: bool,
     random: Random,
     serial: u64,
-    keys: Vec<Item<Text>>,
-    counters: Vec<Item<Text>>,
-    groups: Vec<Item<Text>>,
-    /// The two keys of a pair: the value is in one of them.
-    pairs: Vec<Item<(Text, Text)>>,
+    /// Commands that wrote something, so far.
+    pub(crate) steps: u64,
+    pub(crate) slots: Vec<Slot>,
+    /// Steps that wrote several items, with them.
+    pub(crate) wide_steps: Vec<(u64, Vec<usize>)>,
+    /// Other clients, whose keys it reads.
+    peers: usize,
+    /// What it saw of others since the last look.
+    pub sights: Vec<Sight>,
     /// Commands acknowledged.
     pub acknowledged: u64,
+    /// Writes refused.
+    pub refused: u64,
+    /// Longest wait for a reply, since it was last asked.
+    pub slowest: Duration,
 }
 
 /// What ended a client's run.
@@ -59,37 +68,39 @@ pub enum End {
     Wrong(String),
 }
 
+/// After so long a key that ends in a millisecond has ended.
+const EXPIRY: Duration = Duration::from_millis(3);
+
+/// One of so many clients only reads.
+const READERS: usize = 4;
+/// What PEXPIRETIME answers for a key that is not there.
+const GONE: i64 = -2;
+
+fn is_refusal(reply: &Value) -> bool {
+    matches!(reply, Value::Error(text) if text.starts_with("MISCONF "))
+}
+
 impl Workload {
-    pub fn new(index: usize, seed: u64) -> Self {
-        let items = |count| (0..count).map(|_| Item::new(None)).collect();
+    pub fn new(client: usize, seed: u64) -> Self {
+        Self::among(client, 1, seed)
+    }
+
+    /// One of `clients` that read each other's keys. Some do nothing else: a reader's replies wait for no write of its own.
+    pub fn among(client: usize, clients: usize, seed: u64) -> Self {
         Self {
-            name: format!("c{index}"),
+            client,
+            only_reads: clients > 1 && client % READERS == READERS - 1,
             random: Random::new(seed),
             serial: 0,
-            keys: items(KEYS),
-            counters: items(COUNTERS),
-            groups: items(GROUPS),
-            pairs: (0..PAIRS).map(|_| Item::new((None, None))).collect(),
+            steps: 0,
+            slots: layout::slots(client),
+            wide_steps: Vec::new(),
+            peers: clients - 1,
+            sights: Vec::new(),
             acknowledged: 0,
+            refused: 0,
+            slowest: Duration::ZERO,
         }
-    }
-
-    fn key(&self, kind: &str, index: usize) -> String {
-        format!("{}:{kind}{index}", self.name)
-    }
-
-    fn group_keys(&self, index: usize) -> Vec<String> {
-        (0..GROUP_KEYS).map(|member| format!("{}:g{index}:{member}", self.name)).collect()
-    }
-
-    fn pair_keys(&self, index: usize) -> [String; 2] {
-        [self.key("left", index), self.key("right", index)]
-    }
-
-    fn value(&mut self) -> String {
-        self.serial += 1;
-        let padding = self.random.below(60) as usize;
-        format!("{}-{}", self.serial, "x".repeat(padding))
     }
 
     /// Sends commands until the connection ends.
@@ -97,8 +108,11 @@ impl Workload {
         self.run_rounds(client, u64::MAX)
     }
 
-    /// Sends commands, a pipeline of them per round.
+    /// Sends commands, a pipeline of them per round. What an earlier run left unknown is read first.
     pub fn run_rounds(&mut self, client: &mut Client, rounds: u64) -> End {
+        if let Err(end) = self.resync(client) {
+            return end;
+        }
         for _ in 0..rounds {
             if let Err(end) = self.round(client) {
                 return end;
@@ -108,187 +122,175 @@ impl Workload {
     }
 
     fn round(&mut self, client: &mut Client) -> Result<(), End> {
-        let commands = 1 + self.random.below(12);
-        let mut expected = Vec::new();
-        for _ in 0..commands {
-            let (args, reply, wrote) = self.command();
-            client.queue(&args);
-            expected.push((args, reply, wrote));
+        let count = 1 + self.random.below(12) as usize;
+        let mut pipeline = Vec::new();
+        while pipeline.len() < count {
+            self.commands(&mut pipeline);
         }
+        self.send(client, &pipeline)?;
+        if self.only_reads {
+            return Ok(());
+        }
+        match self.random.below(32) {
+            0 => self.expire_and_count(client, "PX"),
+            1 => self.expire_and_count(client, "PEXPIRE"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends commands in one go, and checks their replies.
+    fn send(&mut self, client: &mut Client, pipeline: &[Issued]) -> Result<(), End> {
+        for issued in pipeline {
+            client.queue(&issued.args);
+        }
+        let sent = Instant::now();
         client.flush().map_err(|_| End::Connection)?;
-        for (args, expected, wrote) in expected {
+        let mut refused = Vec::new();
+        for issued in pipeline {
             let reply = client.reply().map_err(connection)?;
-            if matches!(&reply, Value::Error(text) if text.starts_with("MISCONF ")) {
-                return Err(End::Refused);
+            self.slowest = self.slowest.max(sent.elapsed());
+            if is_refusal(&reply) {
+                refused.push(issued);
+            } else if refused.is_empty() {
+                self.check_reply(issued, &reply)?;
             }
-            if reply != expected {
-                return Err(End::Wrong(format!("{args:?} was answered {reply:?}, expected {expected:?}")));
-            }
-            self.acknowledge(wrote);
+            // Behind a refusal other replies come than were expected.
         }
-        if self.random.below(16) == 0 {
-            self.expire_and_count(client)?;
+        self.note_refusals(pipeline, &refused)
+    }
+
+    fn check_reply(&mut self, issued: &Issued, reply: &Value) -> Result<(), End> {
+        let wrong = || {
+            let text = format!("{:?} was answered {reply:?}, expected {:?}", issued.args, issued.expected);
+            Err(End::Wrong(text))
+        };
+        match (&issued.expected, reply) {
+            (Expected::Exactly(expected), _) if reply != expected => return wrong(),
+            (Expected::Exactly(_), _) => {}
+            (Expected::Ends(ends), Value::Integer(found)) if ends_fit(Some(*ends), Some(*found as u64)) => {}
+            (Expected::Shown { .. } | Expected::ShownAlike { .. }, Value::Null) => {}
+            (&Expected::Shown { client, slot, place }, Value::Bulk(bytes)) => {
+                self.see(client, slot, place, bytes)
+            }
+            (&Expected::ShownAlike { client, slot }, Value::Array(values)) => match &values[..] {
+                [first, rest @ ..] if rest.iter().all(|value| value == first) => {
+                    if let Value::Bulk(bytes) = first {
+                        self.see(client, slot, 0, bytes);
+                    }
+                }
+                _ => return wrong(),
+            },
+            _ => return wrong(),
+        }
+        for slot in &issued.wrote {
+            self.slots[*slot].item.acknowledge(issued.step);
+        }
+        self.acknowledged += 1;
+        Ok(())
+    }
+
+    fn see(&mut self, client: usize, slot: usize, place: usize, value: &[u8]) {
+        let value = String::from_utf8_lossy(value).into_owned();
+        self.sights.push(Sight { client, slot, place, value });
+    }
+
+    /// A refused command did nothing. If it was the last of its pipeline that is known to be all; else what came behind it met
+    /// another state than was thought.
+    fn note_refusals(&mut self, pipeline: &[Issued], refused: &[&Issued]) -> Result<(), End> {
+        let Some(first) = refused.first() else { return Ok(()) };
+        self.refused += refused.len() as u64;
+        let place = pipeline.iter().position(|issued| std::ptr::eq(issued, *first)).unwrap_or(0);
+        let behind = &pipeline[place..];
+        for slot in behind.iter().flat_map(|issued| &issued.wrote) {
+            match behind {
+                [only] => self.slots[*slot].item.refuse(only.step),
+                _ => self.slots[*slot].item.confuse(),
+            }
+        }
+        Err(End::Refused)
+    }
+
+    /// Reads the items of which is not known what they are.
+    fn resync(&mut self, client: &mut Client) -> Result<(), End> {
+        if self.slots.iter().all(|slot| !slot.item.is_unknown()) {
+            return Ok(());
+        }
+        let states = self.read_all(client).map_err(connection)?;
+        std::thread::sleep(EXPIRY); // of counters that are about to end
+        for (slot, state) in self.slots.iter_mut().zip(states) {
+            if slot.item.is_unknown() {
+                self.steps += 1;
+                slot.item.resync(self.steps, state);
+            }
         }
         Ok(())
     }
 
-    fn acknowledge(&mut self, wrote: Wrote) {
-        self.acknowledged += 1;
-        match wrote {
-            Wrote::Nothing => {}
-            Wrote::Key(index) => self.keys[index].acknowledge(),
-            Wrote::Counter(index) => self.counters[index].acknowledge(),
-            Wrote::Group(index) => self.groups[index].acknowledge(),
-            Wrote::Pair(index) => self.pairs[index].acknowledge(),
-        }
-    }
-
-    fn command(&mut self) -> (Vec<String>, Value, Wrote) {
-        match self.random.below(10) {
-            0..=4 => self.key_command(),
-            5 => self.counter_command(),
-            6 | 7 => self.group_command(),
-            _ => self.pair_command(),
-        }
-    }
-
-    fn key_command(&mut self) -> (Vec<String>, Value, Wrote) {
-        let index = self.random.below(KEYS as u64) as usize;
-        let key = self.key("k", index);
-        let before = self.keys[index].latest().clone();
-        let choice = self.random.below(6);
-        let (args, reply, after) = match choice {
-            0 => (vec!["DEL".into(), key], Value::Integer(i64::from(before.is_some())), None),
-            1 => (vec!["GETDEL".into(), key], bulk(&before), None),
-            2 => return (vec!["GET".into(), key], bulk(&before), Wrote::Nothing),
-            3 if before.as_ref().is_none_or(|value| value.len() < LONG) => {
-                let suffix = self.value();
-                let after = before.unwrap_or_default() + &suffix;
-                (vec!["APPEND".into(), key, suffix], Value::Integer(after.len() as i64), Some(after))
+    /// What the client's keys hold now, with when they end.
+    pub fn read_all(&self, client: &mut Client) -> io::Result<Vec<State>> {
+        for slot in &self.slots {
+            client.queue(&["SELECT", &slot.database.to_string()]);
+            for key in &slot.keys {
+                client.queue(&["GET", key]);
+                client.queue(&["PEXPIRETIME", key]);
             }
-            _ => {
-                let value = self.value();
-                (vec!["SET".into(), key, value.clone()], Value::Simple("OK".into()), Some(value))
+        }
+        client.queue(&["SELECT", "0"]);
+        client.flush()?;
+        let mut states = Vec::new();
+        for slot in &self.slots {
+            let _selected = client.reply()?;
+            let mut state = State::new();
+            for _ in &slot.keys {
+                let (value, ends) = (client.reply()?, client.reply()?);
+                let stored = match ends {
+                    Value::Integer(GONE) => None, // it may have expired in between
+                    Value::Integer(ends) => {
+                        text(value).map(|value| Stored { value, ends: u64::try_from(ends).ok() })
+                    }
+                    other => {
+                        Some(Stored { value: format!("PEXPIRETIME was answered {other:?}"), ends: None })
+                    }
+                };
+                state.push(stored);
             }
-        };
-        self.keys[index].issue(after);
-        (args, reply, Wrote::Key(index))
-    }
-
-    fn counter_command(&mut self) -> (Vec<String>, Value, Wrote) {
-        let index = self.random.below(COUNTERS as u64) as usize;
-        let before: i64 = self.counters[index].latest().as_ref().map_or(0, |text| text.parse().unwrap_or(0));
-        self.counters[index].issue(Some((before + 1).to_string()));
-        (vec!["INCR".into(), self.key("n", index)], Value::Integer(before + 1), Wrote::Counter(index))
-    }
-
-    fn group_command(&mut self) -> (Vec<String>, Value, Wrote) {
-        let index = self.random.below(GROUPS as u64) as usize;
-        let keys = self.group_keys(index);
-        if self.random.below(4) == 0 {
-            let before = self.groups[index].latest().clone();
-            let reply = Value::Array(keys.iter().map(|_| bulk(&before)).collect());
-            return (std::iter::once("MGET".to_owned()).chain(keys).collect(), reply, Wrote::Nothing);
+            states.push(state);
         }
-        if self.random.below(8) == 0 {
-            let there = self.groups[index].latest().is_some();
-            self.groups[index].issue(None);
-            let reply = Value::Integer(if there { GROUP_KEYS as i64 } else { 0 });
-            return (std::iter::once("DEL".to_owned()).chain(keys).collect(), reply, Wrote::Group(index));
-        }
-        let value = self.value();
-        let mut args = vec!["MSET".to_owned()];
-        for key in keys {
-            args.extend([key, value.clone()]);
-        }
-        self.groups[index].issue(Some(value));
-        (args, Value::Simple("OK".into()), Wrote::Group(index))
-    }
-
-    fn pair_command(&mut self) -> (Vec<String>, Value, Wrote) {
-        let index = self.random.below(PAIRS as u64) as usize;
-        let [left, right] = self.pair_keys(index);
-        let ok = Value::Simple("OK".into());
-        let (args, after): (Vec<String>, _) = match self.pairs[index].latest().clone() {
-            (None, None) => {
-                let value = self.value();
-                (vec!["SET".into(), left, value.clone()], (Some(value), None))
-            }
-            (Some(value), None) => (vec!["RENAME".into(), left, right], (None, Some(value))),
-            (None, Some(value)) => (vec!["RENAME".into(), right, left], (Some(value), None)),
-            (Some(_), Some(_)) => unreachable!("a pair has one value"),
-        };
-        self.pairs[index].issue(after);
-        (args, ok, Wrote::Pair(index))
+        client.reply().map(|_selected| states)
     }
 
     /// A counter expires and is counted anew: its old value must not come back.
-    fn expire_and_count(&mut self, client: &mut Client) -> Result<(), End> {
-        let index = self.random.below(COUNTERS as u64) as usize;
-        let key = self.key("n", index);
-        // From here on until the INCR is issued the counter may be found at 900, or gone, or as before.
-        self.counters[index].issue(Some("900".into()));
-        self.counters[index].issue(None);
-        let reply = client.call(&["SET", &key, "900", "PX", "1"]).map_err(connection)?;
-        if matches!(&reply, Value::Error(text) if text.starts_with("MISCONF ")) {
-            return Err(End::Refused);
-        }
-        if reply != Value::Simple("OK".into()) {
-            return Err(End::Wrong(format!("SET PX was answered {reply:?}")));
-        }
-        self.counters[index].acknowledge();
-        std::thread::sleep(Duration::from_millis(3));
-        self.counters[index].acknowledge();
-        self.counters[index].issue(Some("1".into()));
-        // Both make it 1. INCR's effect says so; APPEND's says only what was added, so that a replay needs the deletion.
+    fn expire_and_count(&mut self, client: &mut Client, how: &str) -> Result<(), End> {
+        let slot = self.draw_slot(Kind::Counter);
+        let key = self.slots[slot].keys[0].clone();
+        let near = |ends| vec![Some(Stored { value: "900".into(), ends })];
+        let (ok, ends) = (Value::Simple("OK".into()), Some(unix_ms() + 1));
+        let first = if how == "PX" {
+            vec![self.note(&["SET", &key, "900", "PX", "1"], ok, slot, near(ends))]
+        } else {
+            let set = self.note(&["SET", &key, "900"], ok, slot, near(None));
+            vec![set, self.note(&["PEXPIRE", &key, "1"], Value::Integer(1), slot, near(ends))]
+        };
+        self.send(client, &first)?;
+        std::thread::sleep(EXPIRY);
+        // INCR's effect says that it is 1; APPEND's says only what was added, so that a replay needs the deletion.
+        let one = vec![Some(Stored { value: "1".into(), ends: None })];
         let (command, rest): (_, &[&str]) =
             if self.random.below(2) == 0 { ("INCR", &[]) } else { ("APPEND", &["1"]) };
-        let args = [&[command, &key], rest].concat();
-        let reply = client.call(&args).map_err(connection)?;
-        if matches!(&reply, Value::Error(text) if text.starts_with("MISCONF ")) {
-            return Err(End::Refused);
-        }
-        if reply != Value::Integer(1) {
-            return Err(End::Wrong(format!("{command} of an expired key was answered {reply:?}")));
-        }
-        self.counters[index].acknowledge();
-        self.acknowledged += 2;
-        Ok(())
+        let again = self.note(&[&[command, &key], rest].concat(), Value::Integer(1), slot, one);
+        self.send(client, &[again])
     }
 
-    /// Compares what is there after a restart with what may be there.
-    ///
-    /// # Errors
-    /// Each violation, with the key.
+    fn note(&mut self, args: &[&str], reply: Value, slot: usize, next: State) -> Issued {
+        self.steps += 1;
+        self.slots[slot].item.issue(self.steps, next);
+        let args = args.iter().map(|word| (*word).to_owned()).collect();
+        Issued { args, expected: Expected::Exactly(reply), step: self.steps, wrote: vec![slot] }
+    }
+
+    /// Compares what is there after a crash with what may be there, where nothing acknowledged may be lost.
     pub fn check(&mut self, client: &mut Client) -> io::Result<Vec<String>> {
-        let mut violations = Vec::new();
-        for (kind, count) in [("k", KEYS), ("n", COUNTERS)] {
-            for index in 0..count {
-                let key = self.key(kind, index);
-                let found = text(client.call(&["GET", &key])?);
-                let item = if kind == "k" { &mut self.keys[index] } else { &mut self.counters[index] };
-                // A counter that stood at 900 has expired by now.
-                note(&mut violations, &key, item.found(found.filter(|value| value != "900")));
-            }
-        }
-        for index in 0..GROUPS {
-            let mut found = Vec::new();
-            for key in self.group_keys(index) {
-                found.push(text(client.call(&["GET", &key])?));
-            }
-            let name = format!("{}:g{index}", self.name);
-            if found.iter().any(|value| *value != found[0]) {
-                violations.push(format!("{name}: half of a transaction: {found:?}"));
-            } else {
-                note(&mut violations, &name, self.groups[index].found(found[0].clone()));
-            }
-        }
-        for index in 0..PAIRS {
-            let [left, right] = self.pair_keys(index);
-            let found = (text(client.call(&["GET", &left])?), text(client.call(&["GET", &right])?));
-            note(&mut violations, &left, self.pairs[index].found(found));
-        }
-        Ok(violations)
+        crate::checker::check(std::slice::from_mut(self), client, Promise::All)
     }
 }
 
@@ -300,17 +302,7 @@ fn connection(error: io::Error) -> End {
     }
 }
 
-fn note(violations: &mut Vec<String>, key: &str, result: Result<(), String>) {
-    if let Err(violation) = result {
-        violations.push(format!("{key}: {violation}"));
-    }
-}
-
-fn bulk(text: &Text) -> Value {
-    text.as_ref().map_or(Value::Null, |text| Value::Bulk(text.clone().into_bytes()))
-}
-
-fn text(value: Value) -> Text {
+fn text(value: Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::Bulk(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),

@@ -7,6 +7,7 @@ mod linear;
 mod log_queue;
 mod poison;
 mod power_cut;
+mod processes;
 mod replies;
 mod sim;
 mod starts;

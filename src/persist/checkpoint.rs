@@ -145,6 +145,7 @@ impl Checkpoint {
             snapshots,
             cuts,
         };
+        crash_point!("checkpoint-before-manifest");
         let before = self.files.manifest();
         let has_gap = !gaps.is_empty();
         let mut finished = Finished { history_lost: false };
@@ -159,6 +160,7 @@ impl Checkpoint {
                 return Err(failed(error));
             }
         }
+        crash_point!("checkpoint-after-manifest");
         self.spares.iter().for_each(|spare| spare.follow(self.id));
         self.queues.iter().for_each(|queue| queue.heal(self.id));
         // A file whose sync failed is not written to again.

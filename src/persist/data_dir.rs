@@ -118,9 +118,12 @@ impl DataDir {
         let mut running = self.running();
         let first_gsn = running.next_gsn.take().ok_or(PersistError::NotRecovered)?;
         self.policy.set(options.policy);
+        crash_point!("recovery-before-sweep");
         self.files.sweep()?;
         let logs = self.make_logs(options)?;
+        crash_point!("logs-before-name-epoch");
         self.name_epoch(options, first_gsn, &logs)?;
+        crash_point!("logs-after-name-epoch");
         if options.background_preparer {
             let preparer =
                 Preparer::spawn().map_err(PersistError::io("start a thread for", &self.files.dir))?;
@@ -295,7 +298,9 @@ impl DataDir {
         let seal = |writer: &LogWriter| -> Option<Seal> { has_frames(writer).then(|| writer.seal()) };
         let seals: HashMap<LogId, Option<Seal>> =
             writers.iter().map(|writer| (writer.log(), seal(writer))).collect();
+        crash_point!("close-before-seal");
         self.files.update_manifest_or_fail(|manifest| recovery::apply_seals(manifest, &seals))?;
+        crash_point!("close-after-seal");
         for writer in writers.iter_mut().filter(|writer| has_frames(writer)) {
             // Gives space back; failure costs nothing else.
             let _ = writer.segment().truncate();

@@ -113,6 +113,7 @@ impl Files {
         let path = self.path(&file_names::segment(header.log, header.segment));
         let since = self.names_since();
         let made = self.segment_file(&path, bytes).and_then(|(mut file, bytes)| {
+            crash_point!("segment-after-create");
             header.uid = SegmentUid(random_u64());
             header.file_bytes = bytes;
             file.write_all_at(0, &header.encode())?;
@@ -139,6 +140,7 @@ impl Files {
         let log = header.log;
         let segment = self.make_segment(header, bytes)?;
         let entry = SegmentEntry { log, number: segment.number, uid: segment.uid, bytes: segment.bytes };
+        crash_point!("segment-before-manifest");
         let named = self.update_manifest(|manifest| {
             manifest.segments.retain(|other| other.log != log || Some(other.number) != instead_of);
             manifest.insert_segment(entry);
@@ -210,6 +212,7 @@ impl Files {
         self.remove_from_pool(replaced);
         let renamed = self.disk.rename(path, &self.path(&file_names::pool(number)));
         renamed.inspect_err(|_| self.pool().forget(number)).ok()?;
+        crash_point!("pool-after-rename");
         Some(number)
     }
 
@@ -264,6 +267,7 @@ impl Files {
         for segment in bad {
             let _ = self.disk.remove(&self.path(&name(segment)));
         }
+        crash_point!("release-before-recycle");
         self.recycle(good.into_iter().map(name));
         for checkpoint in &before.checkpoints {
             for snapshot in &checkpoint.snapshots {

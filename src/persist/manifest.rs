@@ -103,16 +103,22 @@ impl ManifestFile {
     fn replace(&self, disk: &dyn Disk, syncs: &DirSync, next: &[u8]) -> Result<(), ReplaceError> {
         let since = syncs.since();
         let tmp = self.dir.join(file_names::MANIFEST_TMP);
+        crash_point!("manifest-before-write");
         let write_tmp = || {
             // Emptied by `create`: nothing of an earlier attempt, whose sync may have failed, is relied upon.
             let mut file = disk.create(&tmp)?;
             file.write_all_at(0, next)?;
+            crash_point!("manifest-after-write");
             file.sync_data()
         };
         write_tmp().map_err(ReplaceError::Unchanged)?;
+        crash_point!("manifest-after-sync");
         // A crash here leaves the old MANIFEST and a temporary file that no start reads.
         disk.rename(&tmp, &self.dir.join(file_names::MANIFEST)).map_err(ReplaceError::Unknown)?;
+        crash_point!("manifest-after-rename");
         // A crash here leaves the old or the new one.
-        syncs.sync(disk, since).map_err(ReplaceError::Unknown)
+        syncs.sync(disk, since).map_err(ReplaceError::Unknown)?;
+        crash_point!("manifest-after-dir-sync");
+        Ok(())
     }
 }

@@ -227,6 +227,7 @@ impl Save {
         if cut.shards.iter().any(|shard| !shard.has_log) {
             return Err(SaveError::Ending);
         }
+        crash_point!("checkpoint-after-cut");
         let facts = cut.facts;
         let snapshots = self.write_snapshots(&mut checkpoint, cut, config)?;
         outcome.snapshot_bytes = snapshots.iter().map(|snapshot| snapshot.written.bytes).sum();
@@ -354,7 +355,9 @@ impl Save {
         let written =
             write(&mut *file).map_err(|source| SaveError::Write { path: unfinished.clone(), source });
         let result = written.and_then(|written| {
+            crash_point!("dump-before-rename");
             self.put_into_place(&unfinished, path).map_err(io("replace", path))?;
+            crash_point!("dump-after-rename");
             Ok(written)
         });
         if result.is_err() {

@@ -40,7 +40,7 @@ struct Args {
     /// Writes the table at the end into a file too, as Markdown.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// The server's program [default: the one beside this program]
+    /// The server's program, with its fail points [default: the one in target/fail-points]
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
 }
@@ -107,7 +107,7 @@ fn campaign(args: &Args, scratch: PathBuf) -> Result<Campaign, String> {
     let server = match &args.server {
         Some(server) => server.clone(),
         // Families without processes need none.
-        None => server_process::binary().unwrap_or_else(|_| "everfast".into()),
+        None => server_process::fail_point_binary().unwrap_or_else(|_| "everfast".into()),
     };
     let seed = args.seed.unwrap_or(now.as_nanos() as u64);
     let (jobs, keeps_going) = (args.jobs.max(1), args.keep_going);

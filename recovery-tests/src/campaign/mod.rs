@@ -14,10 +14,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::exhaustive;
-use crate::family::{Counts, Family, Place};
-use crate::kill;
+use crate::family::{Counts, Family};
+use crate::linear;
 use crate::power_cut;
+use crate::processes;
 use crate::random::Random;
+use crate::sim;
 
 use rounds::{Ended, Rounds};
 pub use seeds::{Seed, parse_seeds};
@@ -34,36 +36,12 @@ const TRIES: usize = 3;
 
 /// Every kind of run, those that find most in least time first.
 pub fn families() -> Vec<Family> {
-    let mut families = exhaustive::FAMILIES.to_vec();
-    families.extend([
-        power_cut::FAMILY,
-        Family {
-            name: "kill",
-            about: "kill -9 of a server process under load, restarts with other numbers of shards",
-            share: 3,
-            round: kill_round,
-        },
-    ]);
+    let mut families = vec![sim::FAMILY];
+    families.extend(exhaustive::FAMILIES);
+    families.extend(linear::FAMILIES);
+    families.push(power_cut::FAMILY);
+    families.extend(processes::FAMILIES);
     families
-}
-
-fn kill_round(seed: u64, place: &Place) -> Result<Counts, String> {
-    let mut random = Random::new(seed);
-    let shards = (0..3).map(|_| 1 + random.below(4) as u16).collect();
-    let done = kill::run(&kill::Campaign {
-        rounds: 2,
-        seed: random.draw(),
-        clients: 1 + random.below(16) as usize,
-        shards,
-        appendfsync: "always".into(),
-        load: Duration::from_millis(600),
-        dir: place.scratch.clone(),
-    })?;
-    let mut counts = Counts::default();
-    counts.add("kills", done.kills);
-    counts.add("kills in recovery", done.crashes_in_recovery);
-    counts.add("commands acknowledged", done.acknowledged);
-    Ok(counts)
 }
 
 /// How long a campaign goes on.

@@ -1,6 +1,7 @@
 //! Seeds, shares and what counts as a violation.
 
 use super::*;
+use crate::family::Place;
 
 fn passes(seed: u64, place: &Place) -> Result<Counts, String> {
     assert!(place.scratch.is_dir());

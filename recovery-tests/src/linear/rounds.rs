@@ -22,7 +22,7 @@ use crate::client::keep_saving;
 use crate::family::{Counts, Family, Place};
 use crate::in_process::{InProcess, config};
 use crate::random::Random;
-use crate::server_process::ServerProcess;
+use crate::server_process::{Launch, ServerProcess};
 use crate::switch_disk::{Call, Effect, Switches};
 
 /// The kinds of runs that look for linearizability.
@@ -132,7 +132,7 @@ fn without_crash(seed: u64, _place: &Place) -> Result<Counts, String> {
     let mut counts = Counts::default();
     std::thread::scope(|scope| {
         if saves {
-            scope.spawn(move || keep_saving(address, SAVE_PAUSE));
+            scope.spawn(move || keep_saving(address, SAVE_PAUSE, || true));
         }
         // Whatever comes of the histories, the server has to end, and the saving with it.
         let found = histories(&server, setting, &mut random, &mut counts);
@@ -238,7 +238,7 @@ fn era_until_power_cut(
     let address = server.address();
     std::thread::scope(|scope| {
         if saves {
-            scope.spawn(move || keep_saving(address, SAVE_PAUSE));
+            scope.spawn(move || keep_saving(address, SAVE_PAUSE, || true));
         }
         let ((), _) = recorder.run_clients(address, &mut choices, |progress| {
             while disk.calls() < cut && !progress().1 {
@@ -283,7 +283,7 @@ fn kills(seed: u64, place: &Place) -> Result<Counts, String> {
         let mut choices = Random::new(random.draw());
         std::thread::scope(|scope| {
             if saves {
-                scope.spawn(move || keep_saving(address, SAVE_PAUSE));
+                scope.spawn(move || keep_saving(address, SAVE_PAUSE, || true));
             }
             let (killed, _) = recorder.run_clients(address, &mut choices, |progress| {
                 let first = progress().0;
@@ -325,7 +325,8 @@ fn start(binary: &Path, dir: &Path, setting: Setting, random: &mut Random) -> Re
     let mut why = String::new();
     for attempt in 0..PORTS {
         let log = dir.with_file_name(format!("server-{}-{attempt}.log", random.draw()));
-        match ServerProcess::start_logging(binary, dir, &args, &log) {
+        let launch = Launch { log: log.clone(), ..Launch::new(binary, dir, &args) };
+        match launch.start() {
             Ok(server) => return Ok(server),
             Err(error) => why = error.to_string(),
         }

@@ -7,6 +7,10 @@
 //!    its directory did. Nothing else proves anything.
 //! 3. Nothing depends on `allocate`: a disk that cannot answers with an error and is as good.
 
+#[cfg(feature = "fail-points")]
+pub mod faulty;
+#[cfg(any(test, feature = "sim", feature = "fail-points"))]
+mod guarded;
 mod mmap;
 mod real;
 #[cfg(any(test, feature = "sim"))]
@@ -17,6 +21,8 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+#[cfg(any(test, feature = "sim", feature = "fail-points"))]
+pub use guarded::{Amount, Call, Guard, GuardedDisk};
 pub use mmap::ReadOnlyMap;
 pub use real::RealDisk;
 #[cfg(any(test, feature = "sim"))]

@@ -192,6 +192,7 @@ impl Log {
         self.close_chunk();
         self.gathered_since_ms = None;
         if !self.closed.is_empty() {
+            crash_point!("log-after-append");
             // Told where it is news, so that whoever recovers knows which transactions were acknowledged.
             let complete = (self.complete)();
             let mut news = (complete > self.told).then_some(complete);

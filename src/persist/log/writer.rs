@@ -226,7 +226,9 @@ impl LogWriter {
             }
         };
         let started = clock::now();
+        crash_point!("log-before-write");
         self.parts.segment.write(frames).map_err(Stop::Failed)?;
+        crash_point!("log-after-write");
         let metrics = &self.parts.metrics;
         metrics.write_us.record(clock::elapsed(started).as_micros() as u64);
         metrics.batch_bytes.record(frames.len() as u64);
@@ -283,6 +285,7 @@ impl LogWriter {
         self.queued.pop_front();
         let ends = self.parts.shards.iter().map(|shard| (shard.shard(), shard.written())).collect();
         let (segment, frames) = (self.parts.segment.number, self.frames);
+        crash_point!("log-at-cut");
         let cut = LogCut { log: self.parts.log, segment, frames, ends };
         let _ = request.done.send(CutAnswer { cut, has_gap: self.is_poisoned() }); // who asked may have given up
         Ok(())
@@ -315,8 +318,10 @@ impl LogWriter {
     /// Goes on in the next segment, with room for a frame of `frame_bytes`. `wanted`: size in bytes of the one after it.
     fn switch_segment(&mut self, frame_bytes: u64, wanted: u64, now_ms: u64) -> Result<(), Stop> {
         let least = (SEGMENT_HEADER_BYTES as u64 + frame_bytes).next_multiple_of(SEGMENT_ROUNDING);
+        crash_point!("log-before-next-segment");
         let prepared = self.parts.spare.take(least, wanted).map_err(Stop::Failed)?;
         self.parts.segment = Segment::new(prepared);
+        crash_point!("log-after-next-segment");
         self.segment_since_ms = now_ms;
         self.asked_for_spare = false;
         add(&self.parts.metrics.segments, 1);
@@ -346,7 +351,9 @@ impl LogWriter {
             return Err(Stop::Poisoned);
         }
         let started = clock::now();
+        crash_point!("log-before-sync");
         let result = self.parts.segment.sync();
+        crash_point!("log-after-sync");
         let sync_us = clock::elapsed(started).as_micros() as u64;
         self.mean_sync_us = (self.mean_sync_us * 7 + sync_us) / 8;
         add(&self.parts.metrics.syncs, 1);

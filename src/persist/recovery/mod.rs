@@ -55,6 +55,7 @@ pub struct Recovered {
 pub(crate) fn recover(files: &Files) -> Result<Recovered, PersistError> {
     let manifest = files.manifest();
     let found = Found::look(files, &manifest, None)?;
+    crash_point!("recovery-after-scan");
     seal::seal(files, &manifest, &found.logs, &found.plan)?;
     Ok(found.recovered(&manifest))
 }

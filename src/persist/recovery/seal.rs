@@ -29,9 +29,11 @@ pub fn seal(
     }
     let seals: HashMap<LogId, Option<Seal>> =
         open.iter().map(|log| (log.id, seal_of(manifest, log, plan))).collect();
+    crash_point!("recovery-before-seal");
     if !seals.is_empty() {
         files.update_manifest_or_fail(|manifest| apply_seals(manifest, &seals))?;
     }
+    crash_point!("recovery-after-seal");
     truncate_tails(files, &open);
     Ok(())
 }

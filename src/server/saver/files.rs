@@ -72,7 +72,10 @@ pub fn write(
             let next = work.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((shard, databases, aux, path, mut file)) = next else { return done };
             done.push(match snapshot::write(databases, &aux, &mut *file, &options, progress) {
-                Ok(written) => Ok(Snapshot { path, shard, written }),
+                Ok(written) => {
+                    crash_point!("checkpoint-between-snapshots");
+                    Ok(Snapshot { path, shard, written })
+                }
                 Err(source) => {
                     progress.cancel(); // the others need not go on
                     Err(SaveError::Write { path, source })

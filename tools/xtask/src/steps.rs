@@ -35,3 +35,13 @@ pub fn cargo(args: &[&str]) -> Command {
     command.args(args);
     command
 }
+
+/// Builds the server with its fail points, apart from the product; answers where its program is.
+pub fn fail_point_server() -> Result<PathBuf, String> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target = root().join(target).join("fail-points");
+    let build =
+        ["build", "--quiet", "--profile", "test-release", "--bin", "everfast", "--features", "fail-points"];
+    run(cargo(&build).arg("--target-dir").arg(&target))?;
+    Ok(target.join("test-release").join("everfast"))
+}

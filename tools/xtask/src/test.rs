@@ -23,10 +23,12 @@ const STEPS: [Step; 7] = [
     }),
     ("tests", || {
         let python = setup::python_client()?;
+        let server = steps::fail_point_server()?;
         steps::run(
             cargo(&["test", "--workspace", "--exclude", "everfast-benches"])
                 .args(PROFILE)
                 .env("EVERFAST_TEST_PYTHON", python)
+                .env("EVERFAST_FAIL_POINT_SERVER", server)
                 .env("EVERFAST_TEST_CHROMIUM", setup::CHROMIUM),
         )
     }),

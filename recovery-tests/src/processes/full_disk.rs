@@ -1,35 +1,21 @@
-//! `full_disk`: a real server on a real file system that is full.
-//!
-//! Mounts a small tmpfs, fills it under `always` until writes are refused, looks whether reads go on, makes room, looks
-//! whether writing resumes by itself, kills the server, and checks every acknowledged key after a restart.
+//! A real file system that is full: a small tmpfs is filled under `always` until writes are refused; reads go on; room is
+//! made, and writing resumes by itself; the server is killed, and every acknowledged key is there after a restart.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use formats::resp::Value;
-use recovery_tests::client::Client;
-use recovery_tests::server_process::{ServerProcess, binary};
 
-/// Fills a small file system under a server, and checks that nothing acknowledged is lost. Must run as root, to mount it.
-#[derive(Parser)]
-struct Args {
-    /// Size of the file system in MiB.
-    #[arg(long, default_value_t = 24)]
-    size_mib: u64,
-    /// Shards of the server.
-    #[arg(long, default_value_t = 2)]
-    shards: u16,
-    /// Bytes of a value.
-    #[arg(long, default_value_t = 4000)]
-    value_bytes: usize,
-}
+use crate::client::Client;
+use crate::family::{Counts, Place};
+use crate::random::Random;
+use crate::server_process::{Launch, ServerProcess};
 
-/// What is freed when the file system is full: room for another segment of 4 MiB in each of two logs, and one to spare.
-const BALLAST_BYTES: usize = 14 << 20;
+/// A segment of a log.
+const SEGMENT_MIB: u64 = 4;
 /// Longest wait for a held reply while the disk is full, and for writing to resume.
 const HELD: Duration = Duration::from_millis(500);
 const SOON: Duration = Duration::from_secs(10);
@@ -50,32 +36,14 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         if let Err(error) = run(Command::new("umount").arg(&self.0)) {
-            eprintln!("full_disk: {error}; unmount {} by hand", self.0.display());
+            eprintln!("full-disk: {error}; unmount {} by hand", self.0.display());
         }
     }
 }
 
 fn run(command: &mut Command) -> io::Result<()> {
-    let status = command.status()?;
+    let status = command.stderr(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?} ended with {status}"))) }
-}
-
-fn main() -> ExitCode {
-    let args = Args::parse();
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("full_disk: must run as root: it mounts a file system");
-        return ExitCode::FAILURE;
-    }
-    match check(&args) {
-        Ok(()) => {
-            println!("full_disk: 0 violations");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("full_disk: FAILED: {error}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 /// Keys `0..acknowledged` have been acknowledged; more may be there.
@@ -119,35 +87,55 @@ fn is_refusal(reply: &Value) -> bool {
     matches!(reply, Value::Error(text) if text.starts_with("MISCONF Errors writing to the AOF file: "))
 }
 
-fn check(args: &Args) -> io::Result<()> {
-    let binary = binary()?;
-    let temp = tempfile::Builder::new().prefix("everfast-full-disk-").tempdir()?;
-    let place = temp.path().join("disk");
-    fs::create_dir(&place)?;
-    let mount = Mount::new(&place, args.size_mib)?;
-    println!("full_disk: {}, tmpfs of {} MiB, {}", place.display(), args.size_mib, binary.display());
-    let ballast = place.join("ballast");
-    fs::File::create(&ballast)?.write_all(&vec![1; BALLAST_BYTES])?;
+/// See the module.
+pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
+    let mut random = Random::new(seed);
+    let mut counts = Counts::default();
+    let shards = 1 + random.below(4);
+    let after = 1 + random.below(4);
+    // What is freed later: room for another segment of each log and one to spare, and for the logs of the next start.
+    let ballast_mib = (shards + 1 + after) * SEGMENT_MIB + 2;
+    let disk = place.scratch.join("disk");
+    fs::create_dir_all(&disk).map_err(|error| error.to_string())?;
+    let Ok(mount) = Mount::new(&disk, ballast_mib + shards * SEGMENT_MIB + 2) else {
+        counts.add("skipped, no tmpfs", 1);
+        return Ok(counts);
+    };
+    let mut filler = Filler { value: "x".repeat(1_000 + random.below(8_000) as usize), acknowledged: 0 };
+    let result = check(place, &disk, (shards, after), ballast_mib, &mut filler);
+    drop(mount);
+    result.map_err(|error| format!("on {shards} shards, then {after}: {error}"))?;
+    counts.add("file systems filled", 1);
+    counts.add("commands acknowledged", filler.acknowledged as u64);
+    Ok(counts)
+}
 
-    let data = place.join("data");
-    let words = ["--shards", &args.shards.to_string(), "--appendfsync", "always", "--segment-size", "4mb"];
-    // The server's own log stays off the full disk.
-    let log = temp.path().join("server.log");
-    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    let mut server = ServerProcess::start_logging(&binary, &data, &words, &log)?;
-    let mut filler = Filler { value: "x".repeat(args.value_bytes), acknowledged: 0 };
-    fill_and_make_room(&server, &mut filler, &ballast)?;
-
+fn check(
+    place: &Place,
+    disk: &Path,
+    shards: (u64, u64),
+    ballast_mib: u64,
+    filler: &mut Filler,
+) -> io::Result<()> {
+    let ballast = disk.join("ballast");
+    fs::File::create(&ballast)?.write_all(&vec![1; (ballast_mib << 20) as usize])?;
+    let launch = |shards: u64| {
+        let segment = format!("{SEGMENT_MIB}mb");
+        let words = ["--shards", &shards.to_string(), "--appendfsync", "always", "--segment-size", &segment];
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let mut launch = Launch::new(&place.server, &disk.join("data"), &words);
+        // The server's own log stays off the full disk.
+        launch.log = place.scratch.join("server.log");
+        launch
+    };
+    let mut server = launch(shards.0).start()?;
+    fill_and_make_room(&server, filler, &ballast)?;
     server.kill()?;
-    let started = Instant::now();
-    let mut server = ServerProcess::start_logging(&binary, &data, &words, &log)?;
-    println!("killed; started again in {:.0?}", started.elapsed());
+    let mut server = launch(shards.1).start()?;
     filler.check(&mut Client::connect(server.address())?)?;
-    println!("all {} acknowledged keys are there", filler.acknowledged);
     if !server.terminate()? {
         return Err(io::Error::other("the server did not end well"));
     }
-    drop(mount);
     Ok(())
 }
 
@@ -158,24 +146,20 @@ fn fill_and_make_room(server: &ServerProcess, filler: &mut Filler, ballast: &Pat
         Some(reply) if is_refusal(&reply) => false,
         Some(other) => return Err(io::Error::other(format!("a write was answered {other:?}"))),
     };
-    println!("full after {} acknowledged keys; the write that met it is held: {held}", filler.acknowledged);
 
     let mut client = Client::connect(server.address())?;
     let deadline = Instant::now() + SOON;
-    let refusal = loop {
+    loop {
         // Its log may be one that has room yet.
         filler.set(&mut client, usize::MAX - 1)?;
         match client.reply_within(HELD)? {
-            Some(reply) if is_refusal(&reply) => break reply,
+            Some(reply) if is_refusal(&reply) => break,
             Some(Value::Simple(_)) if Instant::now() < deadline => {}
             None => client = Client::connect(server.address())?,
             other => return Err(io::Error::other(format!("a write on a full disk was answered {other:?}"))),
         }
-    };
-    println!("writes are answered {refusal:?}");
-    let reading = Instant::now();
+    }
     filler.check(&mut client)?;
-    println!("{} reads of acknowledged keys in {:.0?}", filler.acknowledged, reading.elapsed());
 
     fs::remove_file(ballast)?;
     let freed = Instant::now();
@@ -184,7 +168,6 @@ fn fill_and_make_room(server: &ServerProcess, filler: &mut Filler, ballast: &Pat
             Some(Value::Simple(_)) => filler.acknowledged += 1,
             other => return Err(io::Error::other(format!("the held write was answered {other:?}"))),
         }
-        println!("room: the held write was acknowledged after {:.0?}", freed.elapsed());
     }
     let after = filler.acknowledged + AFTER;
     while filler.acknowledged < after {
@@ -197,6 +180,5 @@ fn fill_and_make_room(server: &ServerProcess, filler: &mut Filler, ballast: &Pat
             other => return Err(io::Error::other(format!("with room again a write was answered {other:?}"))),
         }
     }
-    println!("room: {AFTER} more keys acknowledged, {:.0?} after it was made", freed.elapsed());
     Ok(())
 }

@@ -1,0 +1,87 @@
+//! Calls of the system that fail, or kill who makes them, by `strace`: nothing of the server is in the way.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::load::{Fleet, Policy, start, was_killed};
+use crate::family::{Counts, Place};
+use crate::model::Promise;
+use crate::random::Random;
+
+const CALLS: [&str; 6] = ["fdatasync", "fdatasync", "pwrite64", "pwrite64", "fsync", "rename"];
+
+/// What is done to a call from the n-th of a thread on: one, some, or all.
+fn draw_injection(random: &mut Random) -> String {
+    let call = CALLS[random.below(CALLS.len() as u64) as usize];
+    let what = match (call, random.below(3)) {
+        (_, 0) => "signal=KILL",
+        ("pwrite64", 1) => "error=ENOSPC",
+        _ => "error=EIO",
+    };
+    let limit = [3, 20, 200][random.below(3) as usize];
+    let from = 1 + random.below(limit);
+    let range = match random.below(3) {
+        0 => format!("{from}"),
+        1 => format!("{from}..{}", from + 20),
+        _ => format!("{from}+"),
+    };
+    format!("inject={call}:{what}:when={range}")
+}
+
+fn wrapper(injection: &str) -> Vec<String> {
+    let call = injection.trim_start_matches("inject=").split(':').next().unwrap_or_default();
+    let trace = format!("trace={call}");
+    let words = ["strace", "-f", "-qqq", "--seccomp-bpf", "-o", "/dev/null", "-e", &trace, "-e", injection];
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Whether it is installed, and may trace.
+fn is_possible() -> bool {
+    let words = wrapper("inject=fdatasync:error=EIO:when=1");
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).arg("true").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// See the module.
+pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
+    let mut counts = Counts::default();
+    if !is_possible() {
+        counts.add("skipped, no strace", 1);
+        return Ok(counts);
+    }
+    let mut random = Random::new(seed);
+    let injection = draw_injection(&mut random);
+    run(&injection, &mut random, place, &mut counts).map_err(|what| format!("with {injection}: {what}"))?;
+    Ok(counts)
+}
+
+fn run(injection: &str, random: &mut Random, place: &Place, counts: &mut Counts) -> Result<(), String> {
+    let policy = Policy::draw(random);
+    let mut fleet = Fleet::new(place, random, policy);
+    fleet.disk_fails = true;
+    let mut promise = Promise::All;
+    let mut launch = fleet.launch(1 + random.below(4));
+    launch.wrapper = wrapper(injection);
+    let mut server = launch.spawn().map_err(|error| error.to_string())?;
+    match server.wait_until_it_serves().map_err(|error| error.to_string())? {
+        Some(status) if was_killed(status) => counts.add("ends in a start", 1),
+        Some(status) if status.code() == Some(1) => counts.add("starts refused", 1),
+        Some(status) => return Err(format!("a start ended with {status}")),
+        None => {
+            let ended =
+                fleet.load(&mut server, Duration::from_millis(100 + random.below(900)), true, true)?;
+            match ended.by_itself {
+                None => counts.add("kills", 1),
+                Some(status) if was_killed(status) => counts.add("killed at a call", 1),
+                Some(status) => return Err(format!("the server ended by itself: {status}")),
+            }
+            promise = fleet.promise(&ended);
+        }
+    }
+    drop(server);
+    let server = start(&fleet.launch(1 + random.below(4)))?;
+    fleet.check(&server, promise)?;
+    fleet.count(counts);
+    Ok(())
+}

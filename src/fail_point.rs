@@ -1,0 +1,71 @@
+//! Places where a test can end the process, as a power failure would: nothing is flushed, nothing unwinds.
+//!
+//! Compiled with the feature `fail-points` alone; without it [`crash_point!`] is no code at all. The variable
+//! `VARIABLE` says what happens where, in the words of the crate `fail`:
+//!
+//! ```text
+//! FAILPOINTS='log-after-write=17*off->return(kill);segment-after-create=sleep(20)'
+//!             the point        │      │            └ in another one: wait 20 ms each time
+//!                              │      └ from then on: SIGKILL to oneself
+//!                              └ nothing, the first 17 times
+//! ```
+//!
+//! Invariants:
+//! 1. `POINTS` names each point of the source once, and each of its names is a point in the source: a test compares.
+//! 2. A configuration with another name is refused: a run that never gets anywhere proves nothing.
+
+#[cfg(any(test, feature = "sim", feature = "fail-points"))]
+mod points;
+
+#[cfg(any(test, feature = "sim", feature = "fail-points"))]
+pub use points::{POINTS, Point, When};
+
+/// The environment variable that says what happens where.
+#[cfg(any(test, feature = "sim", feature = "fail-points"))]
+pub const VARIABLE: &str = "FAILPOINTS";
+
+/// The process may end here: see the module [`fail_point`](crate::fail_point).
+#[cfg(feature = "fail-points")]
+macro_rules! crash_point {
+    ($name:literal) => {
+        $crate::fail_point::reach($name)
+    };
+}
+#[cfg(not(feature = "fail-points"))]
+macro_rules! crash_point {
+    ($name:literal) => {};
+}
+
+/// Puts [`VARIABLE`] into effect.
+///
+/// # Errors
+/// It names what is no point, or cannot be read.
+#[cfg(feature = "fail-points")]
+pub fn configure() -> Result<(), String> {
+    let Ok(text) = std::env::var(VARIABLE) else { return Ok(()) };
+    for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let (name, actions) =
+            entry.split_once('=').ok_or_else(|| format!("'{entry}' is not name=actions"))?;
+        if POINTS.iter().all(|point| point.name != name) {
+            return Err(format!("there is no fail point '{name}'"));
+        }
+        fail::cfg(name, actions)?;
+    }
+    Ok(())
+}
+
+/// What [`crash_point!`] becomes.
+#[cfg(feature = "fail-points")]
+pub fn reach(name: &str) {
+    if fail::eval(name, |_| ()).is_some() {
+        kill();
+    }
+}
+
+/// SIGKILL to oneself.
+#[cfg(feature = "fail-points")]
+fn kill() -> ! {
+    use rustix::process::{Signal, getpid, kill_process};
+    let _ = kill_process(getpid(), Signal::KILL); // which does not come back
+    std::process::abort()
+}

@@ -45,6 +45,7 @@ pub mod simulated;
 mod tracing_setup;
 
 pub use replay::{ReplayFailure, Skipped, Summary};
+use saver::SaverThreads;
 
 /// Why the server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +94,7 @@ pub struct Server {
     data_dir: Option<Arc<DataDir>>,
     threads: Vec<ShardThread>,
     shutdown: ShutdownReceiver,
+    savers: Arc<SaverThreads>,
 }
 
 /// Runs the server until a signal or SHUTDOWN ends it.
@@ -149,13 +151,14 @@ impl Server {
         let _ = shared.shutdown.set(sender); // the first and only one
         let threads = start_shards(&shared, &config, KeyHasher::new(hash_seed))?;
         announce(&config);
-        let server = Server { shared, data_dir, threads, shutdown };
+        let server = Server { shared, data_dir, threads, shutdown, savers: Arc::default() };
         match &server.data_dir {
             Some(data_dir) => recover(data_dir, &server.shared, &config, disk)?,
             None => load_dump(&server.shared, &config, disk, hash_seed)?,
         }
         let data_dir = server.data_dir.clone();
-        saver::install(&server.shared, disk, data_dir, hash_seed, saver::on_a_thread);
+        let threads = Arc::clone(&server.savers);
+        saver::install(&server.shared, disk, data_dir, hash_seed, move |work| threads.start(work));
         server.shared.loading.active.store(false, Ordering::Release);
         tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
         Ok(server)
@@ -187,6 +190,9 @@ impl Server {
         drain(&self.shared);
         drop(take_logs(&self.shared)); // which hands over what they gathered
         let result = self.data_dir.map_or(Ok(()), |data_dir| data_dir.close().map_err(ServerError::Close));
+        if self.shared.saves.running().is_none() {
+            self.savers.join();
+        }
         for thread in self.threads {
             let _ = thread.stop.send(()); // it may have ended by itself
             if thread.thread.join().is_err() {

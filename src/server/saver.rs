@@ -18,7 +18,8 @@ mod files;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use formats::log::Position;
@@ -103,9 +104,35 @@ impl Running {
 /// What a save does, from its begin to its end.
 pub type Work = Box<dyn FnOnce() + Send>;
 
-/// Starts a save on a thread of its own.
-pub fn on_a_thread(work: Work) -> io::Result<()> {
-    std::thread::Builder::new().name("saver".into()).spawn(work).map(drop)
+/// The threads that saves were started on and that may not have ended: the one that works, and those that have told what
+/// came of it and are about to end.
+#[derive(Default)]
+pub struct SaverThreads(Mutex<Vec<JoinHandle<()>>>);
+
+impl SaverThreads {
+    /// Starts a save on a thread of its own.
+    pub fn start(&self, work: Work) -> io::Result<()> {
+        let thread = std::thread::Builder::new().name("saver".into()).spawn(work)?;
+        let mut threads = self.threads();
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+        Ok(())
+    }
+
+    /// Waits for the threads of saves that are done: each holds the data directory, and with it the lock, a moment longer
+    /// than it takes to tell.
+    pub fn join(&self) {
+        let threads = std::mem::take(&mut *self.threads());
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("the thread of a save panicked");
+            }
+        }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner) // nothing panics between two changes
+    }
 }
 
 /// Connects the saves of `shared` with what does them. `start` begins the work and returns at once.
@@ -156,7 +183,7 @@ impl Saver {
         self.running().as_ref().map(Running::figures).unwrap_or_default()
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner) // replaced as a whole
     }
 

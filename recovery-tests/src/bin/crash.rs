@@ -31,6 +31,9 @@ struct Args {
     /// Rounds at a time.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
+    /// Instead of a campaign, tries all small cases once: every crash point, subset, bit and length.
+    #[arg(long)]
+    complete: bool,
     /// Names the families and ends.
     #[arg(long)]
     list: bool,
@@ -66,6 +69,11 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<bool, String> {
     if args.list {
         campaign::families().iter().for_each(|family| println!("{}", family.name));
+        return Ok(true);
+    }
+    if args.complete {
+        let counts = recovery_tests::exhaustive::everything()?;
+        counts.0.iter().for_each(|(what, count)| println!("{count:>10} {what}"));
         return Ok(true);
     }
     let dir = tempfile::Builder::new().prefix("everfast-crash-").tempdir();

@@ -32,6 +32,9 @@ const ROUND: Share = Share { bits: 64 * 8, lengths: 48, mixtures: 16 };
 /// Every so many starts one is followed by more work.
 const WORK_STRIDE: u64 = 151;
 const SECTOR: usize = 512;
+/// Where one of so many bits or more are flipped, all bits of files shorter than this are.
+const ALL_OF_SHORT: u64 = 16;
+const SHORT_BYTES: usize = 2048;
 
 /// Of so many cases of each kind one is tried.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +119,9 @@ enum Outcome {
 impl Bench<'_> {
     fn all(&mut self, share: Share, random: &mut Random) -> Result<(), String> {
         for (file, length) in self.layout.files.clone() {
-            for bit in sample(length as u64 * 8, share.bits, random) {
+            // Of MANIFEST and snapshots, which are short, all.
+            let is_all = share.bits <= ALL_OF_SHORT && length < SHORT_BYTES;
+            for bit in sample(length as u64 * 8, if is_all { 1 } else { share.bits }, random) {
                 self.flip(&file, bit as usize)?;
             }
             for cut in sample(length as u64, share.lengths, random) {

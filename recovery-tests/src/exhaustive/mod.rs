@@ -12,7 +12,19 @@ pub mod layout;
 pub mod run;
 pub mod subsets;
 
-use crate::family::Family;
+use crate::family::{Counts, Family};
 
 /// What this module tries, as families of a campaign.
 pub const FAMILIES: &[Family] = &[subsets::FAMILY, damage::FAMILY];
+
+/// All of it: every crash point of the usual runs with every subset of up to 12 things, every bit and every length of every
+/// file of the smallest directories. Takes minutes.
+///
+/// # Errors
+/// A violation.
+pub fn everything() -> Result<Counts, String> {
+    let depth = subsets::Depth { full_up_to: 12, random: 64, recovery_stride: 199, work_stride: 97 };
+    let mut counts = subsets::everything(depth)?;
+    counts.merge(&damage::everything(damage::Share { bits: 1, lengths: 1, mixtures: 1 })?);
+    Ok(counts)
+}

@@ -28,26 +28,11 @@ pub struct ServerProcess {
     log: PathBuf,
 }
 
-/// Where the binary is: beside this program, as cargo puts them.
-///
-/// # Errors
-/// It has not been built.
-pub fn binary() -> io::Result<PathBuf> {
-    let here = std::env::current_exe()?;
-    for folder in here.ancestors().skip(1).take(2) {
-        let path = folder.join("everfast");
-        if path.is_file() {
-            return Ok(path);
-        }
-    }
-    Err(io::Error::new(io::ErrorKind::NotFound, "build the server first: cargo build --bin everfast"))
-}
-
 /// Names the server's program that was built with the feature `fail-points`.
 pub const BINARY_VARIABLE: &str = "EVERFAST_FAIL_POINT_SERVER";
 
 /// Where the binary is that was built with the feature `fail-points`: where [`BINARY_VARIABLE`] says, or in
-/// `target/fail-points`.
+/// `target/fail-points`, where `cargo xtask` puts it.
 ///
 /// # Errors
 /// It has not been built.
@@ -56,10 +41,10 @@ pub fn fail_point_binary() -> io::Result<PathBuf> {
         return Ok(path.into());
     }
     let here = std::env::current_exe()?;
-    let places = here.ancestors().map(|folder| folder.join("fail-points/test-release/everfast"));
+    let places = here.ancestors().map(|folder| folder.join("fail-points/everfast"));
     places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        let what = "build the server with its fail points first: cargo build --profile test-release --bin everfast \
-                    --features fail-points --target-dir target/fail-points";
+        let what = "build the server with its fail points first, as `cargo xtask crash` does, and name its program in \
+                    EVERFAST_FAIL_POINT_SERVER";
         io::Error::new(io::ErrorKind::NotFound, what)
     })
 }

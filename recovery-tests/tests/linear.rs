@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use recovery_tests::family::{Counts, Place};
 use recovery_tests::linear::FAMILIES;
-use recovery_tests::server_process::binary;
+use recovery_tests::server_process::fail_point_binary;
 
 /// Runs the rounds of a family with these seeds.
 fn rounds(name: &str, server: PathBuf, seeds: std::ops::Range<u64>) -> Counts {
@@ -46,9 +46,9 @@ fn power_cuts_lose_nothing_that_was_acknowledged_or_seen() {
 }
 
 #[test]
-#[ignore = "takes the server's program, which is built apart; the campaign runs it"]
 fn kills_lose_nothing_that_was_acknowledged_or_seen() {
-    let counts = rounds("linear-kill", binary().expect("cargo build --bin everfast"), 0..5);
+    let server = fail_point_binary().unwrap_or_else(|error| panic!("{error}"));
+    let counts = rounds("linear-kill", server, 0..5);
     assert_decided(&counts);
     assert!(count(&counts, "operations") > 100 && count(&counts, "crashes") > 10, "{counts:?}");
 }

@@ -131,4 +131,13 @@ mod tests {
         listed.dedup();
         assert_eq!(listed.len(), POINTS.len(), "a name stands twice");
     }
+
+    #[test]
+    fn each_point_is_in_the_documentation() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/crash-suite.md");
+        let text = fs::read_to_string(path).expect("documentation");
+        for Point { name, between, .. } in POINTS {
+            assert!(text.contains(&format!("| `{name}` | {between} |")), "{name}: docs/crash-suite.md");
+        }
+    }
 }

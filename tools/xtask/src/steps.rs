@@ -36,12 +36,14 @@ pub fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Builds the server with its fail points, apart from the product; answers where its program is.
+/// Builds the server with its fail points, and puts its program where no other build takes it for the product; answers
+/// where that is.
 pub fn fail_point_server() -> Result<PathBuf, String> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let target = root().join(target).join("fail-points");
-    let build =
-        ["build", "--quiet", "--profile", "test-release", "--bin", "everfast", "--features", "fail-points"];
-    run(cargo(&build).arg("--target-dir").arg(&target))?;
-    Ok(target.join("test-release").join("everfast"))
+    let build = ["build", "--quiet", "--profile", "test-release", "--bin", "everfast"];
+    run(cargo(&build).args(["--features", "fail-points"]))?;
+    let (built, place) = (target().join("test-release/everfast"), target().join("fail-points/everfast"));
+    let moved =
+        std::fs::create_dir_all(target().join("fail-points")).and_then(|()| std::fs::rename(&built, &place));
+    moved.map_err(|error| format!("{} cannot be moved to {}: {error}", built.display(), place.display()))?;
+    Ok(place)
 }

@@ -95,7 +95,7 @@ impl Sweep<'_> {
             self.crashes += 1;
             let device = crashed(state, &keep);
             let wrong = match check(&self.recorded.history, call, &device.fork()) {
-                Ok(found) => self.follow(&device, &found).err(),
+                Ok(found) => self.follow(&device, &found, has_two_names(&items, &keep)).err(),
                 Err(what) => Some(what),
             };
             if let Some(what) = wrong {
@@ -121,13 +121,13 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// What is tried after some crashes.
-    fn follow(&mut self, device: &SimDisk, found: &Found) -> Result<(), String> {
+    /// What is tried after some crashes. `works`: more work in any case.
+    fn follow(&mut self, device: &SimDisk, found: &Found, works: bool) -> Result<(), String> {
         self.counts.add("crashes", 1);
         if self.crashes.is_multiple_of(self.depth.recovery_stride) {
             self.crash_in_recovery(device, found)?;
         }
-        if self.crashes.is_multiple_of(self.depth.work_stride) {
+        if works || self.crashes.is_multiple_of(self.depth.work_stride) {
             self.work_on(&device.fork(), found)?;
         }
         Ok(())
@@ -256,6 +256,19 @@ fn subsets(items: &[Unsynced], depth: Depth, random: &mut Random) -> Vec<Vec<boo
     }
     chosen.extend((0..depth.random).map(|_| (0..count).map(|_| random.below(2) == 0).collect()));
     chosen
+}
+
+/// Whether a file was renamed twice, and the second name is kept while the first one stays: what is written under one of
+/// them shows under the other.
+fn has_two_names(items: &[Unsynced], keep: &[bool]) -> bool {
+    let renames = items.iter().zip(keep).filter_map(|(item, keep)| match item {
+        Unsynced::Names { removed: Some(from), added: Some(to) } => Some((from, to, *keep)),
+        _ => None,
+    });
+    let renames: Vec<_> = renames.collect();
+    renames.iter().enumerate().any(|(place, (from, _, kept))| {
+        *kept && renames[..place].iter().any(|(_, to, earlier_kept)| to == from && !earlier_kept)
+    })
 }
 
 /// Whether another subset leaves the same: a sector's earlier write is kept together with a later one.

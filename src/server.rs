@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc as std_mpsc};
+use std::sync::{Arc, Weak, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -400,12 +400,15 @@ fn recover(
     shared.saves.set_base(summary.snapshot_bytes, summary.log_bytes);
     shared.loading.snapshot_keys.store(summary.keys_loaded, Ordering::Relaxed);
 
-    let wake = {
-        let shared = Arc::clone(shared);
-        Arc::new(move |shard: ShardId| shared.mailboxes[usize::from(shard.0)].wake())
-    };
+    // Which holds the data directory, and so the logs that call these.
+    let shards = Arc::downgrade(shared);
+    let told_by = Weak::clone(&shards);
+    let wake = Arc::new(move |shard: ShardId| {
+        if let Some(shared) = shards.upgrade() {
+            shared.mailboxes[usize::from(shard.0)].wake();
+        }
+    });
     let mut options = LogOptions::new(config.shards, wake);
-    let told_by = Arc::downgrade(shared);
     options.complete =
         Arc::new(move || told_by.upgrade().map_or(Gsn(0), |shared| shared.sequencer.complete()));
     options.policy = server::config::sync_policy(config.appendfsync);

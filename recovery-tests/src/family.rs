@@ -31,6 +31,8 @@ pub struct Place {
     pub scratch: PathBuf,
     /// The server's program, built with the feature `fail-points`.
     pub server: PathBuf,
+    /// A failing run that can be made short is, which takes up to half a minute.
+    pub shrinks: bool,
 }
 
 /// Runs the round that the seed decides.

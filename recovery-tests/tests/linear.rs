@@ -12,7 +12,7 @@ fn rounds(name: &str, server: PathBuf, seeds: std::ops::Range<u64>) -> Counts {
     let mut counts = Counts::default();
     for seed in seeds {
         let scratch = tempfile::tempdir().expect("a temporary directory");
-        let place = Place { scratch: scratch.path().to_owned(), server: server.clone() };
+        let place = Place { scratch: scratch.path().to_owned(), server: server.clone(), shrinks: true };
         match (family.round)(seed, &place) {
             Ok(more) => counts.merge(&more),
             Err(violation) => panic!("{name}, seed {seed}: {violation}"),

@@ -11,7 +11,7 @@ use recovery_tests::server_process::fail_point_binary;
 fn place() -> (tempfile::TempDir, Place) {
     let scratch = tempfile::tempdir().expect("a temporary directory");
     let server = fail_point_binary().unwrap_or_else(|error| panic!("{error}"));
-    let place = Place { scratch: scratch.path().to_owned(), server };
+    let place = Place { scratch: scratch.path().to_owned(), server, shrinks: true };
     (scratch, place)
 }
 

@@ -8,7 +8,7 @@ use recovery_tests::sim::{lives, run_one};
 fn no_run_breaks_a_promise() {
     let from = std::env::var("EVERFAST_CRASH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0u64);
     for seed in from * 1000..from * 1000 + 200 {
-        if let Err(violation) = run_one(seed) {
+        if let Err(violation) = run_one(seed, true) {
             panic!("{violation}");
         }
     }

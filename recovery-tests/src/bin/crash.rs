@@ -40,6 +40,9 @@ struct Args {
     /// Goes on after a violation.
     #[arg(long)]
     keep_going: bool,
+    /// Tells of a failing run as it was found, and does not make it short.
+    #[arg(long)]
+    no_shrinking: bool,
     /// Writes the table at the end into a file too, as Markdown.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -119,5 +122,6 @@ fn campaign(args: &Args, scratch: PathBuf) -> Result<Campaign, String> {
     };
     let seed = args.seed.unwrap_or(now.as_nanos() as u64);
     let (jobs, keeps_going) = (args.jobs.max(1), args.keep_going);
-    Ok(Campaign { families, seed, length, seeds, jobs, keeps_going, server, scratch })
+    let shrinks = !args.no_shrinking;
+    Ok(Campaign { families, seed, length, seeds, jobs, keeps_going, shrinks, server, scratch })
 }

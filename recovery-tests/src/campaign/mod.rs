@@ -64,6 +64,8 @@ pub struct Campaign {
     pub jobs: usize,
     /// Goes on after a violation.
     pub keeps_going: bool,
+    /// Failing runs are made short where that can be done.
+    pub shrinks: bool,
     /// The server's program.
     pub server: PathBuf,
     /// Rounds get directories in here. Those of violations are kept.
@@ -130,7 +132,7 @@ pub fn run(campaign: &Campaign) -> (Vec<Row>, Vec<Violation>) {
     let mut runner = Runner {
         campaign,
         rows: campaign.families.iter().map(row).collect(),
-        rounds: Rounds::new(campaign.server.clone(), campaign.scratch.clone()),
+        rounds: Rounds::new(campaign.server.clone(), campaign.scratch.clone(), campaign.shrinks),
         violations: Vec::new(),
         started: Instant::now(),
         told: Instant::now(),

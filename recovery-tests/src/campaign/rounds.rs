@@ -32,6 +32,7 @@ struct Running {
 pub(super) struct Rounds {
     server: PathBuf,
     scratch: PathBuf,
+    shrinks: bool,
     started: u64,
     running: Vec<Running>,
     done: Sender<(u64, Result<Counts, String>)>,
@@ -39,9 +40,9 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    pub(super) fn new(server: PathBuf, scratch: PathBuf) -> Rounds {
+    pub(super) fn new(server: PathBuf, scratch: PathBuf, shrinks: bool) -> Rounds {
         let (done, ended) = channel();
-        Rounds { server, scratch, started: 0, running: Vec::new(), done, ended }
+        Rounds { server, scratch, shrinks, started: 0, running: Vec::new(), done, ended }
     }
 
     pub(super) fn running(&self) -> usize {
@@ -53,7 +54,7 @@ impl Rounds {
         self.started += 1;
         let scratch = self.scratch.join(format!("{}-{seed}-{number}", family.name));
         let (round, done) = (family.round, self.done.clone());
-        let at = Place { scratch: scratch.clone(), server: self.server.clone() };
+        let at = Place { scratch: scratch.clone(), server: self.server.clone(), shrinks: self.shrinks };
         let run = move || {
             let made = std::fs::create_dir_all(&at.scratch)
                 .map_err(|error| format!("no directory {}: {error}", at.scratch.display()));

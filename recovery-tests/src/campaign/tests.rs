@@ -27,7 +27,7 @@ fn campaign(families: Vec<Family>, length: Length) -> (tempfile::TempDir, Campai
     let scratch = dir.path().to_owned();
     let server = PathBuf::new();
     let (seed, seeds, jobs, keeps_going) = (8, Vec::new(), 2, true);
-    (dir, Campaign { families, seed, length, seeds, jobs, keeps_going, server, scratch })
+    (dir, Campaign { families, seed, length, seeds, jobs, keeps_going, shrinks: false, server, scratch })
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn live(world: &World, counts: &mut Counts) -> Result<Ended, String> {
     if end == End::PowerCut {
         world.power_fails_in(calls);
     }
-    world.plan_faults(faults);
+    world.plan_faults(faults, 300);
     world.live(steps);
     if let Some(violation) = world.violation() {
         return Err(violation);

@@ -37,21 +37,24 @@ pub const FAMILY: Family = Family {
 };
 
 /// One round: runs of neighbouring seeds.
-fn round(seed: u64, _: &Place) -> Result<Counts, String> {
+fn round(seed: u64, place: &Place) -> Result<Counts, String> {
     let mut counts = Counts::default();
     for run in 0..RUNS {
-        counts.merge(&run_one(seed.wrapping_mul(RUNS).wrapping_add(run))?);
+        counts.merge(&run_one(seed.wrapping_mul(RUNS).wrapping_add(run), place.shrinks)?);
     }
     Ok(counts)
 }
 
-/// One run; a failing one is shrunk.
+/// One run; a failing one is made short, if that is wanted.
 ///
 /// # Errors
 /// What is wrong, and how it came about.
-pub fn run_one(seed: u64) -> Result<Counts, String> {
+pub fn run_one(seed: u64, shrinks: bool) -> Result<Counts, String> {
     let run = lives::run(Choices::of_seed(seed), false);
     let Some(violation) = run.violation else { return Ok(run.counts) };
+    if !shrinks {
+        return Err(format!("run {seed}: {violation}"));
+    }
     let fails = |choices: &[u64]| {
         let again = lives::run(Choices::again(choices.to_vec()), false);
         again.violation.map(|_| again.choices)

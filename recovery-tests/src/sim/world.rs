@@ -258,11 +258,11 @@ impl World {
         self.disk.calls() >= self.power_fails_at.get()
     }
 
-    /// Some disk calls to come will fail.
-    pub fn plan_faults(&self, count: u64) {
+    /// Some of the next disk calls will fail.
+    pub fn plan_faults(&self, count: u64, among: u64) {
         for _ in 0..count {
             let faults = [Fault::ShortWrite, Fault::Enospc, Fault::Eio, Fault::SyncError, Fault::SyncError];
-            let (call, fault) = (self.disk.calls() + self.below(300), self.of(&faults));
+            let (call, fault) = (self.disk.calls() + self.below(among), self.of(&faults));
             self.tell(|| format!("call {call} will fail: {fault:?}"));
             self.disk.fail_at(call, fault);
             self.is_faulty.set(true);
@@ -446,6 +446,9 @@ impl World {
         }
         self.phase.set(Phase::Save);
         self.turns.set(0);
+        if self.is_faulty.get() && self.once_in(4) {
+            self.plan_faults(1, 25);
+        }
         if server.run_save() {
             self.saves.set(self.saves.get() + 1);
             self.tell(|| "a save has ended".to_owned());

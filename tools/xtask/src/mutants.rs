@@ -210,6 +210,7 @@ impl Workshop {
             &minutes.to_string(),
             "--seed",
             &seed.to_string(),
+            "--no-shrinking",
             "--server",
         ]);
         command.arg(self.build.join("debug/everfast")).current_dir(&self.tree);
@@ -230,5 +231,5 @@ impl Workshop {
 
 /// Families that need no server program.
 fn is_in_process(family: &str) -> bool {
-    ["sim", "subsets", "damage", "power-cut"].contains(&family)
+    ["sim", "subsets", "damage", "linear", "linear-power-cut", "power-cut"].contains(&family)
 }

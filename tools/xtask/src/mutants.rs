@@ -15,6 +15,8 @@ use clap::Args;
 
 use crate::steps::{cargo, root, target};
 
+/// Characters of a violation that a table shows.
+const WORDS: usize = 90;
 const FOLDER: &str = "recovery-tests/mutations";
 /// Begins the second line of a patch.
 const PROMISE: &str = "To be caught by: ";
@@ -47,12 +49,18 @@ struct Mutant {
 /// What found it.
 struct Found {
     family: String,
+    /// The violation's first words.
+    what: String,
     seed: String,
     seconds: f64,
 }
 
-/// Tries all bugs; fails if one is not caught.
+/// Tries all bugs; fails if one is not caught, or if something is caught where there is none.
 pub fn mutants(options: &Options) -> Result<(), String> {
+    let broken = broken();
+    if !broken.is_empty() {
+        return Err(broken.join("\n"));
+    }
     let folder = target().join("mutants");
     let place = Workshop { tree: folder.join("tree"), build: folder.join("build") };
     place.refresh()?;
@@ -60,17 +68,25 @@ pub fn mutants(options: &Options) -> Result<(), String> {
         options.only.is_empty() || options.only.iter().any(|only| mutant.name.contains(only))
     };
     let mutants: Vec<Mutant> = read_all()?.into_iter().filter(is_wanted).collect();
-    let mut table = "| bug | promise | caught by | seed | seconds |\n|---|---|---|--:|--:|\n".to_owned();
+    let mut table =
+        "| bug | promise | caught by | as | seed | seconds |\n|---|---|---|---|--:|--:|\n".to_owned();
+    println!("== no bug");
+    if let Some(Found { family, what, .. }) = place.search(options)? {
+        return Err(format!("{family} finds something in the server as it is: {what}"));
+    }
     let mut survivors = Vec::new();
     for mutant in &mutants {
         println!("== {}: {}", mutant.name, mutant.breaks);
         let found = place.try_one(mutant, options)?;
-        let [family, seed, seconds] = match &found {
-            Some(found) => [found.family.clone(), found.seed.clone(), format!("{:.1}", found.seconds)],
-            None => ["**nothing**", "", ""].map(str::to_owned),
+        let [family, what, seed, seconds] = match &found {
+            Some(Found { family, what, seed, seconds }) => {
+                [family.clone(), what.clone(), seed.clone(), format!("{seconds:.1}")]
+            }
+            None => ["**nothing**", "", "", ""].map(str::to_owned),
         };
-        println!("== {}: caught by {family}, seed {seed}, {seconds} s", mutant.name);
-        let _ = writeln!(table, "| {} | {} | {family} | {seed} | {seconds} |", mutant.breaks, mutant.promise);
+        println!("== {}: caught by {family}, seed {seed}, {seconds} s: {what}", mutant.name);
+        let Mutant { breaks, promise, .. } = mutant;
+        let _ = writeln!(table, "| {breaks} | {promise} | {family} | {what} | {seed} | {seconds} |");
         fs::write(folder.join("report.md"), &table).map_err(|error| format!("report.md: {error}"))?;
         if found.is_none() {
             survivors.push(mutant.name.clone());
@@ -126,14 +142,32 @@ struct Workshop {
 impl Workshop {
     /// Makes the copy the same as the workspace. What is the same stays untouched, so that little is built anew.
     fn refresh(&self) -> Result<(), String> {
-        let list = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
+        let list = Command::new("git")
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .current_dir(root())
+            .output();
         let list = list.map_err(|error| format!("git ls-files: {error}"))?.stdout;
         let names: BTreeSet<String> = String::from_utf8_lossy(&list)
             .split('\0')
             .filter(|name| !name.is_empty())
             .map(str::to_owned)
             .collect();
+        self.remove_others(&self.tree, &names)?;
         names.iter().try_for_each(|name| self.restore(name))
+    }
+
+    /// A file that moved would stand in two places.
+    fn remove_others(&self, folder: &Path, names: &BTreeSet<String>) -> Result<(), String> {
+        let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.strip_prefix(&self.tree).unwrap_or(&path).to_string_lossy().into_owned();
+            if path.is_dir() {
+                self.remove_others(&path, names)?;
+            } else if !names.contains(&name) {
+                fs::remove_file(&path).map_err(|error| format!("{name}: {error}"))?;
+            }
+        }
+        Ok(())
     }
 
     fn restore(&self, name: &str) -> Result<(), String> {
@@ -187,21 +221,27 @@ impl Workshop {
         for family in &families {
             if !built && !is_in_process(family) {
                 let since = Instant::now();
-                self.output(&mut cargo(&["build", "--quiet", "--bin", "everfast"]))?;
+                let server = ["build", "--quiet", "--bin", "everfast", "--features", "fail-points"];
+                self.output(&mut cargo(&server))?;
                 (built, building) = (true, since.elapsed().as_secs_f64());
             }
-            if let Some(seed) =
-                self.crash(&crash, family, options.minutes / families.len() as f64, options.seed)?
-            {
+            let minutes = options.minutes / families.len() as f64;
+            if let Some((seed, what)) = self.crash(&crash, family, minutes, options.seed)? {
                 let seconds = started.elapsed().as_secs_f64() - building;
-                return Ok(Some(Found { family: (*family).to_owned(), seed, seconds }));
+                return Ok(Some(Found { family: (*family).to_owned(), what, seed, seconds }));
             }
         }
         Ok(None)
     }
 
-    /// The seed of the round that found something, if one did.
-    fn crash(&self, crash: &Path, family: &str, minutes: f64, seed: u64) -> Result<Option<String>, String> {
+    /// The seed of the round that found something, if one did, and the first words of what it found.
+    fn crash(
+        &self,
+        crash: &Path,
+        family: &str,
+        minutes: f64,
+        seed: u64,
+    ) -> Result<Option<(String, String)>, String> {
         let mut command = Command::new(crash);
         command.args([
             "--only",
@@ -213,19 +253,22 @@ impl Workshop {
             "--no-shrinking",
             "--server",
         ]);
-        command.arg(self.build.join("debug/everfast")).current_dir(&self.tree);
+        let scratch = self.build.join("scratch");
+        fs::create_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
+        command.arg(self.build.join("debug/everfast")).current_dir(&self.tree).env("TMPDIR", &scratch);
         let output = command.output().map_err(|error| error.to_string())?;
         if output.status.success() {
             return Ok(None);
         }
+        let _ = fs::remove_dir_all(&scratch); // what a violation left
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mark = format!("VIOLATION in family {family}, seed ");
         let found = text.split(&mark).nth(1).and_then(|rest| rest.split(',').next());
         let found =
             found.ok_or_else(|| format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)))?;
-        let why: Vec<&str> = text.split(&mark).nth(1).unwrap_or_default().lines().skip(1).take(2).collect();
-        println!("   {}", why.join("\n   "));
-        Ok(Some(found.to_owned()))
+        let what = text.split(&mark).nth(1).and_then(|rest| rest.lines().nth(1)).unwrap_or_default();
+        let what: String = what.trim().chars().take(WORDS).collect();
+        Ok(Some((found.to_owned(), what.replace('|', "\\|"))))
     }
 }
 

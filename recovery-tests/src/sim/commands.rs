@@ -70,7 +70,7 @@ impl Meets<'_> {
         let held = |value: Vec<u8>, ends: Option<Ends>| Some(Some(Held { value, ends }));
         let soon = self.now + 1 + choices.below(20);
         let later = self.now + HOUR_MS + choices.below(1000);
-        match choices.below(24) {
+        match choices.below(25) {
             0..=3 => {
                 let value = self.value(choices);
                 ([words(&["SET", key]), vec![value.clone()]].concat(), held(value, None), ok())
@@ -164,6 +164,14 @@ impl Meets<'_> {
                 (words(&["EXPIRE", key, "3600"]), after, flag(there))
             }
             21 => (words(&["EXISTS", key]), None, flag(there)),
+            22 => {
+                let (value, (name, time, ms)) = (
+                    self.value(choices),
+                    choices.of(&[("SETEX", "3600", HOUR_MS), ("PSETEX", "3600000", HOUR_MS)]),
+                );
+                let ends = Ends { earliest: self.now + ms, latest: self.now + ms + FLIGHT_MS };
+                ([words(&[name, key, time]), vec![value.clone()]].concat(), held(value, Some(ends)), ok())
+            }
             _ => (words(&[choices.of(&["DEL", "UNLINK"]), key]), there.then_some(None), flag(there)),
         }
     }

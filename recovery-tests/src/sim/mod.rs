@@ -57,7 +57,7 @@ pub fn run_one(seed: u64, shrinks: bool) -> Result<Counts, String> {
     }
     let fails = |choices: &[u64]| {
         let again = lives::run(Choices::again(choices.to_vec()), false);
-        again.violation.map(|_| again.choices)
+        again.violation.filter(|other| kind(other) == kind(&violation)).map(|_| again.choices)
     };
     let shrunk = lives::run(Choices::again(shrink::shrink(run.choices, fails)), true);
     let trace = &shrunk.trace[shrunk.trace.len().saturating_sub(SHOWN_LINES)..];
@@ -66,4 +66,10 @@ pub fn run_one(seed: u64, shrinks: bool) -> Result<Counts, String> {
         shrunk.violation.unwrap_or_else(|| "it does not fail in the same way".to_owned()),
         trace.join("\n")
     ))
+}
+
+/// What a violation is, without the names and numbers: so that a run is not made another one's.
+fn kind(violation: &str) -> Vec<&str> {
+    let is_plain = |word: &&str| !word.contains(|letter: char| letter.is_ascii_digit() || letter == '"');
+    violation.split_whitespace().filter(is_plain).take(4).collect()
 }

@@ -1,13 +1,11 @@
 //! Makes a failing run as short as it gets: tries runs with fewer and smaller choices, and keeps those that fail too.
 
-use std::time::{Duration, Instant};
-
-/// How long it is tried.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Most runs that are tried.
+const TRIES: usize = 1000;
 
 /// `fails` runs a list of choices, and answers those that it made if it failed. Answers the simplest failing one found.
 pub fn shrink(choices: Vec<u64>, fails: impl Fn(&[u64]) -> Option<Vec<u64>>) -> Vec<u64> {
-    let mut shrinker = Shrinker { best: choices, until: Instant::now() + PATIENCE, fails };
+    let mut shrinker = Shrinker { best: choices, tries: 0, fails };
     loop {
         let before = shrinker.best.clone();
         shrinker.cut_the_end();
@@ -21,13 +19,13 @@ pub fn shrink(choices: Vec<u64>, fails: impl Fn(&[u64]) -> Option<Vec<u64>>) -> 
 
 struct Shrinker<F> {
     best: Vec<u64>,
-    until: Instant,
+    tries: usize,
     fails: F,
 }
 
 impl<F: Fn(&[u64]) -> Option<Vec<u64>>> Shrinker<F> {
     fn is_over(&self) -> bool {
-        Instant::now() >= self.until
+        self.tries >= TRIES
     }
 
     fn try_it(&mut self, mut candidate: Vec<u64>) -> bool {
@@ -38,6 +36,7 @@ impl<F: Fn(&[u64]) -> Option<Vec<u64>>> Shrinker<F> {
         if !is_simpler || self.is_over() {
             return false;
         }
+        self.tries += 1;
         let Some(mut made) = (self.fails)(&candidate) else { return false };
         made.truncate(candidate.len()); // what it made beyond them were zeros
         self.best = made;

@@ -35,31 +35,9 @@ struct Shard<'a> {
 /// # Errors
 /// What was found is no state that may be there.
 pub fn check(before: &Before, found: &Keys, shard_of: impl Fn(&[u8]) -> usize) -> Result<u64, String> {
-    let of_shard = |keys: &Keys, shard: usize| -> Keys {
-        keys.iter()
-            .filter(|((_, key), _)| shard_of(key) == shard)
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
-    };
-    let mut shards = Vec::new();
-    for shard in 0..before.released.len() {
-        let entries: Vec<&Entry> =
-            before.journal.iter().filter(|entry| usize::from(entry.shard.0) == shard).collect();
-        let (base, found) = (of_shard(&before.base, shard), of_shard(found, shard));
-        let must = entries.partition_point(|entry| {
-            entry.end <= before.released[shard] || entry.time_ms <= before.kept_until_ms
-        });
-        let all = moments(&base, &entries, &found);
-        let moments: Vec<usize> = all.iter().copied().filter(|moment| *moment >= must).collect();
-        if moments.is_empty() {
-            let (property, why) = match all.last() {
-                Some(last) => ("lost", format!("it stands after effect {last}, and {must} had to be kept")),
-                None => ("no prefix", difference(&base, &entries, &found)),
-            };
-            return Err(format!("shard {shard}: {property}: {why} (of {} effects)", entries.len()));
-        }
-        shards.push(Shard { entries, moments });
-    }
+    let mut shards = shards(before, found, shard_of, |shard, entry| {
+        entry.end <= before.released[shard] || entry.time_ms <= before.kept_until_ms
+    })?;
     split_no_transaction(&mut shards)?;
     Ok(shards.iter().map(|shard| (shard.entries.len() - shard.last()) as u64).sum())
 }
@@ -73,16 +51,42 @@ pub fn tells_the_same(
     in_memory: &Keys,
     shard_of: impl Fn(&[u8]) -> usize,
 ) -> Result<(), String> {
-    let base = before.base.clone();
-    let everything = Before {
-        base,
-        journal: before.journal.clone(),
-        kept_until_ms: u64::MAX,
-        released: before.released.clone(),
+    // A transaction may be under way.
+    let shards = shards(before, in_memory, shard_of, |_, _| true);
+    shards.map(drop).map_err(|what| format!("effects and memory differ: {what}"))
+}
+
+/// Each shard with the moments at which it may stand; `must`: effects that may not be missing.
+fn shards<'a>(
+    before: &'a Before,
+    found: &Keys,
+    shard_of: impl Fn(&[u8]) -> usize,
+    must: impl Fn(usize, &Entry) -> bool,
+) -> Result<Vec<Shard<'a>>, String> {
+    let of_shard = |keys: &Keys, shard: usize| -> Keys {
+        keys.iter()
+            .filter(|((_, key), _)| shard_of(key) == shard)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     };
-    check(&everything, in_memory, shard_of)
-        .map(drop)
-        .map_err(|what| format!("effects and memory differ: {what}"))
+    let mut shards = Vec::new();
+    for shard in 0..before.released.len() {
+        let entries: Vec<&Entry> =
+            before.journal.iter().filter(|entry| usize::from(entry.shard.0) == shard).collect();
+        let (base, found) = (of_shard(&before.base, shard), of_shard(found, shard));
+        let must = entries.partition_point(|entry| must(shard, entry));
+        let all = moments(&base, &entries, &found);
+        let moments: Vec<usize> = all.iter().copied().filter(|moment| *moment >= must).collect();
+        if moments.is_empty() {
+            let (property, why) = match all.last() {
+                Some(last) => ("lost", format!("it stands after effect {last}, and {must} had to be kept")),
+                None => ("no prefix", difference(&base, &entries, &found)),
+            };
+            return Err(format!("shard {shard}: {property}: {why} (of {} effects)", entries.len()));
+        }
+        shards.push(Shard { entries, moments });
+    }
+    Ok(shards)
 }
 
 impl Shard<'_> {
@@ -108,9 +112,8 @@ fn moments(base: &Keys, entries: &[&Entry], found: &Keys) -> Vec<usize> {
             apply(&mut state, entry, &key);
             wrong += usize::from(differs(&state, &key));
         }
-        let is_within =
-            entry.gsn.is_some() && entries.get(number + 1).is_some_and(|next| next.gsn == entry.gsn);
-        if wrong == 0 && !is_within {
+        let ends_here = entry.ends_command && (entry.transaction.is_none() || ends_transaction(entry));
+        if wrong == 0 && ends_here {
             moments.push(number + 1);
         }
     }
@@ -119,6 +122,11 @@ fn moments(base: &Keys, entries: &[&Entry], found: &Keys) -> Vec<usize> {
 
 fn name(entry: &Entry) -> &[u8] {
     entry.args.first().map_or(b"", Vec::as_slice)
+}
+
+/// The last entry of a part of a transaction has no effect.
+fn ends_transaction(entry: &Entry) -> bool {
+    entry.transaction.is_some() && entry.args.is_empty()
 }
 
 fn touched(state: &Keys, entry: &Entry) -> Vec<(u16, Vec<u8>)> {
@@ -160,20 +168,26 @@ fn split_no_transaction(shards: &mut [Shard<'_>]) -> Result<(), String> {
     }
 }
 
-/// A transaction that stands before one shard's moment and not before another's: with a shard that has it, and where it
-/// begins there.
+/// A transaction that one shard has before its moment and another participant has not, or not as a whole: with the shard
+/// that has it, and where it begins there.
 fn split(shards: &[Shard<'_>]) -> Option<(Gsn, usize, usize)> {
-    let lacks = |gsn: Gsn| {
-        shards.iter().any(|shard| shard.entries[shard.last()..].iter().any(|entry| entry.gsn == Some(gsn)))
+    let has = |shard: &Shard<'_>, gsn: Gsn| {
+        let mut before = shard.entries[..shard.last()].iter();
+        before.any(|entry| ends_transaction(entry) && gsn_of(entry) == Some(gsn))
     };
     for (index, shard) in shards.iter().enumerate() {
         for (begin, entry) in shard.entries[..shard.last()].iter().enumerate() {
-            if let Some(gsn) = entry.gsn.filter(|gsn| lacks(*gsn)) {
-                return Some((gsn, index, begin));
+            let Some((gsn, participants)) = &entry.transaction else { continue };
+            if !participants.iter().all(|other| has(&shards[usize::from(other.0)], *gsn)) {
+                return Some((*gsn, index, begin));
             }
         }
     }
     None
+}
+
+fn gsn_of(entry: &Entry) -> Option<Gsn> {
+    entry.transaction.as_ref().map(|(gsn, _)| *gsn)
 }
 
 /// How the closest moment differs, for people.
@@ -211,7 +225,7 @@ mod tests {
     /// Of all effects.
     const TIME_MS: u64 = 5;
 
-    /// Shard, number of the transaction (0: none), effect.
+    /// Shard, number of the transaction over both shards (0: none), effect. Each effect is a command of its own.
     fn journal(lines: &[(u16, u64, &str)]) -> Vec<Entry> {
         let mut ends = [0; 4];
         let entry = |&(shard, gsn, command): &(u16, u64, &str)| {
@@ -221,7 +235,8 @@ mod tests {
                 end: Position(ends[usize::from(shard)]),
                 database: 0,
                 args: command.split_whitespace().map(|word| word.as_bytes().to_vec()).collect(),
-                gsn: (gsn > 0).then_some(Gsn(gsn)),
+                transaction: (gsn > 0).then(|| (Gsn(gsn), vec![ShardId(0), ShardId(1)])),
+                ends_command: gsn == 0 || command.is_empty(),
                 time_ms: TIME_MS,
             }
         };
@@ -263,6 +278,24 @@ mod tests {
         for half in [&[("a", "2")][..], &[("a", "1"), ("b", "2")]] {
             assert!(verdict(SPLIT, 0, 0, half).is_err(), "{half:?}");
         }
+    }
+
+    #[test]
+    fn a_part_that_another_shard_never_appended_is_half_a_transaction() {
+        let begun = &SPLIT[..3];
+        assert!(verdict(begun, 0, 0, &[("a", "2")]).is_err());
+        assert!(verdict(begun, 0, 0, &[("a", "1")]).is_ok());
+    }
+
+    #[test]
+    fn nothing_ends_within_a_command() {
+        let mut journal = journal(&[(0, 0, "SET a1 1"), (0, 0, "SET a2 1")]);
+        journal[0].ends_command = false;
+        let released = vec![Position(0)];
+        let before = Before { base: Keys::new(), journal, released, kept_until_ms: 0 };
+        let key = |key: &str| ((0, key.as_bytes().to_vec()), (b"1".to_vec(), None));
+        assert!(check(&before, &[key("a1")].into(), |_| 0).is_err());
+        assert!(check(&before, &[key("a1"), key("a2")].into(), |_| 0).is_ok());
     }
 
     #[test]

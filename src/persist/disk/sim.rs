@@ -32,8 +32,10 @@ pub enum Fault {
     Enospc,
     /// A write takes half of the bytes and says so; other calls fail with EIO.
     ShortWrite,
-    /// A sync fails with EIO and the dirty bytes are forgotten; other calls are not touched.
+    /// A sync fails with EIO and the dirty bytes, or names, are forgotten; other calls are not touched.
     SyncError,
+    /// As [`Fault::SyncError`], but some of them have reached the medium.
+    TornSync,
 }
 
 /// What a crash leaves of what was not synced.
@@ -118,6 +120,16 @@ impl SimDisk {
     /// Lets the call with this number (counting from 0) fail.
     pub fn fail_at(&self, call: u64, fault: Fault) {
         self.state().faults.insert(call, fault);
+    }
+
+    /// No call is to fail any more.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
+    /// How many of the calls that were to fail have done so, or were cleared.
+    pub fn faults_left(&self) -> usize {
+        self.state().faults.len()
     }
 
     /// Stops the disk dead just before the call with this number.
@@ -220,8 +232,10 @@ impl State {
         match self.step()? {
             Some(Fault::Enospc) => Err(errno(Errno::NOSPC)),
             Some(Fault::Eio | Fault::ShortWrite) => Err(errno(Errno::IO)),
-            None | Some(Fault::SyncError) if takes_space && self.disk_full => Err(errno(Errno::NOSPC)),
-            None | Some(Fault::SyncError) => Ok(()),
+            None | Some(Fault::SyncError | Fault::TornSync) if takes_space && self.disk_full => {
+                Err(errno(Errno::NOSPC))
+            }
+            None | Some(Fault::SyncError | Fault::TornSync) => Ok(()),
         }
     }
 
@@ -303,6 +317,19 @@ impl State {
         Ok(())
     }
 
+    /// Forgets what is dirty of `ours`, but for what has reached the medium by chance: no later sync saves it.
+    fn fail_sync(&mut self, fault: Fault, is_ours: impl Fn(&Change) -> bool) -> io::Result<()> {
+        let mut coin = Coin((fault == Fault::TornSync).then_some(self.calls));
+        let changes = std::mem::take(&mut self.unsynced);
+        let (ours, others): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(is_ours);
+        self.unsynced = others;
+        for change in ours {
+            let kept: Vec<bool> = (0..change.items()).map(|_| coin.keep()).collect();
+            self.keep(&change, &kept);
+        }
+        Err(errno(Errno::IO))
+    }
+
     /// See [`SimDisk::crash`]; `keep` is asked about each item in order.
     fn crash(&mut self, mut keep: impl FnMut(usize) -> bool) {
         let mut item = 0;
@@ -382,8 +409,10 @@ impl DiskFile for SimFile {
             Some(Fault::Eio) => return Err(errno(Errno::IO)),
             Some(Fault::Enospc) => return Err(errno(Errno::NOSPC)),
             Some(Fault::ShortWrite) => &bytes[..bytes.len().div_ceil(2)],
-            None | Some(Fault::SyncError) if state.disk_full => return Err(errno(Errno::NOSPC)),
-            None | Some(Fault::SyncError) => bytes,
+            None | Some(Fault::SyncError | Fault::TornSync) if state.disk_full => {
+                return Err(errno(Errno::NOSPC));
+            }
+            None | Some(Fault::SyncError | Fault::TornSync) => bytes,
         };
         state.write(self.inode, offset as usize, bytes)?;
         Ok(bytes.len())
@@ -392,13 +421,12 @@ impl DiskFile for SimFile {
     fn sync_data(&mut self) -> io::Result<()> {
         let mut state = self.state()?;
         let fault = state.step()?;
-        if fault.is_some() {
-            let is_lost =
-                |change: &Change| matches!(change, Change::Sectors { inode, .. } if *inode == self.inode);
-            state.unsynced.retain(|change| !is_lost(change));
-            return Err(errno(Errno::IO));
+        let is_ours =
+            |change: &Change| matches!(change, Change::Sectors { inode, .. } if *inode == self.inode);
+        match fault {
+            Some(fault) => state.fail_sync(fault, is_ours),
+            None => state.sync(self.inode),
         }
-        state.sync(self.inode)
     }
 
     fn set_len(&mut self, bytes: u64) -> io::Result<()> {
@@ -484,13 +512,12 @@ impl Disk for SimMount {
         let mut state = self.state()?;
         let fault = state.step()?;
         let is_ours = |change: &Change| matches!(change, Change::Names(names) if names.dir == dir);
+        if let Some(fault) = fault {
+            return state.fail_sync(fault, is_ours);
+        }
         let changes = std::mem::take(&mut state.unsynced);
         let (ours, others): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(is_ours);
         state.unsynced = others;
-        if fault.is_some() {
-            // As with bytes: forgotten, not saved by a later sync.
-            return Err(errno(Errno::IO));
-        }
         ours.iter().for_each(|change| state.keep(change, &[true]));
         let State { unsynced, durable_names, .. } = &mut *state;
         forget_unreachable(unsynced, durable_names);

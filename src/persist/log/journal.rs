@@ -14,8 +14,10 @@ pub struct Entry {
     pub end: Position,
     pub database: u16,
     pub args: Vec<Vec<u8>>,
-    /// The transaction over several shards that it is a part of. One of no effects has an entry without arguments.
-    pub gsn: Option<Gsn>,
+    /// The transaction over several shards that it is a part of, with all of these. It ends with an entry without arguments.
+    pub transaction: Option<(Gsn, Vec<ShardId>)>,
+    /// Here a command ends: what a crash leaves may end here, and not within a command.
+    pub ends_command: bool,
     /// Wall clock, Unix ms.
     pub time_ms: u64,
 }
@@ -34,11 +36,28 @@ pub fn with<T>(look: impl FnOnce(&[Entry]) -> T) -> T {
     JOURNAL.with_borrow(|journal| look(journal.as_deref().unwrap_or_default()))
 }
 
-pub(super) fn note(shard: ShardId, end: Position, database: u16, args: &[&[u8]], gsn: Option<Gsn>) {
+pub(super) fn note(
+    shard: ShardId,
+    end: Position,
+    database: u16,
+    args: &[&[u8]],
+    transaction: Option<(Gsn, Vec<ShardId>)>,
+) {
     JOURNAL.with_borrow_mut(|journal| {
         if let Some(journal) = journal {
             let args = args.iter().map(|arg| arg.to_vec()).collect();
-            journal.push(Entry { shard, end, database, args, gsn, time_ms: crate::clock::unix_ms() });
+            let time_ms = crate::clock::unix_ms();
+            journal.push(Entry { shard, end, database, args, transaction, ends_command: false, time_ms });
+        }
+    });
+}
+
+/// A command has ended on this shard.
+pub(super) fn note_command(shard: ShardId) {
+    JOURNAL.with_borrow_mut(|journal| {
+        let mut entries = journal.iter_mut().flatten().rev();
+        if let Some(last) = entries.find(|entry| entry.shard == shard) {
+            last.ends_command = true;
         }
     });
 }

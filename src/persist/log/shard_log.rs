@@ -90,8 +90,8 @@ impl Log {
 
     #[cfg(feature = "sim")]
     fn note(&self, database: u16, args: &[&[u8]]) {
-        let gsn = self.transaction.as_ref().map(|open| open.gsn);
-        super::journal::note(self.shard, self.appended, database, args, gsn);
+        let transaction = self.transaction.as_ref().map(|open| (open.gsn, open.participants.clone()));
+        super::journal::note(self.shard, self.appended, database, args, transaction);
     }
 
     /// Begins this shard's part of a transaction over several shards; `participants` includes this one.
@@ -113,7 +113,10 @@ impl Log {
     /// If none is open.
     pub fn end_transaction(&mut self) {
         #[cfg(feature = "sim")]
-        self.note(0, &[]);
+        {
+            self.note(0, &[]);
+            super::journal::note_command(self.shard);
+        }
         let open = self.transaction.take().expect("no transaction is open");
         let chunk = self.chunk();
         chunk.close_transaction(open.first, open.gsn, open.participants);
@@ -123,6 +126,8 @@ impl Log {
     /// Between two commands: here a frame may end.
     #[inline]
     pub fn command_boundary(&mut self) {
+        #[cfg(feature = "sim")]
+        super::journal::note_command(self.shard);
         let full = self.current.as_ref().is_some_and(|chunk| chunk.gathered_bytes() >= CHUNK_BYTES);
         if full && self.transaction.is_none() {
             self.close_chunk();

@@ -230,7 +230,13 @@ impl DataDir {
 
     /// Lets log writer `index` do what it finds to do, where writers have no threads; answers whether that was something.
     pub fn turn_writer(&self, index: usize) -> bool {
-        self.running().writers.get_mut(index).is_some_and(RunningWriter::turn)
+        let taken = self.running().writers.get_mut(index).and_then(RunningWriter::take_worker);
+        let Some(mut worker) = taken else { return false };
+        let did_something = worker.work();
+        if let Some(writer) = self.running().writers.get_mut(index) {
+            writer.put_back(worker);
+        }
+        did_something
     }
 
     /// Begins a checkpoint of the running logs.

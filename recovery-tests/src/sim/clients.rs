@@ -36,7 +36,7 @@ enum Awaited {
 struct ReadKey {
     item: usize,
     key: usize,
-    floor: usize,
+    oldest: usize,
 }
 
 struct Sent {
@@ -45,6 +45,7 @@ struct Sent {
     line: String,
     /// Replies waited for the log when it was sent.
     is_gated: bool,
+    step: u64,
 }
 
 /// A connection, and what is under way on it.
@@ -68,7 +69,7 @@ impl Client {
 
     /// Whether its oldest command may still be under way at this time.
     pub(super) fn may_wait_until(&self, time: u64) -> bool {
-        self.is_idle() || time <= self.since + FLIGHT_MS
+        self.is_idle() || time <= self.since + FLIGHT_MS / 2
     }
 }
 
@@ -119,12 +120,17 @@ impl World {
         if clear.is_empty() {
             return;
         }
-        let draw = || {
-            let item = clear[self.below(clear.len() as u64) as usize];
-            let key = self.below(items[item].keys.len() as u64) as usize;
-            ReadKey { item, key, floor: items[item].floor() }
+        let item = || clear[self.below(clear.len() as u64) as usize];
+        let read = |item: usize, key: usize| ReadKey { item, key, oldest: items[item].shown() };
+        let one = |item: usize| read(item, self.below(items[item].keys.len() as u64) as usize);
+        let keys: Vec<ReadKey> = match self.below(4) {
+            0 | 1 => vec![one(item())],
+            2 => (0..4).map(|_| one(item())).collect(),
+            _ => {
+                let item = item();
+                (0..items[item].keys.len()).map(|key| read(item, key)).collect()
+            }
         };
-        let keys: Vec<ReadKey> = (0..1 + self.of(&[0, 0, 3])).map(|_| draw()).collect();
         let name = if keys.len() == 1 { "GET" } else { "MGET" };
         let names = keys.iter().map(|read| items[read.item].keys[read.key].clone().into_bytes());
         let args: Vec<Vec<u8>> = std::iter::once(name.into()).chain(names).collect();
@@ -219,13 +225,14 @@ impl World {
             client.database = database;
             encode_command(&mut bytes, &["SELECT", &database.to_string()]);
             let line = format!("SELECT {database}");
-            client.sent.push_back(Sent { awaited: Awaited::Anything, line, is_gated: false });
+            client.sent.push_back(Sent { awaited: Awaited::Anything, line, is_gated: false, step: 0 });
         }
         encode_command(&mut bytes, args);
         let shown = |arg: &Vec<u8>| arg[..arg.len().min(24)].escape_ascii().to_string();
         let line = args.iter().map(shown).collect::<Vec<_>>().join(" ");
         self.tell(|| format!("client {index} sends {line}"));
-        client.sent.push_back(Sent { awaited, line, is_gated: self.is_gated.get() });
+        let (is_gated, step) = (self.is_gated.get(), self.steps.get());
+        client.sent.push_back(Sent { awaited, line, is_gated, step });
         client.connection.send(&bytes);
         self.commands.set(self.commands.get() + 1);
     }
@@ -249,7 +256,7 @@ impl World {
     }
 
     fn take_reply(&self, client: usize, sent: Sent, reply: Value) {
-        let Sent { awaited, line, is_gated } = sent;
+        let Sent { awaited, line, is_gated, step } = sent;
         self.tell(|| format!("client {client} has {} to {line}", short(&reply)));
         let is_refused = matches!(&reply, Value::Error(text) if text.starts_with("MISCONF "));
         let is_durable = is_gated && self.is_gated.get();
@@ -269,7 +276,11 @@ impl World {
                     let what = format!("{line} was answered {}, not {}", short(&reply), short(&expected));
                     self.violate(what);
                 }
+                if version.is_some() && self.refuses_since.get().is_some_and(|since| since <= step) {
+                    self.violate(format!("{line} was taken while writes are refused"));
+                }
                 let version = version.unwrap_or(items[item].version());
+                items[item].show(version);
                 if is_durable {
                     items[item].keep(version);
                 }
@@ -279,10 +290,18 @@ impl World {
                     (Value::Array(values), count) if count > 1 && values.len() == count => values,
                     (value, _) => vec![value],
                 };
-                for (ReadKey { item, key, floor }, value) in keys.into_iter().zip(values) {
-                    match items[item].seen(key, &value, floor, sent, self.now()) {
-                        Ok(version) if is_durable => items[item].keep(version),
-                        Ok(_) => {}
+                for read in &keys {
+                    let of_item = keys.iter().zip(&values).filter(|(other, _)| other.item == read.item);
+                    let seen: Vec<(usize, &Value)> =
+                        of_item.map(|(other, value)| (other.key, value)).collect();
+                    let item = &mut items[read.item];
+                    match item.seen(&seen, read.oldest, sent, self.now()) {
+                        Ok(version) => {
+                            item.show(version);
+                            if is_durable {
+                                item.keep(version);
+                            }
+                        }
                         Err(what) => self.violate(what),
                     }
                 }
@@ -296,7 +315,10 @@ impl World {
                     items[item].is_busy = false;
                     if is_refused {
                         items[item].retract();
-                    } else if is_durable {
+                        continue;
+                    }
+                    items[item].show(version);
+                    if is_durable {
                         items[item].keep(version);
                     }
                 }

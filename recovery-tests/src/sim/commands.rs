@@ -8,7 +8,7 @@ use super::choices::Choices;
 use super::model::{Ends, Held, Slot};
 
 /// Longest time from the sending of a command to its execution, in simulated ms.
-pub const FLIGHT_MS: u64 = 30_000;
+pub const FLIGHT_MS: u64 = 60_000;
 
 const HOUR_MS: u64 = 3_600_000;
 /// Values longer than this are replaced rather than appended to.

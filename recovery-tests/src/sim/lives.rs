@@ -1,5 +1,8 @@
 //! The lives of a server on one disk: start, load, end, check.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use everfast::config::AppendFsync;
 use everfast::persist::disk::CrashMode;
 use everfast::persist::log::journal;
@@ -26,7 +29,9 @@ pub struct Ran {
 pub fn run(choices: Choices, traced: bool) -> Ran {
     within(choices, traced, |world| {
         let mut counts = Counts::default();
-        let violation = lives(world, &mut counts).err().or_else(|| world.violation());
+        let lived = catch_unwind(AssertUnwindSafe(|| lives(world, &mut counts)));
+        let lived = lived.unwrap_or_else(|panic| Err(format!("panicked: {}", message(&*panic))));
+        let violation = lived.err().or_else(|| world.violation());
         counts.add("runs", 1);
         counts.add("disk calls", world.disk.calls());
         counts.add("commands", world.commands.get());
@@ -52,6 +57,11 @@ struct Ended {
     placement: Placement,
     /// Nothing was acknowledged or shown before it was durable.
     is_whole: bool,
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
 /// How a life ends.
@@ -86,6 +96,9 @@ fn live(world: &World, counts: &mut Counts) -> Result<Ended, String> {
     }
     world.plan_faults(faults, 300);
     world.live(steps);
+    if world.once_in(8) {
+        world.calm_down();
+    }
     if let Some(violation) = world.violation() {
         return Err(violation);
     }
@@ -93,8 +106,9 @@ fn live(world: &World, counts: &mut Counts) -> Result<Ended, String> {
     let mut before = Before { base, journal: Vec::new(), released: world.released(), kept_until_ms: 0 };
     let placement = world.placement();
     // It never became weaker than it began.
-    if world.setup().policy != AppendFsync::No && !world.is_faulty.get() {
-        before.kept_until_ms = now - EVERYSEC_LOSS_MS;
+    if world.setup().policy != AppendFsync::No {
+        // Where writing failed, what came shortly before may be lost as well.
+        before.kept_until_ms = world.first_refusal.get().unwrap_or(now).min(now) - EVERYSEC_LOSS_MS;
     }
     let is_closed = end == End::Proper && world.close().is_ok();
     if is_closed {
@@ -109,7 +123,8 @@ fn live(world: &World, counts: &mut Counts) -> Result<Ended, String> {
     checker::tells_the_same(&before, &world.keys(), |key| placement.shard_of(key))?;
     world.vanish();
     world.power_stays();
-    if end == End::PowerCut {
+    // What a proper end left is durable.
+    if end == End::PowerCut || is_closed && world.once_in(2) {
         power_cut(world);
     }
     Ok(Ended { before, placement, is_whole: world.was_always.get() })

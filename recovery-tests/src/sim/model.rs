@@ -62,6 +62,8 @@ pub struct Item {
     versions: Vec<Vec<Slot>>,
     /// The oldest version that may be found after a crash.
     floor: usize,
+    /// The oldest one that may be read by whoever asks now.
+    shown: usize,
     /// A command of its owner has not been answered.
     pub is_busy: bool,
 }
@@ -69,7 +71,7 @@ pub struct Item {
 impl Item {
     pub fn new(owner: usize, database: u16, keys: Vec<String>) -> Item {
         let versions = vec![vec![None; keys.len()]];
-        Item { owner, database, keys, versions, floor: 0, is_busy: false }
+        Item { owner, database, keys, versions, floor: 0, shown: 0, is_busy: false }
     }
 
     pub fn latest(&self) -> &[Slot] {
@@ -81,8 +83,13 @@ impl Item {
         self.versions.len() - 1
     }
 
-    pub fn floor(&self) -> usize {
-        self.floor
+    pub fn shown(&self) -> usize {
+        self.shown
+    }
+
+    /// A client was told of this version: whoever asks from now on sees it, or a later one.
+    pub fn show(&mut self, version: usize) {
+        self.shown = self.shown.max(version);
     }
 
     /// Nobody can say what a command would meet: a key is about to end.
@@ -106,32 +113,37 @@ impl Item {
         self.floor = self.floor.max(version);
     }
 
-    /// A reader saw key `index` like this, after sending at `sent` and before `now`, when the floor was `floor`.
-    /// Answers the oldest version that it may have seen.
+    /// A reader saw these keys like this, at one moment after `sent` and before `now`, when the oldest version that it may
+    /// have seen was `oldest`. Answers the oldest one that fits.
     ///
     /// # Errors
     /// No version that was there meanwhile looks like this.
     pub fn seen(
         &self,
-        index: usize,
-        value: &Value,
-        floor: usize,
+        keys: &[(usize, &Value)],
+        oldest: usize,
         sent: u64,
         now: u64,
     ) -> Result<usize, String> {
-        let looks = |slot: &Slot, time: u64| {
-            let certain = slot.as_ref().is_none_or(|held| held.ends.is_none_or(|ends| ends.earliest > time));
+        let looks = |slot: &Slot, value: &Value, time: u64| {
+            let may_have_ended =
+                slot.as_ref().is_some_and(|held| held.ends.is_some_and(|ends| ends.earliest <= time));
             match living(slot, time) {
-                _ if !certain && *value == Value::Null => true,
+                _ if may_have_ended && *value == Value::Null => true,
                 None => *value == Value::Null,
                 Some(held) => *value == Value::Bulk(held.value),
             }
         };
-        let candidates = self.versions.iter().enumerate().skip(floor);
-        let mut matching =
-            candidates.filter(|(_, state)| looks(&state[index], sent) || looks(&state[index], now));
+        let fits = |state: &[Slot]| {
+            keys.iter()
+                .all(|(key, value)| looks(&state[*key], value, sent) || looks(&state[*key], value, now))
+        };
+        let mut matching = self.versions.iter().enumerate().skip(oldest).filter(|(_, state)| fits(state));
         matching.next().map(|(version, _)| version).ok_or_else(|| {
-            format!("{} was read as {value:?}, and had been {:?}", self.keys[index], &self.versions[floor..])
+            let read: Vec<String> =
+                keys.iter().map(|(key, value)| format!("{} as {value:?}", self.keys[*key])).collect();
+            let was: Vec<String> = self.versions[oldest..].iter().map(|state| describe(state)).collect();
+            format!("read {}, and had been {}", read.join(", "), was.join(" | "))
         })
     }
 
@@ -166,7 +178,7 @@ impl Item {
         let slot =
             |found: &Found| found.clone().map(|(value, ends)| Held { value, ends: ends.map(Ends::at) });
         self.versions = vec![found.iter().map(slot).collect()];
-        self.floor = 0;
+        (self.floor, self.shown) = (0, 0);
         self.is_busy = false;
         Ok(())
     }
@@ -239,10 +251,10 @@ mod tests {
     #[test]
     fn a_reader_sees_what_was_there_meanwhile() {
         let item = item(&["a", "b"], 0);
-        let seen = |value: &str, floor| item.seen(0, &Value::Bulk(value.into()), floor, 0, 0);
+        let seen = |value: &str, oldest| item.seen(&[(0, &Value::Bulk(value.into()))], oldest, 0, 0);
         assert_eq!(seen("a", 0), Ok(1));
         assert!(seen("a", 2).is_err(), "it had been replaced before");
         assert!(seen("c", 0).is_err());
-        assert_eq!(item.seen(0, &Value::Null, 0, 0, 0), Ok(0));
+        assert_eq!(item.seen(&[(0, &Value::Null)], 0, 0, 0), Ok(0));
     }
 }

@@ -29,6 +29,8 @@ pub(super) const CLIENTS: usize = 3;
 const MAX_TURNS: u64 = 20_000;
 /// Where the clock begins: Unix ms.
 const BEGIN_MS: u64 = 1_700_000_000_000;
+/// How long it may take until all is well again.
+const CALM_MS: u64 = 25_000;
 /// Longest step of the clock in which nobody takes a turn.
 const STEP_MS: u64 = 50;
 
@@ -114,6 +116,15 @@ pub struct World {
     power_fails_at: Cell<u64>,
     /// Disk calls failed, or will: what follows is not what a sound disk promises.
     pub is_faulty: Cell<bool>,
+    /// Since which step the server refuses writes.
+    pub(super) refuses_since: Cell<Option<u64>>,
+    /// When it did so first in this life, Unix ms.
+    pub first_refusal: Cell<Option<u64>>,
+    pub(super) steps: Cell<u64>,
+    /// Writers within a sync: a save would wait for them in vain.
+    writers_at_work: Cell<u32>,
+    /// Nobody asks for anything new.
+    is_calm: Cell<bool>,
     /// Replies wait for the log (`always`), as far as is known.
     pub(super) is_gated: Cell<bool>,
     /// A client switches the policy.
@@ -159,6 +170,11 @@ pub fn within<T>(choices: Choices, traced: bool, run: impl FnOnce(&World) -> T) 
             turns: Cell::new(0),
             power_fails_at: Cell::new(u64::MAX),
             is_faulty: Cell::new(false),
+            refuses_since: Cell::new(None),
+            first_refusal: Cell::new(None),
+            steps: Cell::new(0),
+            writers_at_work: Cell::new(0),
+            is_calm: Cell::new(false),
             is_gated: Cell::new(false),
             is_switching: Cell::new(false),
             was_always: Cell::new(false),
@@ -261,7 +277,7 @@ impl World {
     /// Some of the next disk calls will fail.
     pub fn plan_faults(&self, count: u64, among: u64) {
         for _ in 0..count {
-            let faults = [Fault::ShortWrite, Fault::Enospc, Fault::Eio, Fault::SyncError, Fault::SyncError];
+            let faults = [Fault::ShortWrite, Fault::Enospc, Fault::Eio, Fault::SyncError, Fault::TornSync];
             let (call, fault) = (self.disk.calls() + self.below(among), self.of(&faults));
             self.tell(|| format!("call {call} will fail: {fault:?}"));
             self.disk.fail_at(call, fault);
@@ -291,6 +307,8 @@ impl World {
         let is_always = self.setup().policy == AppendFsync::Always;
         self.is_gated.set(is_always);
         self.is_switching.set(false);
+        self.refuses_since.set(None);
+        self.first_refusal.set(None);
         self.was_always.set(is_always);
         self.phase.set(Phase::Serving);
         let connect = |index: usize| Some(Client::new(server.connect(index % server.shards.len())));
@@ -361,6 +379,38 @@ impl World {
         }
     }
 
+    /// Nothing fails any more and nobody asks for anything new: what is under way must come to an end.
+    pub fn calm_down(&self) {
+        self.disk.clear_faults();
+        self.disk.set_disk_full(false);
+        self.tell(|| "from now on nothing fails".to_owned());
+        self.is_calm.set(true);
+        self.wait_for_the_end();
+        self.is_calm.set(false);
+    }
+
+    fn wait_for_the_end(&self) {
+        let is_over = || self.power_has_failed() || self.violation.borrow().is_some();
+        for _ in 0..CALM_MS / STEP_MS {
+            let Some(server) = self.server.borrow().clone().filter(|_| !is_over()) else { return };
+            self.everybody();
+            self.save(&server);
+            clock::simulated::advance(Duration::from_millis(STEP_MS));
+            self.look_at_the_logs(&server);
+            let is_idle = self.clients.borrow().iter().flatten().all(Client::is_idle);
+            if is_idle && self.refuses_since.get().is_none() {
+                return;
+            }
+        }
+        if !is_over() {
+            let waits = self.clients.borrow().iter().flatten().filter(|client| !client.is_idle()).count();
+            let refusal = self.server.borrow().as_ref().and_then(|server| server.shared.log_refuses());
+            self.violate(format!(
+                "no end of it: {waits} clients wait, and writes are refused for {refusal:?}"
+            ));
+        }
+    }
+
     /// Somebody waits: the others go on. `false` if there is nothing to wait for any more.
     fn turn_of_others(&self) -> bool {
         self.turns.set(self.turns.get() + 1);
@@ -389,7 +439,7 @@ impl World {
     fn step(&self) {
         let Some(server) = self.server.borrow().clone() else { return };
         let shard = |world: &World| world.below(server.shards.len() as u64) as usize;
-        match self.below(24) {
+        match if self.is_calm.get() { 0 } else { self.below(24) } {
             0 => self.everybody(),
             1..=6 => self.issue(),
             7..=10 => self.turn_client(self.below(CLIENTS as u64) as usize),
@@ -401,11 +451,31 @@ impl World {
             22 => self.administer(),
             _ => self.save(&server),
         }
+        self.look_at_the_logs(&server);
+    }
+
+    /// From a failed write or sync on the server says that it takes no writes, until that is mended.
+    fn look_at_the_logs(&self, server: &SimulatedServer) {
+        let since = self.refuses_since.get();
+        self.steps.set(self.steps.get() + 1);
+        match (server.shared.log_refuses(), since) {
+            (Some(why), None) => {
+                self.tell(|| format!("writes are refused: {why}"));
+                self.refuses_since.set(Some(self.steps.get()));
+                self.first_refusal.set(self.first_refusal.get().or(Some(self.now())));
+            }
+            (None, Some(_)) => {
+                self.tell(|| "writes are taken again".to_owned());
+                self.refuses_since.set(None);
+            }
+            _ => {}
+        }
     }
 
     /// What must happen in time does, under any load.
     fn everybody(&self) {
         let Some(server) = self.server.borrow().clone() else { return };
+        clock::simulated::advance(Duration::from_millis(u64::from(self.is_calm.get())));
         (0..CLIENTS).for_each(|client| self.turn_client(client));
         for shard in 0..server.shards.len() {
             server.cron(shard);
@@ -418,9 +488,13 @@ impl World {
 
     fn turn_writer(&self, server: &SimulatedServer, writer: usize) {
         let calls = self.disk.calls();
-        if server.turn_writer(writer) && self.disk.calls() > calls {
+        self.writers_at_work.set(self.writers_at_work.get() + 1);
+        let did_something = server.turn_writer(writer);
+        self.writers_at_work.set(self.writers_at_work.get() - 1);
+        if did_something && self.disk.calls() > calls {
             self.tell(|| format!("log writer {writer}: calls {calls}..{}", self.disk.calls()));
             clock::simulated::advance(Duration::from_micros(self.setup().sync_us));
+            self.look_at_the_logs(server);
         }
     }
 
@@ -441,7 +515,7 @@ impl World {
 
     /// Begins the work of a save that was started.
     fn save(&self, server: &SimulatedServer) {
-        if self.phase.get() != Phase::Serving {
+        if self.phase.get() != Phase::Serving || self.writers_at_work.get() > 0 {
             return;
         }
         self.phase.set(Phase::Save);

@@ -12,7 +12,7 @@
 //! 5. A poisoned log that was cut writes and syncs a new segment; what is durable there counts only when the checkpoint
 //!    is durable that stands for everything before the cut.
 
-use crate::clock;
+use crate::{clock, waiting};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -352,6 +352,7 @@ impl LogWriter {
         }
         let started = clock::now();
         crash_point!("log-before-sync");
+        waiting::pass(); // a sync takes its time
         let result = self.parts.segment.sync();
         crash_point!("log-after-sync");
         let sync_us = clock::elapsed(started).as_micros() as u64;

@@ -26,7 +26,8 @@ pub struct RunningWriter {
 
 enum Runs {
     OnThread(JoinHandle<LogWriter>),
-    ByHand(Box<Worker>),
+    /// Taken out while it takes its turn.
+    ByHand(Option<Box<Worker>>),
 }
 
 impl RunningWriter {
@@ -62,15 +63,20 @@ impl RunningWriter {
         close_patience: Duration,
     ) -> RunningWriter {
         let worker = Worker::new(writer, Arc::clone(&queue), wake, close_patience);
-        RunningWriter { queue, runs: Runs::ByHand(Box::new(worker)) }
+        RunningWriter { queue, runs: Runs::ByHand(Some(Box::new(worker))) }
     }
 
-    /// One turn of a writer without a thread: what it would do before it sleeps again. Answers whether it did something.
-    pub fn turn(&mut self) -> bool {
+    /// Takes out what works where there is no thread; nothing if it is at work.
+    pub fn take_worker(&mut self) -> Option<Box<Worker>> {
         match &mut self.runs {
-            Runs::OnThread(_) => false,
-            Runs::ByHand(worker) => matches!(worker.turn(), Next::Again),
+            Runs::OnThread(_) => None,
+            Runs::ByHand(worker) => worker.take(),
         }
+    }
+
+    /// Puts back what was taken out.
+    pub fn put_back(&mut self, worker: Box<Worker>) {
+        self.runs = Runs::ByHand(Some(worker));
     }
 
     pub fn queue(&self) -> &Arc<WriterQueue> {
@@ -82,13 +88,13 @@ impl RunningWriter {
         self.queue.close();
         match self.runs {
             Runs::OnThread(thread) => thread.join().ok(),
-            Runs::ByHand(worker) => Some(worker.finish()),
+            Runs::ByHand(worker) => worker.map(|worker| worker.finish()),
         }
     }
 }
 
 /// A writer at work.
-struct Worker {
+pub struct Worker {
     writer: LogWriter,
     queue: Arc<WriterQueue>,
     wake: WakeShard,
@@ -108,6 +114,11 @@ enum Next {
 impl Worker {
     fn new(writer: LogWriter, queue: Arc<WriterQueue>, wake: WakeShard, close_patience: Duration) -> Worker {
         Worker { writer, queue, wake, close_patience, started: clock::now(), gather_until: None }
+    }
+
+    /// What it would do before it sleeps again, where there is no thread. Answers whether it did something.
+    pub fn work(&mut self) -> bool {
+        matches!(self.turn(), Next::Again)
     }
 
     fn now_ms(&self) -> u64 {

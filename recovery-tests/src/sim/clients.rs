@@ -241,6 +241,9 @@ impl World {
         let Some(mut client) = self.clients.borrow_mut().get_mut(index).and_then(Option::take) else {
             return;
         };
+        if let Some(server) = self.server.borrow().clone() {
+            self.look_at_the_logs(&server);
+        }
         let bytes = client.connection.turn();
         client.replies.extend_from_slice(&bytes);
         let mut consumed = 0;

@@ -105,7 +105,7 @@ pub struct World {
     pub(super) choices: RefCell<Choices>,
     pub disk: SimDisk,
     setup: Cell<Setup>,
-    server: RefCell<Option<Rc<SimulatedServer>>>,
+    pub(super) server: RefCell<Option<Rc<SimulatedServer>>>,
     /// Taken out while they take a turn.
     pub(super) clients: RefCell<Vec<Option<Client>>>,
     pub items: RefCell<Vec<Item>>,
@@ -443,19 +443,25 @@ impl World {
             0 => self.everybody(),
             1..=6 => self.issue(),
             7..=10 => self.turn_client(self.below(CLIENTS as u64) as usize),
-            11..=14 => server.pump(shard(self)),
+            11..=14 => self.pump(&server, shard(self)),
             15..=17 => self.turn_writer(&server, self.below(u64::from(self.setup().writers)) as usize),
             18 => server.run_tasks(),
             19 => server.cron(shard(self)),
+            // Within a sync little time passes, or others would sync again and again meanwhile.
+            20 | 21 if self.writers_at_work.get() > 0 => clock::simulated::advance(Duration::from_millis(1)),
             20 | 21 => self.pass_time(self.of(&[1, 5, 40, 300, 1500])),
             22 => self.administer(),
             _ => self.save(&server),
         }
-        self.look_at_the_logs(&server);
     }
 
-    /// From a failed write or sync on the server says that it takes no writes, until that is mended.
-    fn look_at_the_logs(&self, server: &SimulatedServer) {
+    fn pump(&self, server: &SimulatedServer, shard: usize) {
+        self.look_at_the_logs(server);
+        server.pump(shard);
+    }
+
+    /// To be called before anything may be run. From a failed write or sync on the server says that it takes no writes, until that is mended.
+    pub(super) fn look_at_the_logs(&self, server: &SimulatedServer) {
         let since = self.refuses_since.get();
         self.steps.set(self.steps.get() + 1);
         match (server.shared.log_refuses(), since) {
@@ -479,8 +485,8 @@ impl World {
         (0..CLIENTS).for_each(|client| self.turn_client(client));
         for shard in 0..server.shards.len() {
             server.cron(shard);
-            server.pump(shard);
-            server.pump(shard);
+            self.pump(&server, shard);
+            self.pump(&server, shard);
         }
         server.run_tasks();
         (0..usize::from(self.setup().writers)).for_each(|writer| self.turn_writer(&server, writer));
@@ -494,7 +500,6 @@ impl World {
         if did_something && self.disk.calls() > calls {
             self.tell(|| format!("log writer {writer}: calls {calls}..{}", self.disk.calls()));
             clock::simulated::advance(Duration::from_micros(self.setup().sync_us));
-            self.look_at_the_logs(server);
         }
     }
 
@@ -520,7 +525,7 @@ impl World {
         }
         self.phase.set(Phase::Save);
         self.turns.set(0);
-        if self.is_faulty.get() && self.once_in(4) {
+        if self.is_faulty.get() && !self.is_calm.get() && self.once_in(4) {
             self.plan_faults(1, 25);
         }
         if server.run_save() {

@@ -1,5 +1,6 @@
 //! Calls of the system that fail, or kill who makes them, by `strace`: nothing of the server is in the way.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -28,16 +29,24 @@ fn draw_injection(random: &mut Random) -> String {
     format!("inject={call}:{what}:when={range}")
 }
 
-fn wrapper(injection: &str) -> Vec<String> {
+/// `output` gets a line for each call of the kind.
+fn wrapper(injection: &str, output: &Path) -> Vec<String> {
     let call = injection.trim_start_matches("inject=").split(':').next().unwrap_or_default();
-    let trace = format!("trace={call}");
-    let words = ["strace", "-f", "-qqq", "--seccomp-bpf", "-o", "/dev/null", "-e", &trace, "-e", injection];
+    let (trace, output) = (format!("trace={call}"), output.display().to_string());
+    let words =
+        ["strace", "-f", "-qqq", "--seccomp-bpf", "-s", "0", "-o", &output, "-e", &trace, "-e", injection];
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Calls that strace answered in the system's place. A signal is not marked so: it shows in how the server ends.
+fn injected(output: &Path) -> u64 {
+    let text = std::fs::read(output).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().filter(|line| line.contains("(INJECTED)")).count() as u64
 }
 
 /// Whether it is installed, and may trace.
 fn is_possible() -> bool {
-    let words = wrapper("inject=fdatasync:error=EIO:when=1");
+    let words = wrapper("inject=fdatasync:error=EIO:when=1", Path::new("/dev/null"));
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).arg("true").stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
@@ -62,7 +71,8 @@ fn run(injection: &str, random: &mut Random, place: &Place, counts: &mut Counts)
     fleet.disk_fails = true;
     let mut promise = Promise::All;
     let mut launch = fleet.launch(1 + random.below(4));
-    launch.wrapper = wrapper(injection);
+    let output = place.scratch.join("strace.log");
+    launch.wrapper = wrapper(injection, &output);
     let mut server = launch.spawn().map_err(|error| error.to_string())?;
     match server.wait_until_it_serves().map_err(|error| error.to_string())? {
         Some(status) if was_killed(status) => counts.add("ends in a start", 1),
@@ -80,6 +90,12 @@ fn run(injection: &str, random: &mut Random, place: &Place, counts: &mut Counts)
         }
     }
     drop(server);
+    let failed = injected(&output);
+    counts.add("calls failed", failed);
+    let killed = counts.0.contains_key("killed at a call") || counts.0.contains_key("ends in a start");
+    if failed == 0 && !killed {
+        counts.add("injections that met no call", 1);
+    }
     let server = start(&fleet.launch(1 + random.below(4)))?;
     fleet.check(&server, promise)?;
     fleet.count(counts);

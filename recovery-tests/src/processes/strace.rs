@@ -8,6 +8,7 @@ use super::load::{Fleet, Policy, start, was_killed};
 use crate::family::{Counts, Place};
 use crate::model::Promise;
 use crate::random::Random;
+use crate::server_process::Launch;
 
 const CALLS: [&str; 6] = ["fdatasync", "fdatasync", "pwrite64", "pwrite64", "fsync", "rename"];
 
@@ -70,26 +71,16 @@ fn run(injection: &str, random: &mut Random, place: &Place, counts: &mut Counts)
     let mut fleet = Fleet::new(place, random, policy);
     fleet.disk_fails = true;
     let mut promise = Promise::All;
-    let mut launch = fleet.launch(1 + random.below(4));
-    let output = place.scratch.join("strace.log");
-    launch.wrapper = wrapper(injection, &output);
-    let mut server = launch.spawn().map_err(|error| error.to_string())?;
-    match server.wait_until_it_serves().map_err(|error| error.to_string())? {
-        Some(status) if was_killed(status) => counts.add("ends in a start", 1),
-        Some(status) if status.code() == Some(1) => counts.add("starts refused", 1),
-        Some(status) => return Err(format!("a start ended with {status}")),
-        None => {
-            let ended =
-                fleet.load(&mut server, Duration::from_millis(100 + random.below(900)), true, true)?;
-            match ended.by_itself {
-                None => counts.add("kills", 1),
-                Some(status) if was_killed(status) => counts.add("killed at a call", 1),
-                Some(status) => return Err(format!("the server ended by itself: {status}")),
-            }
-            promise = fleet.promise(&ended);
-        }
+    if random.below(2) == 0 {
+        // Many injections meet a start already, which has to leave what it finds.
+        let mut server = start(&fleet.launch(1 + random.below(4)))?;
+        let ended = fleet.load(&mut server, Duration::from_millis(50 + random.below(150)), true, true)?;
+        promise = fleet.promise(&ended);
     }
-    drop(server);
+    let output = place.scratch.join("strace.log");
+    let mut launch = fleet.launch(1 + random.below(4));
+    launch.wrapper = wrapper(injection, &output);
+    let promise = traced_life(&launch, &mut fleet, promise, random, counts)?;
     let failed = injected(&output);
     counts.add("calls failed", failed);
     let killed = counts.0.contains_key("killed at a call") || counts.0.contains_key("ends in a start");
@@ -100,4 +91,41 @@ fn run(injection: &str, random: &mut Random, place: &Place, counts: &mut Counts)
     fleet.check(&server, promise)?;
     fleet.count(counts);
     Ok(())
+}
+
+/// A server from its start to its end, whichever call fails meanwhile. Answers what is promised then.
+fn traced_life(
+    launch: &Launch,
+    fleet: &mut Fleet,
+    promise: Promise,
+    random: &mut Random,
+    counts: &mut Counts,
+) -> Result<Promise, String> {
+    let mut server = launch.spawn().map_err(|error| error.to_string())?;
+    match server.wait_until_it_serves().map_err(|error| error.to_string())? {
+        Some(status) if was_killed(status) => {
+            counts.add("ends in a start", 1);
+            return Ok(promise);
+        }
+        Some(status) if status.code() == Some(1) => {
+            counts.add("starts refused", 1);
+            return Ok(promise);
+        }
+        Some(status) => return Err(format!("a start ended with {status}")),
+        None => {}
+    }
+    let mut ended_by_itself = fleet.check_of_mortal(&mut server, promise)?;
+    let mut promise = promise;
+    if ended_by_itself.is_none() {
+        let time = Duration::from_millis(100 + random.below(900));
+        let ended = fleet.load(&mut server, time, true, true)?;
+        promise = fleet.promise(&ended);
+        ended_by_itself = ended.by_itself;
+    }
+    match ended_by_itself {
+        None => counts.add("kills", 1),
+        Some(status) if was_killed(status) => counts.add("killed at a call", 1),
+        Some(status) => return Err(format!("the server ended by itself: {status}")),
+    }
+    Ok(promise)
 }

@@ -57,7 +57,7 @@ pub fn fail_point_binary() -> io::Result<PathBuf> {
 /// and fails for the directory that cannot be.
 pub fn has_fail_points(binary: &Path) -> io::Result<bool> {
     let said = Command::new(binary)
-        .args(["--port", "0", "--dir", "/dev/null/none"])
+        .args(["--port", "6379", "--dir", "/dev/null/none"])
         .env(fail_point::VARIABLE, "none=off")
         .stdin(Stdio::null())
         .output()?;

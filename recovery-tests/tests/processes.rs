@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use everfast::fail_point::{LIFELINE, POINTS};
 use recovery_tests::family::{Counts, Family, Place};
-use recovery_tests::processes::{FAMILIES, fail_point};
+use recovery_tests::processes::{FAMILIES, fail_point, strace};
 use recovery_tests::random::Random;
 use recovery_tests::server_process::{fail_point_binary, free_port};
 
@@ -68,6 +68,11 @@ fn a_program_that_cannot_fail_is_no_proof() {
 }
 
 #[test]
+fn a_round_at_a_fail_point_goes_well() {
+    assert!(count(&run("fail-point", 1), "commands acknowledged") > 0);
+}
+
+#[test]
 fn a_server_ends_with_whoever_started_it() {
     let (_scratch, place) = place();
     let mut child = Command::new(&place.server)
@@ -101,9 +106,15 @@ fn nothing_acknowledged_is_lost_on_a_full_file_system() {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_calls_of_the_system_fail() {
-    let counts = run("strace", 21);
-    let (failed, refused) = (count(&counts, "calls failed"), count(&counts, "writes refused"));
-    assert!(count(&counts, "skipped, no strace") == 1 || (failed > 0 && refused > 0), "{counts:?}");
+    for injection in ["inject=fdatasync:error=EIO:when=5..30", "inject=pwrite64:error=ENOSPC:when=3..40"] {
+        let (_scratch, place) = place();
+        let counts = strace::round_with(injection, &mut Random::new(3), &place)
+            .unwrap_or_else(|violation| panic!("{violation}"));
+        let (failed, acknowledged) =
+            (count(&counts, "calls failed"), count(&counts, "commands acknowledged"));
+        let is_proof = failed > 0 && acknowledged > 0;
+        assert!(count(&counts, "skipped, no strace") == 1 || is_proof, "{injection}: {counts:?}");
+    }
 }
 
 #[test]

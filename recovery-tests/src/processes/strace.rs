@@ -55,14 +55,19 @@ fn is_possible() -> bool {
 
 /// See the module.
 pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
+    let mut random = Random::new(seed);
+    let injection = draw_injection(&mut random);
+    round_with(&injection, &mut random, place)
+}
+
+/// A round with this expression for `strace -e`: `inject=call:what:when=from`.
+pub fn round_with(injection: &str, random: &mut Random, place: &Place) -> Result<Counts, String> {
     let mut counts = Counts::default();
     if !is_possible() {
         counts.add("skipped, no strace", 1);
         return Ok(counts);
     }
-    let mut random = Random::new(seed);
-    let injection = draw_injection(&mut random);
-    run(&injection, &mut random, place, &mut counts).map_err(|what| format!("with {injection}: {what}"))?;
+    run(injection, random, place, &mut counts).map_err(|what| format!("with {injection}: {what}"))?;
     Ok(counts)
 }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use everfast::fail_point;
 
 use super::load::{Fleet, Policy, start};
+use crate::clients::model::Promise;
 use crate::family::{Counts, Place};
-use crate::model::Promise;
 use crate::random::Random;
 
 /// The environment variable of [`everfast::persist::disk`]'s faulty disk.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use everfast::fail_point::{POINTS, Point, VARIABLE, When};
 
 use super::load::{Fleet, Policy, start, was_killed};
+use crate::clients::model::Promise;
 use crate::family::{Counts, Place};
-use crate::model::Promise;
 use crate::random::Random;
 use crate::server_process::has_fail_points;
 

@@ -6,13 +6,13 @@ use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::checker;
 use crate::client::{Client, keep_saving};
+use crate::clients::checker;
+use crate::clients::model::Promise;
+use crate::clients::workload::{End, Workload};
 use crate::family::{Counts, Place};
-use crate::model::Promise;
 use crate::random::Random;
 use crate::server_process::{Launch, ServerProcess};
-use crate::workload::{End, Workload};
 
 /// Between two checkpoints under load.
 const SAVE_PAUSE: Duration = Duration::from_millis(15);

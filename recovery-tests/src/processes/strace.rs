@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::load::{Fleet, Policy, start, was_killed};
+use crate::clients::model::Promise;
 use crate::family::{Counts, Place};
-use crate::model::Promise;
 use crate::random::Random;
 use crate::server_process::Launch;
 

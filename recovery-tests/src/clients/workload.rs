@@ -5,7 +5,7 @@
 //! commands   draws a command, and what its reply and its keys will be
 //! ```
 //!
-//! What may be found after a crash is for [`crate::model`] to say, and [`crate::checker`] compares.
+//! What may be found after a crash is for [`crate::clients::model`] to say, and [`crate::clients::checker`] compares.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use formats::resp::Value;
 
 use crate::client::Client;
-use crate::model::{Promise, State, Stored, ends_fit, shown};
+use crate::clients::model::{Promise, State, Stored, ends_fit, shown};
 use crate::random::Random;
 
 mod commands;
@@ -359,7 +359,7 @@ impl Workload {
 
     /// Compares what is there after a crash with what may be there, where nothing acknowledged may be lost.
     pub fn check(&mut self, client: &mut Client) -> io::Result<Vec<String>> {
-        crate::checker::check(std::slice::from_mut(self), client, Promise::All)
+        crate::clients::checker::check(std::slice::from_mut(self), client, Promise::All)
     }
 }
 

@@ -6,7 +6,7 @@ use formats::resp::Value;
 
 use super::Workload;
 use super::layout::{self, Kind};
-use crate::model::{State, Stored};
+use crate::clients::model::{State, Stored};
 
 /// Values longer than this are replaced rather than appended to.
 const LONG: usize = 200;

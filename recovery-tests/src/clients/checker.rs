@@ -9,9 +9,9 @@
 use std::io;
 
 use crate::client::Client;
-use crate::model::{Promise, State, Steps, shown, shown_state};
-use crate::workload::layout::{Kind, Slot};
-use crate::workload::{Workload, unix_ms};
+use crate::clients::model::{Promise, State, Steps, shown, shown_state};
+use crate::clients::workload::layout::{Kind, Slot};
+use crate::clients::workload::{Workload, unix_ms};
 
 /// Most violations that are told, and most other items that one of them tells of.
 const TOLD: usize = 5;
@@ -143,7 +143,7 @@ fn common_step(found: &[Vec<Steps>], places: &[usize]) -> Result<(), usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Stored;
+    use crate::clients::model::Stored;
 
     fn state(value: &str) -> State {
         vec![Some(Stored { value: value.to_owned(), ends: None })]

@@ -191,7 +191,7 @@ fn power_cuts(seed: u64, _place: &Place) -> Result<Counts, String> {
         let mut cuts = Vec::new();
         history_with_power_cuts(setting, &mut random, &mut cuts, &mut counts).map_err(|what| {
             let cuts: String = cuts.iter().map(|cut| format!("\n  {cut:?}")).collect();
-            format!("with {setting:?} and cuts{cuts}\n{what}")
+            format!("{what}\nwith {setting:?} and cuts{cuts}")
         })?;
     }
     Ok(counts)

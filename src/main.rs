@@ -1,5 +1,6 @@
 //! The server's program: arguments to configuration, then run.
 
+use std::io::{Write, stderr};
 use std::process::ExitCode;
 
 use everfast::config::Config;
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
     match everfast::server::run(loaded) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("everfast: {error}");
+            // On a full disk there may be no room for it: the exit code still says that it failed.
+            let _ = writeln!(stderr(), "everfast: {error}");
             ExitCode::FAILURE
         }
     }

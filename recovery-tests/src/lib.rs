@@ -4,9 +4,7 @@
 //! - [`client`]: a blocking client that can pipeline.
 //! - [`family`]: what the kinds of runs have in common.
 //! - [`random`]: the seeded source of all choices.
-//! - [`workload`]: one client's stream of commands, and what each reply must be.
-//! - [`model`]: what was issued, acknowledged and shown, and so what may be there after a crash.
-//! - [`checker`]: compares what is there with what may be.
+//! - [`clients`]: clients that know what they wrote: their commands, what may be there after a crash, and the comparison.
 //! - [`in_process`]: a whole server in this process, on any disk.
 //! - [`switch_disk`]: a disk whose calls fail or wait, by file and at the turn of a switch.
 //! - [`power_cut`]: a whole server on a simulated disk that stops at a given call and forgets what was not synced.
@@ -19,17 +17,15 @@
 #![forbid(unsafe_code)]
 
 pub mod campaign;
-pub mod checker;
 pub mod client;
+pub mod clients;
 pub mod exhaustive;
 pub mod family;
 pub mod in_process;
 pub mod linear;
-pub mod model;
 pub mod power_cut;
 pub mod processes;
 pub mod random;
 pub mod server_process;
 pub mod sim;
 pub mod switch_disk;
-pub mod workload;

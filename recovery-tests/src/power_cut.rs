@@ -15,10 +15,10 @@ use everfast::server::{Server, ServerError};
 use everfast::shard::shared::ShutdownRequest;
 
 use crate::client::{Client, keep_saving};
+use crate::clients::workload::{End, Workload};
 use crate::family::{Counts, Family, Place};
 use crate::random::Random;
 use crate::server_process::free_port;
-use crate::workload::{End, Workload};
 
 /// One run, crashed at one call.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,7 @@
 //! A real server process: started, killed, started again on the same directory.
+//!
+//! It ends with this process, whatever ends that: its standard input is a pipe that is held open here, and a program with
+//! fail points ends itself when nobody holds it any more.
 
 use std::fs::File;
 use std::io;
@@ -8,6 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use everfast::fail_point::{self, LIFELINE};
 use formats::resp::Value;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -47,6 +51,17 @@ pub fn fail_point_binary() -> io::Result<PathBuf> {
                     EVERFAST_FAIL_POINT_SERVER";
         io::Error::new(io::ErrorKind::NotFound, what)
     })
+}
+
+/// Whether a program ends where it is told to: it refuses a fail point that there is not. One without fail points starts,
+/// and fails for the directory that cannot be.
+pub fn has_fail_points(binary: &Path) -> io::Result<bool> {
+    let said = Command::new(binary)
+        .args(["--port", "6379", "--dir", "/dev/null/none"])
+        .env(fail_point::VARIABLE, "none=off")
+        .stdin(Stdio::null())
+        .output()?;
+    Ok(!said.status.success() && String::from_utf8_lossy(&said.stderr).contains("no fail point 'none'"))
 }
 
 /// Ports below those that systems give to outgoing connections, so that no client takes one before its server does.
@@ -111,7 +126,8 @@ impl Launch {
             .arg(&self.dir)
             .args(&self.args)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .env(LIFELINE, "1")
+            .stdin(Stdio::piped()) // open until `child` is dropped
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;

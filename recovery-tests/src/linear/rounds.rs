@@ -79,7 +79,7 @@ fn judge(recorder: Recorder, counts: &mut Counts) -> Result<(), String> {
 }
 
 /// What a round draws first.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Setting {
     /// The servers of a history have up to so many shards. Often one, because one promises more.
     most_shards: u16,
@@ -168,6 +168,19 @@ fn histories(
 const HISTORIES_WITH_POWER_CUTS: u64 = 8;
 const LONGEST_ERA_CALLS: u64 = 160;
 
+/// An era and its end, for the text of a violation.
+#[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "shown whole")]
+struct Cut {
+    shards: u16,
+    writers: LogWriters,
+    /// Calls of the disk before the power goes.
+    call: u64,
+    mode: CrashMode,
+    saves: bool,
+    holds_syncs: bool,
+}
+
 /// Histories of several eras, each on a disk of its own.
 fn power_cuts(seed: u64, _place: &Place) -> Result<Counts, String> {
     let mut random = Random::new(seed);
@@ -175,22 +188,33 @@ fn power_cuts(seed: u64, _place: &Place) -> Result<Counts, String> {
     for _ in 0..HISTORIES_WITH_POWER_CUTS {
         let policies = [AppendFsync::Always, AppendFsync::Always, AppendFsync::Always, AppendFsync::Everysec];
         let setting = Setting::draw(&mut random, &policies);
-        let mut recorder = setting.recorder(30, &mut random);
-        let disk = SimDisk::new();
-        for _ in 0..1 + random.below(3) {
-            era_until_power_cut(&disk, setting, &mut recorder, &mut random)?;
-        }
-        let server = serve(&disk.mount(), small(setting, &mut random))
-            .map_err(|error| format!("no start after a power cut: {error}"))?;
-        recorder
-            .read_all(server.address())
-            .map_err(|error| format!("no reply after a power cut: {error}"))?;
-        server
-            .stop(ShutdownRequest::default())
-            .map_err(|error| format!("the server did not end well: {error}"))?;
-        judge(recorder, &mut counts)?;
+        let mut cuts = Vec::new();
+        history_with_power_cuts(setting, &mut random, &mut cuts, &mut counts).map_err(|what| {
+            let cuts: String = cuts.iter().map(|cut| format!("\n  {cut:?}")).collect();
+            format!("{what}\nwith {setting:?} and cuts{cuts}")
+        })?;
     }
     Ok(counts)
+}
+
+fn history_with_power_cuts(
+    setting: Setting,
+    random: &mut Random,
+    cuts: &mut Vec<Cut>,
+    counts: &mut Counts,
+) -> Result<(), String> {
+    let mut recorder = setting.recorder(30, random);
+    let disk = SimDisk::new();
+    for _ in 0..1 + random.below(3) {
+        era_until_power_cut(&disk, setting, &mut recorder, random, cuts)?;
+    }
+    let server = serve(&disk.mount(), small(setting, random))
+        .map_err(|error| format!("no start after a power cut: {error}"))?;
+    recorder.read_all(server.address()).map_err(|error| format!("no reply after a power cut: {error}"))?;
+    server
+        .stop(ShutdownRequest::default())
+        .map_err(|error| format!("the server did not end well: {error}"))?;
+    judge(recorder, counts)
 }
 
 /// Any number of shards and log writers, segments so small that there are many.
@@ -209,6 +233,7 @@ fn era_until_power_cut(
     setting: Setting,
     recorder: &mut Recorder,
     random: &mut Random,
+    cuts: &mut Vec<Cut>,
 ) -> Result<(), String> {
     let cut = disk.calls() + random.below(LONGEST_ERA_CALLS);
     let config = small(setting, random);
@@ -220,6 +245,8 @@ fn era_until_power_cut(
     };
     let switches = (random.below(2) == 0).then(Switches::default);
     let mut choices = Random::new(random.draw());
+    let (shards, writers, holds_syncs) = (config.shards, config.log_writers, switches.is_some());
+    cuts.push(Cut { shards, writers, call: cut, mode, saves, holds_syncs });
     disk.crash_at(cut);
     let mount = match &switches {
         Some(switches) => switches.before(disk.mount()),

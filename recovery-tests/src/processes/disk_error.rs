@@ -2,18 +2,24 @@
 //!
 //! A sync that fails takes back what it was for, so that whoever relies on a later one loses data that the check misses.
 //! Under `always` nothing acknowledged may be lost whatever fails; under `everysec` what is left is a prefix.
+//!
+//! Counted are the calls that failed, as the server told them, not the rules that were drawn: a rule may ask for a call
+//! that no run gets to.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use everfast::fail_point;
 
 use super::load::{Fleet, Policy, start};
+use crate::clients::model::Promise;
 use crate::family::{Counts, Place};
-use crate::model::Promise;
 use crate::random::Random;
 
 /// The environment variable of [`everfast::persist::disk`]'s faulty disk.
 const VARIABLE: &str = "DISK_FAULTS";
+/// And where it tells which rules met a call: a byte for each call, the number of the rule.
+const FIRED_VARIABLE: &str = "DISK_FAULTS_FIRED";
 /// Files of one kind, by the beginning of their names.
 const PREFIXES: [&str; 6] = ["", "log-", "log-", "checkpoint-", "MANIFEST", "pool-"];
 
@@ -25,7 +31,9 @@ fn draw_rule(random: &mut Random) -> (&'static str, String) {
     ][random.below(12) as usize];
     // The directory's own name is no file's.
     let prefix = if call == "sync-dir" { "" } else { PREFIXES[random.below(6) as usize] };
-    let limit = [5, 30, 300][random.below(3) as usize];
+    // There are few calls that are about names.
+    let limits = if matches!(call, "write" | "sync") { [5, 30, 300] } else { [1, 3, 12] };
+    let limit = limits[random.below(3) as usize];
     let from = random.below(limit);
     let count = ["+1", "+3", "+40", ""][random.below(4) as usize];
     let what = match call {
@@ -35,14 +43,32 @@ fn draw_rule(random: &mut Random) -> (&'static str, String) {
     (call, format!("{call}:{prefix}:{from}{count}:{what}"))
 }
 
-/// What a rule of this call is counted as.
+/// What a call that failed is counted as.
 fn counted(call: &str) -> &'static str {
     match call {
-        "write" => "runs with failing writes",
-        "sync" => "runs with failing syncs",
-        "sync-dir" => "runs with failing syncs of the directory",
-        _ => "runs with other failing calls",
+        "write" => "writes failed or short",
+        "sync" => "syncs failed",
+        "sync-dir" => "syncs of the directory failed",
+        _ => "other calls failed",
     }
+}
+
+/// Counts which rules met calls.
+///
+/// # Errors
+/// The server told nothing: it knows of no faults, so that the round proves nothing.
+fn count_fired(fired: &Path, rules: &[(&'static str, String)], counts: &mut Counts) -> Result<(), String> {
+    let fired = std::fs::read(fired).map_err(|error| {
+        format!("the server's program has no disk that fails: {}: {error}", fired.display())
+    })?;
+    for (number, (call, _)) in rules.iter().enumerate() {
+        let calls = fired.iter().filter(|byte| usize::from(**byte) == number).count() as u64;
+        counts.add(counted(call), calls);
+        counts.add("calls failed", calls);
+        let rule = if calls > 0 { "rules that fired" } else { "rules that never fired" };
+        counts.add(rule, 1);
+    }
+    Ok(())
 }
 
 /// See the module.
@@ -71,13 +97,14 @@ fn round_with(
         promise = fleet.promise(&ended);
     }
     let mut launch = fleet.launch(1 + random.below(4));
+    let fired: PathBuf = place.scratch.join("fired");
     launch.variables.push((VARIABLE, text.to_owned()));
+    launch.variables.push((FIRED_VARIABLE, fired.display().to_string()));
     if random.below(3) == 0 {
         // Threads meet in other ways when one is late.
         let point = fail_point::POINTS[random.below(fail_point::POINTS.len() as u64) as usize].name;
         launch.variables.push((fail_point::VARIABLE, format!("{point}=20%sleep(5)")));
     }
-    rules.iter().for_each(|(call, _)| counts.add(counted(call), 1));
     let mut server = launch.spawn().map_err(|error| error.to_string())?;
     match server.wait_until_it_serves().map_err(|error| error.to_string())? {
         Some(status) if status.code() == Some(1) => counts.add("starts refused", 1),
@@ -94,6 +121,7 @@ fn round_with(
         }
     }
     drop(server);
+    count_fired(&fired, rules, &mut counts)?;
     let mut server = start(&fleet.launch(1 + random.below(4)))?;
     fleet.check(&server, promise)?;
     let ended = fleet.load(&mut server, Duration::from_millis(random.below(100)), true, true)?;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use everfast::fail_point::{POINTS, Point, VARIABLE, When};
 
 use super::load::{Fleet, Policy, start, was_killed};
+use crate::clients::model::Promise;
 use crate::family::{Counts, Place};
-use crate::model::Promise;
 use crate::random::Random;
+use crate::server_process::has_fail_points;
 
 /// Longest load until the point is reached.
 const LOAD: Duration = Duration::from_millis(700);
@@ -55,6 +56,11 @@ fn draw(random: &mut Random, wanted: impl Fn(&Point) -> bool) -> &'static Point 
 
 /// See the module.
 pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
+    match has_fail_points(&place.server) {
+        Ok(true) => {}
+        Ok(false) => return Err(format!("{} has no fail points", place.server.display())),
+        Err(error) => return Err(format!("{}: {error}", place.server.display())),
+    }
     let mut random = Random::new(seed);
     // Batches of writes are most of what a server does.
     let is_writing = random.below(3) == 0;

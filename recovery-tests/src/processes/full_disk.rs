@@ -22,23 +22,50 @@ const SOON: Duration = Duration::from_secs(10);
 /// Keys written after there is room again.
 const AFTER: usize = 200;
 
-/// A tmpfs; unmounted when dropped.
+/// What mounts are called, with the number of the process that made them behind it.
+const MOUNT: &str = "everfast-full-disk-";
+
+/// A tmpfs; unmounted when dropped, at the latest by a later round if this process is killed.
 struct Mount(PathBuf);
 
 impl Mount {
     fn new(dir: &Path, size_mib: u64) -> io::Result<Self> {
         let size = format!("size={size_mib}m");
-        run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "everfast-full-disk"]).arg(dir))?;
+        let name = format!("{MOUNT}{}", std::process::id());
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, &name]).arg(dir))?;
         Ok(Self(dir.to_owned()))
     }
 }
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        if let Err(error) = run(Command::new("umount").arg(&self.0)) {
+        if let Err(error) = unmount(&self.0) {
             eprintln!("full-disk: {error}; unmount {} by hand", self.0.display());
         }
     }
+}
+
+/// At once for everybody who looks; for a process that still has a file open, when it is closed.
+fn unmount(dir: &Path) -> io::Result<()> {
+    run(Command::new("umount").arg("--lazy").arg(dir))
+}
+
+/// Unmounts what processes left that are gone.
+fn unmount_leftovers() {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    for dir in leftovers(&mounts, |process| Path::new("/proc").join(process).exists()) {
+        let _ = unmount(Path::new(dir)); // somebody else may do it at the same time
+    }
+}
+
+/// Of lines of `/proc/self/mounts` (`name dir type options 0 0`) the directories whose makers do not live.
+fn leftovers<'a>(mounts: &'a str, lives: impl Fn(&str) -> bool) -> Vec<&'a str> {
+    let of_line = |line: &'a str| {
+        let (name, rest) = line.split_once(' ')?;
+        let process = name.strip_prefix(MOUNT)?;
+        if lives(process) { None } else { rest.split(' ').next() }
+    };
+    mounts.lines().filter_map(of_line).collect()
 }
 
 fn run(command: &mut Command) -> io::Result<()> {
@@ -95,6 +122,7 @@ pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
     let after = 1 + random.below(4);
     // What is freed later: room for another segment of each log and one to spare, and for the logs of the next start.
     let ballast_mib = (shards + 1 + after) * SEGMENT_MIB + 2;
+    unmount_leftovers();
     let disk = place.scratch.join("disk");
     fs::create_dir_all(&disk).map_err(|error| error.to_string())?;
     let Ok(mount) = Mount::new(&disk, ballast_mib + shards * SEGMENT_MIB + 2) else {
@@ -181,4 +209,17 @@ fn fill_and_make_room(server: &ServerProcess, filler: &mut Filler, ballast: &Pat
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_living_mounted_is_left_alone() {
+        let mounts = "proc /proc proc rw 0 0\n\
+                      everfast-full-disk-17 /tmp/a/disk tmpfs rw,size=9m 0 0\n\
+                      everfast-full-disk-18 /tmp/b/disk tmpfs rw,size=9m 0 0\n";
+        assert_eq!(leftovers(mounts, |process| process == "17"), ["/tmp/b/disk"]);
+    }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::load::{Fleet, Policy, start};
+use crate::clients::model::Promise;
 use crate::family::{Counts, Place};
-use crate::model::Promise;
 use crate::random::Random;
 
 /// Longest load before a kill. Of `everysec` most are longer than its window.

@@ -6,13 +6,13 @@ use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::checker;
 use crate::client::{Client, keep_saving};
+use crate::clients::checker;
+use crate::clients::model::Promise;
+use crate::clients::workload::{End, Workload};
 use crate::family::{Counts, Place};
-use crate::model::Promise;
 use crate::random::Random;
 use crate::server_process::{Launch, ServerProcess};
-use crate::workload::{End, Workload};
 
 /// Between two checkpoints under load.
 const SAVE_PAUSE: Duration = Duration::from_millis(15);
@@ -24,6 +24,8 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 const PROBE_PAUSE: Duration = Duration::from_millis(20);
 /// `everysec`: what was acknowledged so long before a crash is there.
 const WINDOW: Duration = Duration::from_secs(2);
+/// One of so many loads begins with FLUSHALL.
+const FLUSHES: u64 = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
@@ -66,6 +68,8 @@ pub struct Fleet {
     place: Place,
     segment_kib: u64,
     retention: u64,
+    random: Random,
+    flushes: u64,
 }
 
 impl Fleet {
@@ -83,6 +87,8 @@ impl Fleet {
             // Small ones, so that the next one is needed soon; sometimes the usual.
             segment_kib: [1024, 1024, 65536][random.below(3) as usize],
             retention: random.below(3),
+            random: Random::new(random.draw()),
+            flushes: 0,
         }
     }
 
@@ -114,14 +120,19 @@ impl Fleet {
         let address = server.address();
         let deadline = Instant::now() + time;
         let (probe, goes_on) = (self.dir.with_file_name("probe"), AtomicBool::new(true));
+        let flushes = self.random.below(FLUSHES) == 0;
         let bounds = self.policy == Policy::EverySecond;
         let (ends, ended) = std::thread::scope(|scope| {
+            let saving = saves.then(|| scope.spawn(move || keep_saving_until(address, deadline)));
+            let flushed = if flushes { flush_all(&mut self.workloads, address, deadline) } else { Ok(true) };
+            self.flushes += u64::from(flushes && flushed == Ok(true));
+            let may_go_on = flushed == Ok(true);
             let clients: Vec<_> = self
                 .workloads
                 .iter_mut()
+                .filter(|_| may_go_on)
                 .map(|workload| scope.spawn(move || run(workload, address, (!kills).then_some(deadline))))
                 .collect();
-            let saving = saves.then(|| scope.spawn(move || keep_saving_until(address, deadline)));
             let probing = bounds.then(|| scope.spawn(|| longest_sync(&probe, &goes_on)));
             let ended = wait(server, deadline, kills);
             goes_on.store(false, Ordering::Relaxed);
@@ -129,8 +140,9 @@ impl Fleet {
             self.longest_sync = probed.unwrap_or_default();
             drop(saving.map(|saving| saving.join())); // it ends with its connection
             let panicked = |_| End::Wrong("a client panicked".into());
-            let ends: Vec<End> =
+            let mut ends: Vec<End> =
                 clients.into_iter().map(|client| client.join().unwrap_or_else(panicked)).collect();
+            ends.extend(flushed.err().map(End::Wrong));
             (ends, ended)
         });
         for end in ends {
@@ -198,6 +210,7 @@ impl Fleet {
             counts.add("commands acknowledged", workload.acknowledged);
             counts.add("writes refused", workload.refused);
         }
+        counts.add("FLUSHALLs", self.flushes);
     }
 }
 
@@ -215,6 +228,17 @@ fn run(workload: &mut Workload, address: std::net::SocketAddr, deadline: Option<
             return End::Finished;
         }
     }
+}
+
+/// Before any client of a load begins, beside a checkpoint if there are any. Answers whether clients may begin.
+fn flush_all(
+    workloads: &mut [Workload],
+    address: std::net::SocketAddr,
+    deadline: Instant,
+) -> Result<bool, String> {
+    let Ok(mut client) = Client::connect(address) else { return Ok(false) };
+    let patience = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    Workload::flush_all(workloads, &mut client, patience)
 }
 
 fn keep_saving_until(address: std::net::SocketAddr, deadline: Instant) {

@@ -1,12 +1,14 @@
 //! Calls of the system that fail, or kill who makes them, by `strace`: nothing of the server is in the way.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::load::{Fleet, Policy, start, was_killed};
+use crate::clients::model::Promise;
 use crate::family::{Counts, Place};
-use crate::model::Promise;
 use crate::random::Random;
+use crate::server_process::Launch;
 
 const CALLS: [&str; 6] = ["fdatasync", "fdatasync", "pwrite64", "pwrite64", "fsync", "rename"];
 
@@ -28,16 +30,24 @@ fn draw_injection(random: &mut Random) -> String {
     format!("inject={call}:{what}:when={range}")
 }
 
-fn wrapper(injection: &str) -> Vec<String> {
+/// `output` gets a line for each call of the kind.
+fn wrapper(injection: &str, output: &Path) -> Vec<String> {
     let call = injection.trim_start_matches("inject=").split(':').next().unwrap_or_default();
-    let trace = format!("trace={call}");
-    let words = ["strace", "-f", "-qqq", "--seccomp-bpf", "-o", "/dev/null", "-e", &trace, "-e", injection];
+    let (trace, output) = (format!("trace={call}"), output.display().to_string());
+    let words =
+        ["strace", "-f", "-qqq", "--seccomp-bpf", "-s", "0", "-o", &output, "-e", &trace, "-e", injection];
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Calls that strace answered in the system's place. A signal is not marked so: it shows in how the server ends.
+fn injected(output: &Path) -> u64 {
+    let text = std::fs::read(output).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().filter(|line| line.contains("(INJECTED)")).count() as u64
 }
 
 /// Whether it is installed, and may trace.
 fn is_possible() -> bool {
-    let words = wrapper("inject=fdatasync:error=EIO:when=1");
+    let words = wrapper("inject=fdatasync:error=EIO:when=1", Path::new("/dev/null"));
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).arg("true").stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
@@ -45,14 +55,19 @@ fn is_possible() -> bool {
 
 /// See the module.
 pub fn round(seed: u64, place: &Place) -> Result<Counts, String> {
+    let mut random = Random::new(seed);
+    let injection = draw_injection(&mut random);
+    round_with(&injection, &mut random, place)
+}
+
+/// A round with this expression for `strace -e`: `inject=call:what:when=from`.
+pub fn round_with(injection: &str, random: &mut Random, place: &Place) -> Result<Counts, String> {
     let mut counts = Counts::default();
     if !is_possible() {
         counts.add("skipped, no strace", 1);
         return Ok(counts);
     }
-    let mut random = Random::new(seed);
-    let injection = draw_injection(&mut random);
-    run(&injection, &mut random, place, &mut counts).map_err(|what| format!("with {injection}: {what}"))?;
+    run(injection, random, place, &mut counts).map_err(|what| format!("with {injection}: {what}"))?;
     Ok(counts)
 }
 
@@ -61,27 +76,61 @@ fn run(injection: &str, random: &mut Random, place: &Place, counts: &mut Counts)
     let mut fleet = Fleet::new(place, random, policy);
     fleet.disk_fails = true;
     let mut promise = Promise::All;
-    let mut launch = fleet.launch(1 + random.below(4));
-    launch.wrapper = wrapper(injection);
-    let mut server = launch.spawn().map_err(|error| error.to_string())?;
-    match server.wait_until_it_serves().map_err(|error| error.to_string())? {
-        Some(status) if was_killed(status) => counts.add("ends in a start", 1),
-        Some(status) if status.code() == Some(1) => counts.add("starts refused", 1),
-        Some(status) => return Err(format!("a start ended with {status}")),
-        None => {
-            let ended =
-                fleet.load(&mut server, Duration::from_millis(100 + random.below(900)), true, true)?;
-            match ended.by_itself {
-                None => counts.add("kills", 1),
-                Some(status) if was_killed(status) => counts.add("killed at a call", 1),
-                Some(status) => return Err(format!("the server ended by itself: {status}")),
-            }
-            promise = fleet.promise(&ended);
-        }
+    if random.below(2) == 0 {
+        // Many injections meet a start already, which has to leave what it finds.
+        let mut server = start(&fleet.launch(1 + random.below(4)))?;
+        let ended = fleet.load(&mut server, Duration::from_millis(50 + random.below(150)), true, true)?;
+        promise = fleet.promise(&ended);
     }
-    drop(server);
+    let output = place.scratch.join("strace.log");
+    let mut launch = fleet.launch(1 + random.below(4));
+    launch.wrapper = wrapper(injection, &output);
+    let promise = traced_life(&launch, &mut fleet, promise, random, counts)?;
+    let failed = injected(&output);
+    counts.add("calls failed", failed);
+    let killed = counts.0.contains_key("killed at a call") || counts.0.contains_key("ends in a start");
+    if failed == 0 && !killed {
+        counts.add("injections that met no call", 1);
+    }
     let server = start(&fleet.launch(1 + random.below(4)))?;
     fleet.check(&server, promise)?;
     fleet.count(counts);
     Ok(())
+}
+
+/// A server from its start to its end, whichever call fails meanwhile. Answers what is promised then.
+fn traced_life(
+    launch: &Launch,
+    fleet: &mut Fleet,
+    promise: Promise,
+    random: &mut Random,
+    counts: &mut Counts,
+) -> Result<Promise, String> {
+    let mut server = launch.spawn().map_err(|error| error.to_string())?;
+    match server.wait_until_it_serves().map_err(|error| error.to_string())? {
+        Some(status) if was_killed(status) => {
+            counts.add("ends in a start", 1);
+            return Ok(promise);
+        }
+        Some(status) if status.code() == Some(1) => {
+            counts.add("starts refused", 1);
+            return Ok(promise);
+        }
+        Some(status) => return Err(format!("a start ended with {status}")),
+        None => {}
+    }
+    let mut ended_by_itself = fleet.check_of_mortal(&mut server, promise)?;
+    let mut promise = promise;
+    if ended_by_itself.is_none() {
+        let time = Duration::from_millis(100 + random.below(900));
+        let ended = fleet.load(&mut server, time, true, true)?;
+        promise = fleet.promise(&ended);
+        ended_by_itself = ended.by_itself;
+    }
+    match ended_by_itself {
+        None => counts.add("kills", 1),
+        Some(status) if was_killed(status) => counts.add("killed at a call", 1),
+        Some(status) => return Err(format!("the server ended by itself: {status}")),
+    }
+    Ok(promise)
 }

@@ -9,10 +9,15 @@
 //!               └ create, open, write, sync, allocate, rename, remove, sync-dir, map
 //! ```
 //!
+//! `DISK_FAULTS_FIRED` names a file that is created, and gets a byte for each call that a rule met: the number of the
+//! rule, from 0. So its length is the number of faults, also of a process that is killed.
+//!
 //! Invariants:
 //! 1. A failed sync takes back what was not synced: see [`GuardedDisk`].
+//! 2. A fault is told before its call returns. A file that is missing means a program without this disk.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,6 +28,8 @@ use super::guarded::{Amount, Call, Guard, GuardedDisk};
 
 /// The environment variable that says what shall go wrong.
 pub const VARIABLE: &str = "DISK_FAULTS";
+/// The environment variable that names the file that tells which rules met a call.
+pub const FIRED_VARIABLE: &str = "DISK_FAULTS_FIRED";
 
 const CALLS: [(&str, Call); 9] = [
     ("create", Call::Create),
@@ -82,47 +89,77 @@ impl Rule {
     }
 }
 
-struct Rules(Vec<Rule>);
+struct Rules {
+    rules: Vec<Rule>,
+    /// Opened to append: each byte is one write.
+    fired: Option<File>,
+}
 
 impl Rules {
     fn parse(text: &str) -> Result<Rules, String> {
         let entries = text.split(';').map(str::trim).filter(|entry| !entry.is_empty());
         let rule =
             |entry| Rule::parse(entry).ok_or_else(|| format!("'{entry}' is not call:prefix:from+count:what"));
-        entries.map(rule).collect::<Result<_, _>>().map(Rules)
+        let rules = entries.map(rule).collect::<Result<_, _>>()?;
+        Ok(Rules { rules, fired: None })
+    }
+
+    fn tell(&self, number: usize) -> io::Result<()> {
+        let Some(mut fired) = self.fired.as_ref() else { return Ok(()) };
+        fired.write_all(&[number as u8])
     }
 }
 
 impl Guard for Rules {
     fn before(&self, call: Call, name: &str) -> io::Result<Amount> {
         let mut amount = Amount::Whole;
-        for rule in &self.0 {
-            match (rule.applies(call, name), rule.what) {
-                (false, _) => {}
-                (true, What::Short) => amount = Amount::Half,
-                (true, What::Fail(errno)) => return Err(errno.into()),
+        for (number, rule) in self.rules.iter().enumerate() {
+            if !rule.applies(call, name) {
+                continue;
+            }
+            self.tell(number)?;
+            match rule.what {
+                What::Short => amount = Amount::Half,
+                What::Fail(errno) => return Err(errno.into()),
             }
         }
         Ok(amount)
     }
 
     fn takes_back(&self) -> bool {
-        self.0.iter().any(|rule| rule.call == Call::Sync)
+        self.rules.iter().any(|rule| rule.call == Call::Sync)
     }
 }
 
 /// `disk`, with what [`VARIABLE`] says.
 ///
 /// # Errors
-/// It cannot be understood.
+/// It cannot be understood, or the file that [`FIRED_VARIABLE`] names cannot be made.
 pub fn from_environment(disk: Arc<dyn Disk>) -> Result<Arc<dyn Disk>, String> {
     let Ok(text) = std::env::var(VARIABLE) else { return Ok(disk) };
-    Ok(Arc::new(GuardedDisk::new(disk, Arc::new(Rules::parse(&text)?))))
+    let mut rules = Rules::parse(&text)?;
+    if let Some(path) = std::env::var_os(FIRED_VARIABLE) {
+        let file = File::options().create(true).append(true).open(&path);
+        rules.fired = Some(file.map_err(|error| format!("{}: {error}", path.display()))?);
+    }
+    Ok(Arc::new(GuardedDisk::new(disk, Arc::new(rules))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_call_that_a_rule_met_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("fired");
+        let mut rules = Rules::parse("sync::5:eio;write::1+2:short;write::2:eio").expect("rules");
+        rules.fired = Some(File::options().create(true).append(true).open(&path).expect("a file"));
+        let writes: Vec<_> = (0..4).map(|_| rules.before(Call::Write, "x").is_ok()).collect();
+        assert_eq!(writes, [true, true, false, false]);
+        assert!(rules.before(Call::Sync, "x").is_ok());
+        assert_eq!(std::fs::read(&path).expect("it"), [1, 1, 2, 2]);
+    }
 
     #[test]
     fn rules_count_their_own_calls() {

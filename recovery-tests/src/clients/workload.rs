@@ -5,18 +5,21 @@
 //! commands   draws a command, and what its reply and its keys will be
 //! ```
 //!
-//! What may be found after a crash is for [`crate::model`] to say, and [`crate::checker`] compares.
+//! What may be found after a crash is for [`crate::clients::model`] to say, and [`crate::clients::checker`] compares.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
 use formats::resp::Value;
 
 use crate::client::Client;
-use crate::model::{Promise, State, Stored, ends_fit};
+use crate::clients::model::{Promise, State, Stored, ends_fit, shown};
 use crate::random::Random;
 
 mod commands;
+#[cfg(test)]
+mod coverage_tests;
 pub mod layout;
 
 pub use commands::unix_ms;
@@ -43,6 +46,8 @@ pub struct Workload {
     pub(crate) slots: Vec<Slot>,
     /// Steps that wrote several items, with them.
     pub(crate) wide_steps: Vec<(u64, Vec<usize>)>,
+    /// The last commands that it sent, for the text of a violation.
+    recent: VecDeque<Issued>,
     /// Other clients, whose keys it reads.
     peers: usize,
     /// What it saw of others since the last look.
@@ -71,6 +76,9 @@ pub enum End {
 /// After so long a key that ends in a millisecond has ended.
 const EXPIRY: Duration = Duration::from_millis(3);
 
+/// So many of the last commands are kept.
+const RECENT: usize = 20;
+
 /// One of so many clients only reads.
 const READERS: usize = 4;
 /// What PEXPIRETIME answers for a key that is not there.
@@ -95,6 +103,7 @@ impl Workload {
             steps: 0,
             slots: layout::slots(client),
             wide_steps: Vec::new(),
+            recent: VecDeque::new(),
             peers: clients - 1,
             sights: Vec::new(),
             acknowledged: 0,
@@ -127,7 +136,7 @@ impl Workload {
         while pipeline.len() < count {
             self.commands(&mut pipeline);
         }
-        self.send(client, &pipeline)?;
+        self.send(client, pipeline)?;
         if self.only_reads {
             return Ok(());
         }
@@ -139,7 +148,22 @@ impl Workload {
     }
 
     /// Sends commands in one go, and checks their replies.
-    fn send(&mut self, client: &mut Client, pipeline: &[Issued]) -> Result<(), End> {
+    fn send(&mut self, client: &mut Client, pipeline: Vec<Issued>) -> Result<(), End> {
+        let end = self.exchange(client, &pipeline);
+        self.recent.extend(pipeline);
+        self.recent.drain(..self.recent.len().saturating_sub(RECENT));
+        end
+    }
+
+    /// For a violation: which of the client's last commands wrote an item.
+    pub(crate) fn recent_writes(&self, slot: usize) -> String {
+        let words =
+            |issued: &Issued| issued.args.iter().map(|word| shown(word)).collect::<Vec<_>>().join(" ");
+        let wrote = self.recent.iter().filter(|issued| issued.wrote.contains(&slot));
+        wrote.map(|issued| format!("\n    sent as step {}: {}", issued.step, words(issued))).collect()
+    }
+
+    fn exchange(&mut self, client: &mut Client, pipeline: &[Issued]) -> Result<(), End> {
         for issued in pipeline {
             client.queue(&issued.args);
         }
@@ -192,6 +216,51 @@ impl Workload {
     fn see(&mut self, client: usize, slot: usize, place: usize, value: &[u8]) {
         let value = String::from_utf8_lossy(value).into_owned();
         self.sights.push(Sight { client, slot, place, value });
+    }
+
+    /// FLUSHALL, while no client has a command under way: it empties what all of them have.
+    /// Answers whether it was replied to within `patience`; if not, nobody may send more to this server.
+    ///
+    /// # Errors
+    /// The reply is neither OK nor a refusal.
+    pub fn flush_all(
+        workloads: &mut [Workload],
+        client: &mut Client,
+        patience: Duration,
+    ) -> Result<bool, String> {
+        workloads.iter_mut().for_each(Self::issue_flush);
+        // Nothing is known of it when the connection ends.
+        let reply = match client.send(&["FLUSHALL"]).and_then(|()| client.reply_within(patience)) {
+            Ok(Some(reply)) => reply,
+            Ok(None) | Err(_) => return Ok(false),
+        };
+        let is_done = reply == Value::Simple("OK".into());
+        if !is_done && !is_refusal(&reply) {
+            return Err(format!("FLUSHALL was answered {reply:?}"));
+        }
+        for workload in workloads {
+            let step = workload.steps;
+            for slot in &mut workload.slots {
+                if is_done { slot.item.acknowledge(step) } else { slot.item.refuse(step) }
+            }
+        }
+        Ok(true)
+    }
+
+    fn issue_flush(&mut self) {
+        self.steps += 1;
+        for slot in &mut self.slots {
+            slot.item.issue(self.steps, vec![None; slot.keys.len()]);
+        }
+        let all: Vec<usize> = (0..self.slots.len()).collect();
+        self.wide_steps.push((self.steps, all.clone()));
+        let expected = Expected::Exactly(Value::Simple("OK".into()));
+        self.recent.push_back(Issued {
+            args: vec!["FLUSHALL".into()],
+            expected,
+            step: self.steps,
+            wrote: all,
+        });
     }
 
     /// A refused command did nothing. If it was the last of its pipeline that is known to be all; else what came behind it met
@@ -271,14 +340,14 @@ impl Workload {
             let set = self.note(&["SET", &key, "900"], ok, slot, near(None));
             vec![set, self.note(&["PEXPIRE", &key, "1"], Value::Integer(1), slot, near(ends))]
         };
-        self.send(client, &first)?;
+        self.send(client, first)?;
         std::thread::sleep(EXPIRY);
         // INCR's effect says that it is 1; APPEND's says only what was added, so that a replay needs the deletion.
         let one = vec![Some(Stored { value: "1".into(), ends: None })];
         let (command, rest): (_, &[&str]) =
             if self.random.below(2) == 0 { ("INCR", &[]) } else { ("APPEND", &["1"]) };
         let again = self.note(&[&[command, &key], rest].concat(), Value::Integer(1), slot, one);
-        self.send(client, &[again])
+        self.send(client, vec![again])
     }
 
     fn note(&mut self, args: &[&str], reply: Value, slot: usize, next: State) -> Issued {
@@ -290,7 +359,7 @@ impl Workload {
 
     /// Compares what is there after a crash with what may be there, where nothing acknowledged may be lost.
     pub fn check(&mut self, client: &mut Client) -> io::Result<Vec<String>> {
-        crate::checker::check(std::slice::from_mut(self), client, Promise::All)
+        crate::clients::checker::check(std::slice::from_mut(self), client, Promise::All)
     }
 }
 

@@ -24,6 +24,33 @@ const EARLIER_MS: u64 = 1_000;
 /// And so much later: from when the command was issued until it ran.
 const LATER_MS: u64 = 30_000;
 
+/// Longest value that a violation repeats, in characters.
+const SHOWN_CHARS: usize = 24;
+/// Of a longer one so many from its beginning, where it says who wrote it, and from its end, where it was added to.
+const HEAD_CHARS: usize = 14;
+const TAIL_CHARS: usize = 8;
+
+/// A value or word for a violation, cut if it is long.
+pub fn shown(value: &str) -> String {
+    let count = value.chars().count();
+    if count <= SHOWN_CHARS {
+        return value.to_owned();
+    }
+    let head: String = value.chars().take(HEAD_CHARS).collect();
+    let tail: String = value.chars().skip(count - TAIL_CHARS).collect();
+    format!("{head}…{tail}({count})")
+}
+
+/// A state for a violation.
+pub fn shown_state(state: &State) -> String {
+    let of_key = |stored: &Option<Stored>| match stored {
+        None => "nothing".to_owned(),
+        Some(Stored { value, ends: None }) => shown(value),
+        Some(Stored { value, ends: Some(ends) }) => format!("{} until {ends}", shown(value)),
+    };
+    format!("[{}]", state.iter().map(of_key).collect::<Vec<_>>().join(", "))
+}
+
 /// Whether the end of a key is as expected.
 pub fn ends_fit(expected: Option<u64>, found: Option<u64>) -> bool {
     match (expected, found) {
@@ -155,7 +182,7 @@ impl Item {
     }
 
     fn describe(&self, found: &State, floor: usize) -> String {
-        let mut text = format!("found {found:?}");
+        let mut text = format!("found {}", shown_state(found));
         let first = floor.saturating_sub(1);
         for (place, version) in self.versions.iter().enumerate().skip(first).take(8) {
             let word = match (version.acknowledged.is_some(), version.seen) {
@@ -164,7 +191,8 @@ impl Item {
                 (false, _) => "issued",
             };
             let bound = if place == floor { ", nothing older may be found" } else { "" };
-            let _ = write!(text, "\n    step {}, {word}{bound}: {:?}", version.step, version.state); // a string takes it
+            let state = shown_state(&version.state);
+            let _ = write!(text, "\n    step {}, {word}{bound}: {state}", version.step); // a string takes it
         }
         text
     }
@@ -188,6 +216,14 @@ mod tests {
 
     fn state(value: &str) -> State {
         vec![Some(Stored { value: value.to_owned(), ends: None })]
+    }
+
+    #[test]
+    fn long_values_are_cut_where_they_are_shown() {
+        let mut long = state(&"x".repeat(200));
+        long.push(Some(Stored { value: "short".into(), ends: Some(7) }));
+        long.push(None);
+        assert_eq!(shown_state(&long), "[xxxxxxxxxxxxxx…xxxxxxxx(200), short until 7, nothing]");
     }
 
     fn is_fine(item: &Item, value: &str, promise: Promise) -> bool {

@@ -9,7 +9,7 @@
 //! flushed        4   1             no                        of its own
 //! ```
 
-use crate::model::{Item, State};
+use crate::clients::model::{Item, State};
 
 /// Keys in the databases of their own: databases are 16, and 0 is for all.
 pub const OWN_DATABASES: usize = 15;

@@ -6,7 +6,7 @@ use formats::resp::Value;
 
 use super::Workload;
 use super::layout::{self, Kind};
-use crate::model::{State, Stored};
+use crate::clients::model::{State, Stored};
 
 /// Values longer than this are replaced rather than appended to.
 const LONG: usize = 200;
@@ -72,13 +72,24 @@ impl Workload {
 
     /// An end far away: no key of these is gone before the run is over.
     fn end(&mut self) -> End {
+        if self.random.below(2) == 0 {
+            return self.time_to_live();
+        }
         let now = unix_ms();
         let seconds = 1_000 + 100 * self.random.below(1_000);
-        match self.random.below(4) {
-            0 => End { word: "EX", number: seconds, at: now + seconds * 1000 },
-            1 => End { word: "PX", number: seconds * 1000, at: now + seconds * 1000 },
-            2 => End { word: "EXAT", number: now / 1000 + seconds, at: (now / 1000 + seconds) * 1000 },
+        match self.random.below(2) {
+            0 => End { word: "EXAT", number: now / 1000 + seconds, at: (now / 1000 + seconds) * 1000 },
             _ => End { word: "PXAT", number: now + seconds * 1000, at: now + seconds * 1000 },
+        }
+    }
+
+    /// The same, counted from now.
+    fn time_to_live(&mut self) -> End {
+        let seconds = 1_000 + 100 * self.random.below(1_000);
+        let at = unix_ms() + seconds * 1000;
+        match self.random.below(2) {
+            0 => End { word: "EX", number: seconds, at },
+            _ => End { word: "PX", number: seconds * 1000, at },
         }
     }
 
@@ -160,7 +171,7 @@ impl Workload {
         }
     }
 
-    /// SET in one of its many forms, or SETNX.
+    /// SET in one of its many forms, SETNX, SETEX or PSETEX.
     fn set_command(&mut self, slot: usize, key: String, before: Option<Stored>) -> Issued {
         let value = self.value();
         if self.random.below(8) == 0 {
@@ -168,6 +179,12 @@ impl Workload {
             let reply = Value::Integer(i64::from(is_new));
             let next = vec![Some(Stored { value, ends: None })];
             return if is_new { self.write(args, reply, slot, next) } else { self.read(args, reply) };
+        }
+        if self.random.below(8) == 0 {
+            let End { word, number, at } = self.time_to_live();
+            let command = if word == "EX" { "SETEX" } else { "PSETEX" };
+            let args = args(&[command, &key, &number.to_string(), &value]);
+            return self.write(args, ok(), slot, vec![Some(Stored { value, ends: Some(at) })]);
         }
         let mut args = vec!["SET".into(), key, value.clone()];
         let runs = match self.random.below(6) {

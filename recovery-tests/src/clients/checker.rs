@@ -9,11 +9,14 @@
 use std::io;
 
 use crate::client::Client;
-use crate::model::{Promise, State, Steps};
-use crate::workload::layout::{Kind, Slot};
-use crate::workload::{Workload, unix_ms};
+use crate::clients::model::{Promise, State, Steps, shown, shown_state};
+use crate::clients::workload::layout::{Kind, Slot};
+use crate::clients::workload::{Workload, unix_ms};
 
-/// Compares, and goes on from what was found. Answers the violations, each with its key.
+/// Most violations that are told, and most other items that one of them tells of.
+const TOLD: usize = 5;
+
+/// Compares, and goes on from what was found. Answers the first violations, each with its key.
 pub fn check(workloads: &mut [Workload], client: &mut Client, promise: Promise) -> io::Result<Vec<String>> {
     let mut violations = Vec::new();
     note_sights(workloads, &mut violations);
@@ -25,7 +28,16 @@ pub fn check(workloads: &mut [Workload], client: &mut Client, promise: Promise) 
         }
         workload.wide_steps.clear();
     }
-    Ok(violations)
+    Ok(first(violations))
+}
+
+fn first(mut violations: Vec<String>) -> Vec<String> {
+    let more = violations.len().saturating_sub(TOLD);
+    if more > 0 {
+        violations.truncate(TOLD);
+        violations.push(format!("and {more} more"));
+    }
+    violations
 }
 
 fn note_sights(workloads: &mut [Workload], violations: &mut Vec<String>) {
@@ -38,8 +50,9 @@ fn note_sights(workloads: &mut [Workload], violations: &mut Vec<String>) {
         let slot = &mut owner.slots[sight.slot];
         if !slot.item.show(sight.place, &sight.value) {
             violations.push(format!(
-                "(i) {}: a reader was shown {:?}, which was never written",
-                slot.keys[sight.place], sight.value
+                "(i) {}: a reader was shown {}, which was never written",
+                slot.keys[sight.place],
+                shown(&sight.value)
             ));
         }
     }
@@ -49,25 +62,17 @@ fn compare(workload: &Workload, states: &[State], promise: Promise) -> Vec<Strin
     let mut violations = Vec::new();
     let mut found: Vec<Vec<Steps>> = Vec::new();
     let now_ms = unix_ms();
-    for (slot, state) in workload.slots.iter().zip(states) {
+    for (place, (slot, state)) in workload.slots.iter().zip(states).enumerate() {
         let steps = slot.item.found(state, promise, now_ms);
         found.push(steps.unwrap_or_else(|what| {
             let letter = if is_torn(slot, state) { "(c) half of a command:" } else { "(a, b, g, i)" };
-            violations.push(format!("{letter} {}: {what}", slot.keys[0]));
+            violations.push(format!("{letter} {}: {what}{}", slot.keys[0], workload.recent_writes(place)));
             vec![(0, u64::MAX)]
         }));
     }
     let tagged: Vec<usize> = (0..found.len()).filter(|place| workload.slots[*place].is_tagged).collect();
     if let Err(place) = common_step(&found, &tagged) {
-        violations.push(format!(
-            "(b) client {}: no point of its stream explains its keys on one shard; the first that does not fit: {}, \
-             found {:?}: it was so at steps {:?}; the others: {}",
-            workload.client,
-            workload.slots[place].keys[0],
-            states[place],
-            found[place],
-            tagged.iter().map(|other| format!("{} {:?}", workload.slots[*other].keys[0], found[*other])).collect::<Vec<_>>().join(", ")
-        ));
+        violations.push(hole(workload, &tagged, place, &states[place], &found));
     }
     for (step, wrote) in &workload.wide_steps {
         let all_before = |place: &&usize| found[**place].iter().all(|(_, end)| end <= step);
@@ -80,6 +85,40 @@ fn compare(workload: &Workload, states: &[State], promise: Promise) -> Vec<Strin
         }
     }
     violations
+}
+
+/// What is told of the item that excludes the rest: the items before it that leave the least room.
+fn hole(workload: &Workload, tagged: &[usize], place: usize, state: &State, found: &[Vec<Steps>]) -> String {
+    let mut others: Vec<usize> = tagged.iter().copied().take_while(|other| *other != place).collect();
+    let room =
+        |other: &usize| found[*other].iter().map(|(from, end)| end - from).fold(0, u64::saturating_add);
+    others.sort_by_key(room);
+    let told: Vec<String> = others
+        .iter()
+        .take(TOLD)
+        .map(|other| format!("{} {}", workload.slots[*other].keys[0], steps(&found[*other])))
+        .collect();
+    format!(
+        "(b) client {}: no point of its stream explains its keys on one shard; the first that does not fit: {}, \
+         found {}: it was so at steps {}; others: {}{}",
+        workload.client,
+        workload.slots[place].keys[0],
+        shown_state(state),
+        steps(&found[place]),
+        told.join(", "),
+        workload.recent_writes(place)
+    )
+}
+
+/// The last of some ranges of steps.
+fn steps(ranges: &[Steps]) -> String {
+    let range = |&(from, end): &Steps| match end {
+        u64::MAX => format!("{from}.."),
+        _ => format!("{from}..{end}"),
+    };
+    let last = &ranges[ranges.len().saturating_sub(TOLD)..];
+    let dots = if last.len() < ranges.len() { "…, " } else { "" };
+    format!("{dots}{}", last.iter().map(range).collect::<Vec<_>>().join(", "))
 }
 
 /// Whether the keys of a group do not agree.
@@ -104,7 +143,7 @@ fn common_step(found: &[Vec<Steps>], places: &[usize]) -> Result<(), usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Stored;
+    use crate::clients::model::Stored;
 
     fn state(value: &str) -> State {
         vec![Some(Stored { value: value.to_owned(), ends: None })]
@@ -140,6 +179,17 @@ mod tests {
         assert_eq!(violations(|states| states[1] = state("b1")), [""; 0], "the last step is lost");
         let hole = violations(|states| states[0] = state("a1"));
         assert!(hole.len() == 1 && hole[0].starts_with("(b)"), "{hole:?}");
+    }
+
+    #[test]
+    fn a_few_violations_are_told_and_the_rest_is_counted() {
+        let workload = Workload::new(0, 1);
+        let states: Vec<State> =
+            workload.slots.iter().map(|slot| vec![state("ghost")[0].clone(); slot.keys.len()]).collect();
+        let all = compare(&workload, &states, Promise::All);
+        assert_eq!(all.len(), workload.slots.len());
+        let told = first(all);
+        assert_eq!((told.len(), told[TOLD].as_str()), (TOLD + 1, "and 43 more"));
     }
 
     #[test]

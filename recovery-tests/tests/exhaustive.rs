@@ -4,7 +4,7 @@
 use recovery_tests::exhaustive::damage::{self, Share};
 use recovery_tests::exhaustive::subsets::{self, Depth};
 use recovery_tests::exhaustive::{FAMILIES, run};
-use recovery_tests::family::Place;
+use recovery_tests::family::{FAULTS, Place};
 
 #[test]
 fn every_crash_point_with_every_subset_of_what_was_not_synced() {
@@ -25,12 +25,15 @@ fn every_bit_and_every_length_of_every_file() {
 #[test]
 fn a_seed_gives_the_same_round_again() {
     let place = Place { scratch: "/nowhere".into(), server: "/nowhere".into(), shrinks: false };
+    let mut faults = 0;
     for family in FAMILIES {
-        for seed in [1, 2, 3, 4] {
+        for seed in [2, 5] {
             let [first, second] = [(), ()].map(|()| (family.round)(seed, &place).expect("no violation"));
             assert_eq!(first, second, "{}, seed {seed}", family.name);
+            faults += first.0.get(FAULTS).copied().unwrap_or(0);
         }
     }
+    assert!(faults > 0, "other seeds have failing calls");
 }
 
 #[test]

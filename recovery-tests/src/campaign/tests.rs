@@ -205,6 +205,9 @@ fn a_program_without_fail_points_is_refused() {
         let error = check_server(std::path::Path::new(program), dir.path()).expect_err("no such server");
         assert!(error.contains(why), "{error}");
     }
+    if let Ok(server) = crate::server_process::fail_point_binary() {
+        check_server(&server, dir.path()).expect("it has fail points");
+    }
 }
 
 #[test]

@@ -151,7 +151,7 @@ impl Setup {
 
     /// The same, with a call that fails.
     pub fn with_fault(self, random: &mut Random) -> Setup {
-        let kinds = [Fault::SyncError, Fault::SyncError, Fault::Eio, Fault::Enospc, Fault::ShortWrite];
+        let kinds = [Fault::SyncError, Fault::TornSync, Fault::Eio, Fault::Enospc, Fault::ShortWrite];
         let fault = Some((20 + random.below(200), kinds[random.below(5) as usize]));
         Setup { fault, ..self }
     }

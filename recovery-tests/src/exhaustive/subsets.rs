@@ -74,11 +74,10 @@ fn sweep_alone(
     wanted: impl Fn(u64) -> bool,
 ) -> Result<Counts, String> {
     let recorded = record(setup).map_err(|what| format!("{setup:?}: without a crash: {what}"))?;
-    let last_call = recorded.states.len() as u64 - 1;
     let mut sweep =
         Sweep { setup, recorded: &recorded, depth, random, counts: Counts::default(), crashes: 0 };
     sweep.counts.add("runs", 1);
-    if setup.fault.is_some_and(|(call, _)| call < last_call) {
+    if setup.fault.is_some() && recorded.states.last().is_some_and(|disk| disk.faults_left() == 0) {
         sweep.counts.add(FAULTS, 1);
     }
     for (call, state) in recorded.states.iter().enumerate() {

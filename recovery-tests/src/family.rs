@@ -8,6 +8,22 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+// What campaigns sum over their families: see `campaign::table` for which counts of which family are meant by it.
+
+/// Power cuts, kills, ends at a named point: a server, or its logs, began again after each.
+pub const CRASHES: &str = "crashes";
+/// Disk calls that were made to fail, file systems filled.
+pub const FAULTS: &str = "faults injected";
+pub const BITS_FLIPPED: &str = "bits flipped";
+pub const TRUNCATIONS: &str = "truncations";
+/// Sectors and files lost, extended, exchanged, of other moments.
+pub const OTHER_DAMAGE: &str = "files damaged otherwise";
+/// Commands and operations of clients that were answered.
+pub const ACKNOWLEDGED: &str = "commands acknowledged";
+
+/// What the count begins with by which a round says that it could not be done here.
+pub const SKIPPED: &str = "skipped, ";
+
 /// What was done, by name: `kills`, `disk calls`, `bits flipped`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts(pub BTreeMap<&'static str, u64>);
@@ -21,6 +37,12 @@ impl Counts {
         for (what, count) in &other.0 {
             self.add(what, *count);
         }
+    }
+
+    /// Why nothing was done, if the round could not be done here.
+    pub fn skipped(&self) -> Option<&'static str> {
+        let mut reasons = self.0.keys().map(|what| what.strip_prefix(SKIPPED));
+        reasons.next().flatten().filter(|_| reasons.next().is_none())
     }
 }
 

@@ -5,12 +5,17 @@
 //! 2. A round's seed follows from the campaign's seed, its family's name and its number, whatever ran before it. A campaign
 //!    of one round of one family runs that round with the campaign's own seed: so is a violation replayed.
 //! 3. A round that panics or does not end is a violation.
+//! 4. What could not be tried is told, and takes no share: a family whose round was skipped gets no more of them.
 
+mod complete;
 mod rounds;
 mod seeds;
+mod server;
 mod table;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::exhaustive;
@@ -21,8 +26,10 @@ use crate::processes;
 use crate::random::Random;
 use crate::sim;
 
+pub use complete::complete;
 use rounds::{Ended, Rounds};
 pub use seeds::{Seed, parse_seeds};
+pub use server::check_server;
 pub use table::{markdown, text};
 
 /// A round that takes longer hangs.
@@ -33,6 +40,16 @@ const PROGRESS: Duration = Duration::from_secs(20);
 const EXACT: [&str; 3] = ["subsets", "damage", "sim"];
 /// A seed of another family repeats its choices, and threads come between: it gets so many tries.
 const TRIES: usize = 3;
+
+/// Families beside those of [`processes`] that start the server's program.
+const WITH_SERVER: [&str; 1] = ["linear-kill"];
+/// Of a violation's text, for seeds.txt.
+const FIRST_WORDS_CHARS: usize = 70;
+
+/// Whether the family's rounds start the server's program.
+pub fn needs_server(family: &Family) -> bool {
+    WITH_SERVER.contains(&family.name) || processes::FAMILIES.iter().any(|it| it.name == family.name)
+}
 
 /// Every kind of run, those that find most in least time first.
 pub fn families() -> Vec<Family> {
@@ -66,10 +83,12 @@ pub struct Campaign {
     pub keeps_going: bool,
     /// Failing runs are made short where that can be done.
     pub shrinks: bool,
-    /// The server's program.
+    /// The server's program, for families that need one.
     pub server: PathBuf,
     /// Rounds get directories in here. Those of violations are kept.
     pub scratch: PathBuf,
+    /// Once this is true no round begins. Rounds under way end.
+    pub interrupted: Arc<AtomicBool>,
 }
 
 /// What one family did.
@@ -81,6 +100,8 @@ pub struct Row {
     pub spent: Duration,
     pub counts: Counts,
     pub violations: u64,
+    /// Why its rounds cannot be done here.
+    pub skipped: Option<&'static str>,
     running: u32,
     started: u64,
 }
@@ -89,7 +110,8 @@ pub struct Row {
 #[derive(Clone, Debug)]
 pub struct Violation {
     pub family: &'static str,
-    pub seed: u64,
+    /// Of the round; `None` where all was tried.
+    pub seed: Option<u64>,
     pub what: String,
     /// Since the campaign began.
     pub after: Duration,
@@ -100,17 +122,37 @@ impl Violation {
     /// What to tell, with the command that shows it again.
     pub fn report(&self) -> String {
         let Violation { family, seed, what, after, kept } = self;
-        let first_line: String = what.lines().next().unwrap_or_default().chars().take(100).collect();
+        let Some(seed) = seed else {
+            return format!(
+                "VIOLATION in family {family}, all cases tried, after {:.1} s:\n{what}\n\
+                 replay:        cargo xtask crash --complete",
+                after.as_secs_f64()
+            );
+        };
+        let first_words = first_words(what);
         let exactly = if is_exact(family) { "" } else { "\n(threads take part: it may take several tries)" };
         format!(
             "VIOLATION in family {family}, seed {seed}, after {:.1} s:\n{what}\n\
              files, if any: {}\n\
              replay:        cargo xtask crash --only {family} --seed {seed} --rounds 1{exactly}\n\
-             seeds.txt:     {family} {seed} # {first_line}",
+             seeds.txt:     {family} {seed} # {first_words}",
             after.as_secs_f64(),
             kept.display()
         )
     }
+}
+
+/// How a violation's text begins; paths, which mean nothing elsewhere, left out.
+fn first_words(what: &str) -> String {
+    let line = what.lines().next().unwrap_or_default();
+    let mut words = String::new();
+    for word in line.split_whitespace().filter(|word| !word.contains('/')) {
+        if !words.is_empty() && words.len() + word.len() >= FIRST_WORDS_CHARS {
+            break;
+        }
+        words.extend([if words.is_empty() { "" } else { " " }, word]);
+    }
+    words.chars().take(FIRST_WORDS_CHARS).collect()
 }
 
 fn is_exact(family: &str) -> bool {
@@ -129,13 +171,20 @@ fn round_seed(campaign: &Campaign, family: &Family, index: u64) -> u64 {
 
 /// Runs a campaign; answers what each family did, and the violations. Progress goes to the standard output.
 pub fn run(campaign: &Campaign) -> (Vec<Row>, Vec<Violation>) {
+    run_with(campaign, STUCK)
+}
+
+/// `stuck`: a round that takes longer hangs.
+fn run_with(campaign: &Campaign, stuck: Duration) -> (Vec<Row>, Vec<Violation>) {
     let mut runner = Runner {
         campaign,
+        stuck,
         rows: campaign.families.iter().map(row).collect(),
         rounds: Rounds::new(campaign.server.clone(), campaign.scratch.clone(), campaign.shrinks),
         violations: Vec::new(),
         started: Instant::now(),
         told: Instant::now(),
+        is_ending: false,
     };
     runner.replay();
     runner.explore();
@@ -144,21 +193,28 @@ pub fn run(campaign: &Campaign) -> (Vec<Row>, Vec<Violation>) {
 
 fn row(family: &Family) -> Row {
     let (counts, spent) = (Counts::default(), Duration::ZERO);
-    Row { family: *family, rounds: 0, spent, counts, violations: 0, running: 0, started: 0 }
+    Row { family: *family, rounds: 0, spent, counts, violations: 0, skipped: None, running: 0, started: 0 }
 }
 
 struct Runner<'a> {
     campaign: &'a Campaign,
+    stuck: Duration,
     rows: Vec<Row>,
     rounds: Rounds,
     violations: Vec<Violation>,
     started: Instant,
     told: Instant,
+    /// It was told that no more rounds begin.
+    is_ending: bool,
 }
 
 impl Runner<'_> {
+    fn is_interrupted(&self) -> bool {
+        self.campaign.interrupted.load(Ordering::Relaxed)
+    }
+
     fn is_over(&self) -> bool {
-        !self.violations.is_empty() && !self.campaign.keeps_going
+        self.is_interrupted() || !self.violations.is_empty() && !self.campaign.keeps_going
     }
 
     /// What once failed.
@@ -210,7 +266,8 @@ impl Runner<'_> {
             }
             if let Some(ended) = self.rounds.wait(Duration::from_secs(1)) {
                 self.account(ended);
-            } else if let Some(hung) = self.rounds.take_older_than(STUCK) {
+            }
+            if let Some(hung) = self.rounds.take_older_than(self.stuck) {
                 self.account(hung);
             }
             self.tell();
@@ -218,16 +275,27 @@ impl Runner<'_> {
     }
 
     fn account(&mut self, ended: Ended) {
+        let is_interrupted = self.is_interrupted();
         let row = &mut self.rows[ended.place];
         row.running -= 1;
-        row.rounds += 1;
         row.spent += ended.took;
+        if let Some(why) = ended.result.as_ref().ok().and_then(Counts::skipped) {
+            if row.skipped.replace(why).is_none() {
+                println!("crash: {} is skipped: {why}", row.family.name);
+            }
+            return;
+        }
+        row.rounds += 1;
         match ended.result {
             Ok(counts) => row.counts.merge(&counts),
+            Err(what) if is_interrupted && needs_server(&row.family) => {
+                // From a terminal the signal goes to servers as well, which end as nobody expects.
+                println!("crash: a round of {} counts for nothing, interrupted: {what}", row.family.name);
+            }
             Err(what) => {
                 row.violations += 1;
-                let (family, after) = (row.family.name, self.started.elapsed());
-                let violation = Violation { family, seed: ended.seed, what, after, kept: ended.scratch };
+                let (family, seed, after) = (row.family.name, Some(ended.seed), self.started.elapsed());
+                let violation = Violation { family, seed, what, after, kept: ended.scratch };
                 println!("crash: {}", violation.report());
                 self.violations.push(violation);
             }
@@ -235,6 +303,11 @@ impl Runner<'_> {
     }
 
     fn tell(&mut self) {
+        if self.is_interrupted() && !self.is_ending {
+            self.is_ending = true;
+            let running = self.rounds.running();
+            println!("crash: interrupted; {running} rounds under way end first, another signal ends at once");
+        }
         if self.told.elapsed() < PROGRESS {
             return;
         }
@@ -257,10 +330,11 @@ fn next_family(rows: &[Row], indexes: &[u64], length: Length) -> Option<usize> {
         let mean = row.spent.as_secs_f64() / (row.rounds.max(1) as f64);
         (row.spent.as_secs_f64() + mean * f64::from(row.running)) / f64::from(row.family.share.max(1))
     };
-    let is_open = |place: &usize| match length {
+    let is_left = |place: &usize| match length {
         Length::Time(_) => true,
         Length::Rounds(rounds) => indexes[*place] < rounds,
     };
+    let is_open = |place: &usize| rows[*place].skipped.is_none() && is_left(place);
     (0..rows.len()).filter(is_open).min_by(|&a, &b| {
         let by_time = behind(&rows[a]).total_cmp(&behind(&rows[b]));
         by_time.then(rows[a].started.cmp(&rows[b].started))

@@ -13,9 +13,10 @@ use everfast::persist::disk::SimDisk;
 use everfast::persist::file_names::{FileKind, segment};
 use everfast::persist::{RecoveryReport, SegmentNo, SyncPolicy};
 
+use super::Progress;
 use super::history::{Found, History};
 use super::layout::Layout;
-use super::run::{Epoch, Recorded, Setup, Step, open, path, record, run_epoch, start};
+use super::run::{Epoch, Recorded, Setup, Step, alone, open, path, record, run_epoch, start};
 use crate::family::{Counts, Family, Place};
 use crate::random::Random;
 
@@ -78,7 +79,16 @@ impl Setup {
             Epoch { writers, steps: second, closes: false },
         ];
         let (shards, policy, retention, value_bytes) = (2, SyncPolicy::Always, 1, 30);
-        Setup { shards, policy, retention, value_bytes, during_checkpoints: 0, fault: None, epochs }
+        Setup {
+            shards,
+            policy,
+            retention,
+            value_bytes,
+            during_checkpoints: 0,
+            eager: true,
+            fault: None,
+            epochs,
+        }
     }
 }
 
@@ -87,13 +97,31 @@ impl Setup {
 /// # Errors
 /// A violation.
 pub fn damage(setup: &Setup, share: Share, random: &mut Random) -> Result<Counts, String> {
+    damage_telling(setup, share, random, &|_| {})
+}
+
+fn damage_telling(
+    setup: &Setup,
+    share: Share,
+    random: &mut Random,
+    tell: Progress<'_>,
+) -> Result<Counts, String> {
+    alone(random.draw(), || damage_alone(setup, share, random, tell))
+}
+
+fn damage_alone(
+    setup: &Setup,
+    share: Share,
+    random: &mut Random,
+    tell: Progress<'_>,
+) -> Result<Counts, String> {
     let recorded = record(setup)?;
     let disk = recorded.states[recorded.states.len() - 1].fork();
     disk.crash_keeping(&vec![false; disk.unsynced().len()]);
     let layout = Layout::of(&disk)?;
     let whole = start(&disk.fork())?;
     let mut bench =
-        Bench { setup, recorded: &recorded, disk, layout, whole, counts: Counts::default(), starts: 0 };
+        Bench { setup, recorded: &recorded, disk, layout, whole, counts: Counts::default(), starts: 0, tell };
     let outcome = bench.all(share, random);
     outcome.map(|()| bench.counts).map_err(|what| format!("{what}\nrun: {setup:?}"))
 }
@@ -108,6 +136,7 @@ struct Bench<'a> {
     whole: Found,
     counts: Counts,
     starts: u64,
+    tell: Progress<'a>,
 }
 
 /// What a start on damaged files came to.
@@ -122,6 +151,7 @@ impl Bench<'_> {
             // Of MANIFEST and snapshots, which are short, all.
             let is_all = share.bits <= ALL_OF_SHORT && length < SHORT_BYTES;
             for bit in sample(length as u64 * 8, if is_all { 1 } else { share.bits }, random) {
+                (self.tell)(&format!("damage: bit {bit} of {file}, {length} bytes long"));
                 self.flip(&file, bit as usize)?;
             }
             for cut in sample(length as u64, share.lengths, random) {
@@ -132,6 +162,7 @@ impl Bench<'_> {
             }
             self.with_garbage_behind(&file, length)?;
         }
+        (self.tell)("damage: files missing, exchanged, and from other moments");
         self.mix_up(share, random)
     }
 
@@ -434,10 +465,11 @@ fn sample(count: u64, stride: u64, random: &mut Random) -> Vec<u64> {
 ///
 /// # Errors
 /// A violation.
-pub fn everything(share: Share) -> Result<Counts, String> {
+pub fn everything(share: Share, tell: Progress<'_>) -> Result<Counts, String> {
     let mut counts = Counts::default();
     for writers in [1, 2] {
-        counts.merge(&damage(&Setup::small(writers), share, &mut Random::new(u64::from(writers)))?);
+        let (setup, mut random) = (Setup::small(writers), Random::new(u64::from(writers)));
+        counts.merge(&damage_telling(&setup, share, &mut random, tell)?);
     }
     Ok(counts)
 }

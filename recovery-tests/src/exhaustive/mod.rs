@@ -17,14 +17,22 @@ use crate::family::{Counts, Family};
 /// What this module tries, as families of a campaign.
 pub const FAMILIES: &[Family] = &[subsets::FAMILY, damage::FAMILY];
 
-/// All of it: every crash point of the usual runs with every subset of up to 12 things, every bit and every length of every
-/// file of the smallest directories. Takes minutes.
+/// Is told what is tried next.
+pub type Progress<'a> = &'a dyn Fn(&str);
+
+/// Every crash point of the usual runs with every subset of up to 12 things. Takes minutes.
 ///
 /// # Errors
 /// A violation.
-pub fn everything() -> Result<Counts, String> {
+pub fn every_subset(tell: Progress<'_>) -> Result<Counts, String> {
     let depth = subsets::Depth { full_up_to: 12, random: 64, recovery_stride: 199, work_stride: 97 };
-    let mut counts = subsets::everything(depth)?;
-    counts.merge(&damage::everything(damage::Share { bits: 1, lengths: 1, mixtures: 1 })?);
-    Ok(counts)
+    subsets::everything(depth, tell)
+}
+
+/// Every bit and every length of every file of the smallest directories. Takes minutes.
+///
+/// # Errors
+/// A violation.
+pub fn every_damage(tell: Progress<'_>) -> Result<Counts, String> {
+    damage::everything(damage::Share { bits: 1, lengths: 1, mixtures: 1 }, tell)
 }

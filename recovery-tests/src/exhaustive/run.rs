@@ -1,21 +1,24 @@
 //! A small run of the persist layer: logs, transactions over them, checkpoints, restarts; recorded at every disk call.
 //!
 //! Invariants:
-//! 1. One log is written at a time, but at a cut: the order of disk calls follows from the setup.
+//! 1. Nothing but the setup and the seed of [`alone`] decides what happens: log writers take their turns on this thread, the
+//!    clock stands still until somebody waits, uids follow from the seed.
 //! 2. Frames and segments are small, so that a run makes few disk calls and every kind of them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use everfast::persist::disk::{Fault, SimDisk};
 use everfast::persist::log::SegmentSizes;
 use everfast::persist::{
     CutFacts, DataDir, Gsn, Log, LogOptions, LogShared, LogStatus, PersistError, Recovered, Retention,
-    ShardId, SnapshotEntry, SyncPolicy,
+    ShardId, SnapshotEntry, SyncPolicy, simulated_random,
 };
+use everfast::{clock, waiting};
 use formats::checksum::Crc64;
 
 use super::history::{Found, History, next_gsn, value};
@@ -23,6 +26,14 @@ use crate::random::Random;
 
 /// Where the simulated directory lies.
 pub const DIR: &str = "/data";
+
+/// Where the clock begins: Unix time.
+const BEGIN: Duration = Duration::from_secs(1_700_000_000);
+/// Of the simulated clock: longest wait for what must come, and for what a fault may have stopped.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE_AFTER_FAULT: Duration = Duration::from_millis(50);
+/// How long somebody waits for writers that have nothing to do now.
+const IDLE: Duration = Duration::from_millis(1);
 
 /// What one run is like.
 #[derive(Clone, Debug)]
@@ -35,6 +46,8 @@ pub struct Setup {
     pub value_bytes: usize,
     /// Keys that are appended on each shard while a checkpoint is written.
     pub during_checkpoints: usize,
+    /// Log writers take turns between the steps of a checkpoint, not only when they are waited for.
+    pub eager: bool,
     /// A disk call that fails, counted from 0. The run ends with what cannot go on after it.
     pub fault: Option<(u64, Fault)>,
     /// One after the other, on the same directory.
@@ -114,7 +127,16 @@ impl Setup {
             epoch(writers, third, false),
         ];
         let (shards, retention, value_bytes) = (2, 1, 700);
-        Setup { shards, policy, retention, value_bytes, during_checkpoints: 0, fault: None, epochs }
+        Setup {
+            shards,
+            policy,
+            retention,
+            value_bytes,
+            during_checkpoints: 0,
+            eager: true,
+            fault: None,
+            epochs,
+        }
     }
 
     /// What a seed chooses.
@@ -123,13 +145,13 @@ impl Setup {
         let policy = if random.below(4) == 0 { SyncPolicy::No } else { SyncPolicy::Always };
         let epochs = (0..2 + random.below(2)).map(|_| Epoch::random(random, shards)).collect();
         let (retention, value_bytes) = (1 + random.below(2) as u32, 20 + random.below(1000) as usize);
-        let during_checkpoints = random.below(8) as usize;
-        Setup { shards, policy, retention, value_bytes, during_checkpoints, fault: None, epochs }
+        let (during_checkpoints, eager) = (random.below(8) as usize, random.below(2) == 0);
+        Setup { shards, policy, retention, value_bytes, during_checkpoints, eager, fault: None, epochs }
     }
 
     /// The same, with a call that fails.
     pub fn with_fault(self, random: &mut Random) -> Setup {
-        let kinds = [Fault::SyncError, Fault::SyncError, Fault::Eio, Fault::Enospc, Fault::ShortWrite];
+        let kinds = [Fault::SyncError, Fault::TornSync, Fault::Eio, Fault::Enospc, Fault::ShortWrite];
         let fault = Some((20 + random.below(200), kinds[random.below(5) as usize]));
         Setup { fault, ..self }
     }
@@ -142,6 +164,7 @@ impl Setup {
             segments: SegmentSizes { first_bytes: 8 << 10, max_bytes: 16 << 10 },
             close_patience_ms: 0,
             background_preparer: false,
+            writer_threads: false,
             complete: Arc::new(move || Gsn(complete.load(Ordering::SeqCst))),
             ..LogOptions::new(self.shards, Arc::new(|_| {}))
         }
@@ -167,6 +190,51 @@ impl Step {
             _ => Step::HandOver(shard),
         }
     }
+}
+
+/// While it lives, this thread's clock and random numbers are simulated.
+struct Simulated;
+
+impl Drop for Simulated {
+    fn drop(&mut self) {
+        clock::simulated::set(None);
+        simulated_random::set_seed(None);
+    }
+}
+
+/// Runs `work` where the seed decides the uids of files, and nobody but `work` the time.
+pub fn alone<T>(seed: u64, work: impl FnOnce() -> T) -> T {
+    let _simulated = Simulated;
+    clock::simulated::set(Some(BEGIN));
+    simulated_random::set_seed(Some(seed));
+    work()
+}
+
+/// While it lives, whoever waits on this thread lets log writers take their turns.
+struct Turns;
+
+impl Turns {
+    fn of(data: &Rc<DataDir>, writers: u16) -> Turns {
+        let data = Rc::downgrade(data);
+        let turn = move || data.upgrade().is_some_and(|data| turn_writers(&data, writers));
+        waiting::simulated::set_turn(Some(Rc::new(turn)));
+        Turns
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        waiting::simulated::set_turn(None);
+    }
+}
+
+/// Each writer takes a turn; time passes where none has anything to do. Always answers that there is somebody to wait for.
+fn turn_writers(data: &DataDir, writers: u16) -> bool {
+    let turns = (0..usize::from(writers)).map(|writer| data.turn_writer(writer));
+    if turns.filter(|did_something| *did_something).count() == 0 {
+        clock::simulated::advance(IDLE);
+    }
+    true
 }
 
 /// Opens and recovers.
@@ -236,7 +304,9 @@ pub fn run_epoch(
         Err(error) => return Err(format!("{name}: {error}")),
     };
     let shared = logs.iter().map(Log::shared).collect();
-    let mut life = Life { sim, setup, name, data, logs, shared, complete, gsn, history };
+    let (data, writers) = (Rc::new(data), epoch.writers);
+    let turns = Turns::of(&data, writers);
+    let mut life = Life { sim, setup, name, turns, data, writers, logs, shared, complete, gsn, history };
     for step in &epoch.steps {
         let done = life.step(step);
         life.observe();
@@ -254,7 +324,9 @@ struct Life<'a> {
     sim: &'a SimDisk,
     setup: &'a Setup,
     name: &'a str,
-    data: DataDir,
+    turns: Turns,
+    data: Rc<DataDir>,
+    writers: u16,
     logs: Vec<Log>,
     shared: Vec<Arc<LogShared>>,
     complete: Arc<AtomicU64>,
@@ -298,26 +370,33 @@ impl Life<'_> {
         self.gsn += 1;
     }
 
-    /// Waits until the writer has dealt with what was handed over.
+    fn turn_writers(&self) {
+        turn_writers(&self.data, self.writers);
+    }
+
+    /// Lets the writers take turns until what was handed over is dealt with.
     fn settle(&self, shard: u16) -> Result<(), String> {
         let log = &self.shared[usize::from(shard)];
-        let since = Instant::now();
+        let since = clock::now();
         loop {
             let done = if log.policy() == SyncPolicy::Always { log.durable() } else { log.written() };
             if done >= log.appended() {
                 return Ok(());
             }
-            if log.status() != LogStatus::Ok || since.elapsed() > Duration::from_secs(20) {
+            if log.status() != LogStatus::Ok || clock::elapsed(since) > PATIENCE {
                 return Err(format!("shard {shard} does not become durable: {:?}", log.status()));
             }
-            std::thread::yield_now();
+            self.turn_writers();
         }
     }
 
     fn checkpoint(&mut self) -> Result<(), PersistError> {
         let mut checkpoint = self.data.begin_checkpoint()?;
         let request = checkpoint.cut_request();
-        self.logs.iter_mut().for_each(|log| log.cut(request.clone()));
+        for shard in 0..self.logs.len() {
+            self.logs[shard].cut(request.clone());
+            self.turn_eager_writers();
+        }
         drop(request);
         let frozen = self.history.keys.clone();
         let facts = CutFacts { gsn: Gsn(self.gsn - 1), time_ms: self.gsn };
@@ -329,12 +408,20 @@ impl Life<'_> {
             let written = file.write_all_at(0, &bytes).and_then(|()| file.sync_data());
             written.map_err(|source| PersistError::Io { action: "write", path, source })?;
             entries.push(SnapshotEntry { shard, bytes: bytes.len() as u64, keys: keys.len() as u64, crc64 });
+            self.turn_eager_writers();
         }
         self.write_meanwhile();
         let rule = Retention { checkpoints: self.setup.retention, ..Retention::default() };
-        let since = Instant::now();
-        let is_stuck = || since.elapsed() > Duration::from_millis(50) && self.setup.fault.is_some();
+        let since = clock::now();
+        let patience = if self.setup.fault.is_some() { PATIENCE_AFTER_FAULT } else { PATIENCE };
+        let is_stuck = || clock::elapsed(since) > patience;
         checkpoint.finish(facts, entries, &rule, self.gsn, is_stuck).map(drop)
+    }
+
+    fn turn_eager_writers(&self) {
+        if self.setup.eager {
+            self.turn_writers();
+        }
     }
 
     /// What comes while a checkpoint is written. Where a fault stops it, the checkpoint goes on.
@@ -355,8 +442,8 @@ impl Life<'_> {
     }
 
     fn end(self, closes: bool) -> Result<bool, String> {
-        let Life { sim, setup, name, data, logs, shared, history, .. } = self;
-        drop(logs);
+        let Life { sim, setup, name, turns, data, logs, shared, history, .. } = self;
+        drop((logs, turns));
         if closes {
             match data.close() {
                 Ok(()) => history.acknowledge_all(sim.calls()),
@@ -364,7 +451,7 @@ impl Life<'_> {
                 Err(error) => return Err(format!("{name}: {error}")),
             }
         } else {
-            drop(data); // the threads write the rest
+            drop(data); // the writers write the rest
             observe(sim, &shared, history);
         }
         Ok(true)

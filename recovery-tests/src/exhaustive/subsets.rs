@@ -12,9 +12,10 @@
 use everfast::persist::SyncPolicy;
 use everfast::persist::disk::{SimDisk, Unsynced};
 
+use super::Progress;
 use super::history::{Found, History};
-use super::run::{Epoch, Recorded, Setup, record, run_epoch, start};
-use crate::family::{Counts, Family, Place};
+use super::run::{Epoch, Recorded, Setup, alone, record, run_epoch, start};
+use crate::family::{Counts, FAULTS, Family, Place};
 use crate::random::Random;
 
 /// A share of the crash points of a run, which the seed chooses.
@@ -63,10 +64,22 @@ pub fn sweep(
     random: &mut Random,
     wanted: impl Fn(u64) -> bool,
 ) -> Result<Counts, String> {
+    alone(random.draw(), || sweep_alone(setup, depth, random, wanted))
+}
+
+fn sweep_alone(
+    setup: &Setup,
+    depth: Depth,
+    random: &mut Random,
+    wanted: impl Fn(u64) -> bool,
+) -> Result<Counts, String> {
     let recorded = record(setup).map_err(|what| format!("{setup:?}: without a crash: {what}"))?;
     let mut sweep =
         Sweep { setup, recorded: &recorded, depth, random, counts: Counts::default(), crashes: 0 };
     sweep.counts.add("runs", 1);
+    if setup.fault.is_some() && recorded.states.last().is_some_and(|disk| disk.faults_left() == 0) {
+        sweep.counts.add(FAULTS, 1);
+    }
     for (call, state) in recorded.states.iter().enumerate() {
         if wanted(call as u64) {
             sweep.crash_point(call as u64, state)?;
@@ -284,14 +297,19 @@ fn is_repeated(items: &[Unsynced], keep: &[bool]) -> bool {
 ///
 /// # Errors
 /// A violation.
-pub fn everything(depth: Depth) -> Result<Counts, String> {
+pub fn everything(depth: Depth, tell: Progress<'_>) -> Result<Counts, String> {
     let mut counts = Counts::default();
     for (writers, policy) in
         [(1, SyncPolicy::Always), (2, SyncPolicy::Always), (1, SyncPolicy::No), (2, SyncPolicy::No)]
     {
-        let done =
-            sweep(&Setup::usual(writers, policy), depth, &mut Random::new(u64::from(writers)), |_| true)?;
-        counts.merge(&done);
+        let (setup, mut random) = (Setup::usual(writers, policy), Random::new(u64::from(writers)));
+        let all = |call| {
+            tell(&format!(
+                "subsets: {writers} log writers, policy {policy:?}: crash before disk call {call}"
+            ));
+            true
+        };
+        counts.merge(&sweep(&setup, depth, &mut random, all)?);
     }
     Ok(counts)
 }

@@ -22,7 +22,7 @@ const FOLDER: &str = "recovery-tests/mutations";
 const PROMISE: &str = "To be caught by: ";
 /// The tree changes in a few places from one bug to the next: built again as fast as may be, and fast enough to run.
 const PROFILE: [(&str, &str); 3] =
-    [("CARGO_PROFILE_DEV_OPT_LEVEL", "1"), ("CARGO_PROFILE_DEV_DEBUG", "0"), ("CARGO_INCREMENTAL", "1")];
+    [("CARGO_PROFILE_DEV_OPT_LEVEL", "0"), ("CARGO_PROFILE_DEV_DEBUG", "0"), ("CARGO_INCREMENTAL", "1")];
 
 #[derive(Args)]
 pub struct Options {

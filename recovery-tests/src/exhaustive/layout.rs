@@ -10,7 +10,7 @@ use everfast::persist::file_names;
 use formats::log::frame::{FRAME_HEADER_BYTES, decode_frame};
 use formats::log::manifest::{LogState, MAX_MANIFEST_BYTES, SegmentEntry};
 use formats::log::segment::SEGMENT_HEADER_BYTES;
-use formats::log::{EffectReader, Manifest, UnverifiedManifest};
+use formats::log::{EffectReader, Gsn, Manifest, UnverifiedManifest};
 
 use super::run::{DIR, path};
 
@@ -25,6 +25,10 @@ pub struct FramePlace {
     pub vouches_below: u64,
     /// Keys set by it.
     pub keys: usize,
+    /// Transactions over several shards of which it has a part.
+    pub transactions: Vec<Gsn>,
+    /// It tells that all transactions up to this one were durable everywhere.
+    pub complete: Option<Gsn>,
 }
 
 impl FramePlace {
@@ -90,7 +94,18 @@ impl Layout {
             }
             let (number, vouches_below) = (frame.header.number.0, frame.header.durable_frames.0);
             let (file, shard) = (file.clone(), frame.header.shard.0);
-            frames.push(FramePlace { file, bytes: at..end, shard, number, vouches_below, keys });
+            let transactions = frame.transactions.iter().map(|part| part.gsn).collect();
+            let (bytes, complete) = (at..end, frame.complete);
+            frames.push(FramePlace {
+                file,
+                bytes,
+                shard,
+                number,
+                vouches_below,
+                keys,
+                transactions,
+                complete,
+            });
             at = end;
         }
         self.ends.insert(file, at);
@@ -120,6 +135,14 @@ impl Layout {
         // A header that is whole vouches, even where its body is damaged.
         let is_sound = |frame: &&FramePlace| frame.file != file || !touches(&frame.header());
         if log[first..].iter().filter(is_sound).any(|frame| frame.vouches_below > log[first].number) {
+            return None;
+        }
+        // As does whoever tells, in a frame that is whole, that a transaction was complete.
+        let is_lost = |frame: &FramePlace| log[first..].iter().any(|lost| std::ptr::eq(lost, frame));
+        let sound = self.logs.iter().flatten().filter(|frame| !is_lost(frame));
+        let complete = sound.filter_map(|frame| frame.complete).max();
+        let mut parts = log[first..].iter().flat_map(|frame| &frame.transactions);
+        if parts.any(|gsn| Some(*gsn) <= complete) {
             return None;
         }
         let mut keys = BTreeMap::new();

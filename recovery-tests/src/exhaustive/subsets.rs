@@ -77,7 +77,7 @@ fn sweep_alone(
     let mut sweep =
         Sweep { setup, recorded: &recorded, depth, random, counts: Counts::default(), crashes: 0 };
     sweep.counts.add("runs", 1);
-    if setup.fault.is_some() && recorded.states.last().is_some_and(|disk| disk.faults_left() == 0) {
+    if recorded.states.last().is_some_and(|disk| disk.faults_fired() > 0) {
         sweep.counts.add(FAULTS, 1);
     }
     for (call, state) in recorded.states.iter().enumerate() {

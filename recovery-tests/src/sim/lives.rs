@@ -10,7 +10,7 @@ use everfast::persist::log::journal;
 use super::checker::{self, Before, Keys};
 use super::choices::Choices;
 use super::world::{Placement, World, within};
-use crate::family::Counts;
+use crate::family::{Counts, FAULTS};
 
 /// Starts on a disk whose calls fail now and then, until one succeeds.
 const STARTS: usize = 12;
@@ -37,6 +37,7 @@ pub fn run(choices: Choices, traced: bool) -> Ran {
         counts.add("commands", world.commands.get());
         counts.add("acknowledged", world.acknowledged.get());
         counts.add("saves", world.saves.get());
+        counts.add(FAULTS, world.disk.faults_fired());
         Ran { choices: world.choices(), violation, counts, trace: world.trace() }
     })
 }

@@ -63,6 +63,7 @@ struct State {
     locks: HashSet<PathBuf>,
     calls: u64,
     faults: BTreeMap<u64, Fault>,
+    faults_fired: u64,
     crash_at: Option<u64>,
     dead: bool,
     disk_full: bool,
@@ -127,9 +128,9 @@ impl SimDisk {
         self.state().faults.clear();
     }
 
-    /// How many of the calls that were to fail have done so, or were cleared.
-    pub fn faults_left(&self) -> usize {
-        self.state().faults.len()
+    /// Calls that failed as they were to.
+    pub fn faults_fired(&self) -> u64 {
+        self.state().faults_fired
     }
 
     /// Stops the disk dead just before the call with this number.
@@ -223,6 +224,7 @@ impl State {
             self.record = Some(record);
         }
         let fault = self.faults.remove(&self.calls);
+        self.faults_fired += u64::from(fault.is_some());
         self.calls += 1;
         Ok(fault)
     }

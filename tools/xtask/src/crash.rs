@@ -10,6 +10,17 @@ const PROFILE: &str = "test-release";
 
 /// Runs the campaign in place of this program, so that signals reach it and its exit code counts; `args` are its own.
 pub fn crash(args: &[String]) -> Result<(), String> {
+    let mut command = campaign(args)?;
+    Err(format!("{command:?} cannot be run: {}", command.exec()))
+}
+
+/// Runs a short campaign as one step of several.
+pub fn short() -> Result<(), String> {
+    run(&mut campaign(&["--minutes".to_owned(), "2".to_owned()])?)
+}
+
+/// The campaign, built and ready to be run.
+fn campaign(args: &[String]) -> Result<Command, String> {
     run(cargo(&["build", "--quiet", "--profile", PROFILE]).args([
         "--package",
         "everfast-recovery-tests",
@@ -22,7 +33,7 @@ pub fn crash(args: &[String]) -> Result<(), String> {
     if needs_server(Command::new(&program).args(args))? {
         command.arg("--server").arg(fail_point_server()?);
     }
-    Err(format!("{} cannot be run: {}", program.display(), command.exec()))
+    Ok(command)
 }
 
 /// Whether the campaign asks for a server that is to be built. Where it does not understand its arguments it will say so.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::crash::crash;
+use crate::crash;
 use crate::fuzz;
 use crate::setup;
 use crate::steps::{self, cargo};
@@ -33,7 +33,7 @@ const STEPS: [Step; 7] = [
         )
     }),
     ("fuzzing", fuzz::short),
-    ("crash runs", || crash(&["--minutes".into(), "2".into()])),
+    ("crash runs", crash::short),
 ];
 
 /// Runs all steps; stops at the first that fails.

@@ -190,6 +190,7 @@ impl Server {
         drain(&self.shared);
         drop(take_logs(&self.shared)); // which hands over what they gathered
         let result = self.data_dir.map_or(Ok(()), |data_dir| data_dir.close().map_err(ServerError::Close));
+        // A save that a server gives up by force may wait for its disk for ever.
         if self.shared.saves.running().is_none() {
             self.savers.join();
         }

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use everfast::fail_point;
 
-use super::load::{Fleet, Policy, start};
-use crate::clients::model::Promise;
+use super::load::Fleet;
 use crate::family::{Counts, Place};
 use crate::random::Random;
 
@@ -86,16 +85,7 @@ fn round_with(
     place: &Place,
 ) -> Result<Counts, String> {
     let mut counts = Counts::default();
-    let policy = Policy::draw(random);
-    let mut fleet = Fleet::new(place, random, policy);
-    fleet.disk_fails = true;
-    let mut promise = Promise::All;
-    if random.below(2) == 0 {
-        // Something for a start to find.
-        let mut server = start(&fleet.launch(1 + random.below(4)))?;
-        let ended = fleet.load(&mut server, Duration::from_millis(50 + random.below(150)), true, true)?;
-        promise = fleet.promise(&ended);
-    }
+    let (mut fleet, mut promise) = Fleet::on_a_failing_disk(place, random)?;
     let mut launch = fleet.launch(1 + random.below(4));
     let fired: PathBuf = place.scratch.join("fired");
     launch.variables.push((VARIABLE, text.to_owned()));
@@ -122,11 +112,6 @@ fn round_with(
     }
     drop(server);
     count_fired(&fired, rules, &mut counts)?;
-    let mut server = start(&fleet.launch(1 + random.below(4)))?;
-    fleet.check(&server, promise)?;
-    let ended = fleet.load(&mut server, Duration::from_millis(random.below(100)), true, true)?;
-    let server = start(&fleet.launch(1 + random.below(4)))?;
-    fleet.check(&server, fleet.promise(&ended))?;
-    fleet.count(&mut counts);
+    fleet.live_on(promise, random, &mut counts)?;
     Ok(counts)
 }

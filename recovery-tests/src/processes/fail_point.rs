@@ -104,12 +104,7 @@ fn round_at(point: &'static Point, random: &mut Random, place: &Place) -> Result
         let goal = Goal::draw(draw(random, is_passed), random);
         promise = one_life(&goal, random, &mut fleet, promise, &mut counts)?;
     }
-    let mut server = start(&fleet.launch(1 + random.below(4)))?;
-    fleet.check(&server, promise)?;
-    let ended = fleet.load(&mut server, Duration::from_millis(random.below(100)), true, true)?;
-    let server = start(&fleet.launch(1 + random.below(4)))?;
-    fleet.check(&server, fleet.promise(&ended))?;
-    fleet.count(&mut counts);
+    fleet.live_on(promise, random, &mut counts)?;
     Ok(counts)
 }
 

@@ -92,6 +92,37 @@ impl Fleet {
         }
     }
 
+    /// One that writes on a disk that fails. Half of the time a life on a sound one comes first, so that there is something
+    /// for a start to find. Answers what is promised of it.
+    pub fn on_a_failing_disk(place: &Place, random: &mut Random) -> Result<(Fleet, Promise), String> {
+        let policy = Policy::draw(random);
+        let mut fleet = Fleet::new(place, random, policy);
+        fleet.disk_fails = true;
+        if random.below(2) > 0 {
+            return Ok((fleet, Promise::All));
+        }
+        let mut server = start(&fleet.launch(1 + random.below(4)))?;
+        let ended = fleet.load(&mut server, Duration::from_millis(50 + random.below(150)), true, true)?;
+        let promise = fleet.promise(&ended);
+        Ok((fleet, promise))
+    }
+
+    /// Two last lives on a sound disk: what was promised is there, and after some more work and a kill as well.
+    pub fn live_on(
+        &mut self,
+        promise: Promise,
+        random: &mut Random,
+        counts: &mut Counts,
+    ) -> Result<(), String> {
+        let mut server = start(&self.launch(1 + random.below(4)))?;
+        self.check(&server, promise)?;
+        let ended = self.load(&mut server, Duration::from_millis(random.below(100)), true, true)?;
+        let server = start(&self.launch(1 + random.below(4)))?;
+        self.check(&server, self.promise(&ended))?;
+        self.count(counts);
+        Ok(())
+    }
+
     /// How the server is started on so many shards.
     pub fn launch(&self, shards: u64) -> Launch {
         let (shards, segment) = (shards.to_string(), format!("{}kb", self.segment_kib));

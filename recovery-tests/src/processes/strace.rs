@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::load::{Fleet, Policy, start, was_killed};
+use super::load::{Fleet, start, was_killed};
 use crate::clients::model::Promise;
 use crate::family::{Counts, Place};
 use crate::random::Random;
@@ -72,16 +72,7 @@ pub fn round_with(injection: &str, random: &mut Random, place: &Place) -> Result
 }
 
 fn run(injection: &str, random: &mut Random, place: &Place, counts: &mut Counts) -> Result<(), String> {
-    let policy = Policy::draw(random);
-    let mut fleet = Fleet::new(place, random, policy);
-    fleet.disk_fails = true;
-    let mut promise = Promise::All;
-    if random.below(2) == 0 {
-        // Many injections meet a start already, which has to leave what it finds.
-        let mut server = start(&fleet.launch(1 + random.below(4)))?;
-        let ended = fleet.load(&mut server, Duration::from_millis(50 + random.below(150)), true, true)?;
-        promise = fleet.promise(&ended);
-    }
+    let (mut fleet, promise) = Fleet::on_a_failing_disk(place, random)?;
     let output = place.scratch.join("strace.log");
     let mut launch = fleet.launch(1 + random.below(4));
     launch.wrapper = wrapper(injection, &output);

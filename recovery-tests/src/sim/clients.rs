@@ -299,13 +299,13 @@ impl World {
                         of_item.map(|(other, value)| (other.key, value)).collect();
                     let item = &mut items[read.item];
                     match item.seen(&seen, read.oldest, sent, self.now()) {
-                        Ok(version) => {
-                            item.show(version);
-                            if is_durable {
-                                item.keep(version);
-                            }
-                        }
+                        Ok(version) => item.show(version),
                         Err(what) => self.violate(what),
+                    }
+                    // Of the keys that were not read later changes may be lost: the oldest state that fits is what counts.
+                    let oldest = item.seen(&seen, item.floor(), sent, self.now());
+                    if let Some(version) = oldest.ok().filter(|_| is_durable) {
+                        item.keep(version);
                     }
                 }
             }

@@ -83,6 +83,11 @@ impl Item {
         self.versions.len() - 1
     }
 
+    /// The oldest version that may be found after a crash.
+    pub fn floor(&self) -> usize {
+        self.floor
+    }
+
     pub fn shown(&self) -> usize {
         self.shown
     }

@@ -32,11 +32,13 @@ enum Awaited {
     Anything,
 }
 
-/// A key that is read: which of which item, and the oldest version that may be seen.
+/// A key that is read: which of which item, and the oldest versions that might be seen, and be found after a crash, when
+/// it was sent.
 struct ReadKey {
     item: usize,
     key: usize,
     oldest: usize,
+    floor: usize,
 }
 
 struct Sent {
@@ -121,7 +123,10 @@ impl World {
             return;
         }
         let item = || clear[self.below(clear.len() as u64) as usize];
-        let read = |item: usize, key: usize| ReadKey { item, key, oldest: items[item].shown() };
+        let read = |item: usize, key: usize| {
+            let (oldest, floor) = (items[item].shown(), items[item].floor());
+            ReadKey { item, key, oldest, floor }
+        };
         let one = |item: usize| read(item, self.below(items[item].keys.len() as u64) as usize);
         let keys: Vec<ReadKey> = match self.below(4) {
             0 | 1 => vec![one(item())],
@@ -303,7 +308,7 @@ impl World {
                         Err(what) => self.violate(what),
                     }
                     // Of the keys that were not read later changes may be lost: the oldest state that fits is what counts.
-                    let oldest = item.seen(&seen, item.floor(), sent, self.now());
+                    let oldest = item.seen(&seen, read.floor, sent, self.now());
                     if let Some(version) = oldest.ok().filter(|_| is_durable) {
                         item.keep(version);
                     }

@@ -431,7 +431,15 @@ impl World {
                 }
                 clock::simulated::advance(Duration::from_millis(1));
             }
-            Phase::Serving | Phase::Save => self.step(),
+            Phase::Serving => self.step(),
+            // The work between two pages, or two looks, is long for the others.
+            Phase::Save => {
+                if self.is_faulty.get() && !self.is_calm.get() && self.once_in(16) {
+                    self.tell(|| "the next sync of the directory will fail".to_owned());
+                    self.disk.fail_next_dir_sync();
+                }
+                (0..1 + self.below(8)).for_each(|_| self.step());
+            }
         }
         true
     }

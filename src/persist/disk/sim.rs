@@ -64,6 +64,7 @@ struct State {
     calls: u64,
     faults: BTreeMap<u64, Fault>,
     faults_fired: u64,
+    fails_dir_sync: bool,
     crash_at: Option<u64>,
     dead: bool,
     disk_full: bool,
@@ -123,9 +124,16 @@ impl SimDisk {
         self.state().faults.insert(call, fault);
     }
 
+    /// Lets the next sync of a directory fail.
+    pub fn fail_next_dir_sync(&self) {
+        self.state().fails_dir_sync = true;
+    }
+
     /// No call is to fail any more.
     pub fn clear_faults(&self) {
-        self.state().faults.clear();
+        let mut state = self.state();
+        state.faults.clear();
+        state.fails_dir_sync = false;
     }
 
     /// Calls that failed as they were to.
@@ -191,6 +199,7 @@ impl SimDisk {
         let mut state = self.state();
         state.locks.clear();
         state.faults.clear();
+        state.fails_dir_sync = false;
         (state.crash_at, state.dead) = (None, false);
         state.life += 1;
     }
@@ -255,6 +264,7 @@ impl State {
         let mut copy = State { record: None, ..self.clone() };
         copy.locks.clear();
         copy.faults.clear();
+        copy.fails_dir_sync = false;
         copy.crash_at = None;
         SimDisk(Arc::new(Mutex::new(copy)))
     }
@@ -346,6 +356,7 @@ impl State {
         self.inodes.values_mut().for_each(|inode| inode.live = Arc::clone(&inode.durable));
         self.locks.clear();
         self.faults.clear();
+        self.fails_dir_sync = false;
         (self.crash_at, self.dead, self.disk_full) = (None, false, false);
         self.life += 1;
     }
@@ -514,7 +525,9 @@ impl Disk for SimMount {
         let mut state = self.state()?;
         let fault = state.step()?;
         let is_ours = |change: &Change| matches!(change, Change::Names(names) if names.dir == dir);
-        if let Some(fault) = fault {
+        let ordered = std::mem::take(&mut state.fails_dir_sync).then_some(Fault::SyncError);
+        state.faults_fired += u64::from(ordered.is_some());
+        if let Some(fault) = fault.or(ordered) {
             return state.fail_sync(fault, is_ours);
         }
         let changes = std::mem::take(&mut state.unsynced);

@@ -151,6 +151,12 @@ impl Launch {
     }
 }
 
+/// The process that started this one.
+fn parent_of(process: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
+}
+
 impl ServerProcess {
     /// Starts the server and waits until it serves. Its log goes to `dir/../server.log`.
     ///
@@ -168,8 +174,15 @@ impl ServerProcess {
         let deadline = Instant::now() + START;
         while Instant::now() < deadline {
             if let Some(process) = self.serves() {
-                self.server = (process != self.child.id() as i32).then(|| Pid::from_raw(process)).flatten();
-                return Ok(None);
+                let own = self.child.id() as i32;
+                if process == own {
+                    return Ok(None);
+                }
+                // The server that the child runs; or somebody else's, who took the port at the same moment.
+                if parent_of(process) == Some(own) {
+                    self.server = Pid::from_raw(process);
+                    return Ok(None);
+                }
             }
             if let Some(status) = self.ended()? {
                 return Ok(Some(status));
@@ -179,7 +192,7 @@ impl ServerProcess {
         Err(io::Error::other(format!("the server does not serve; see {}", self.log.display())))
     }
 
-    /// The number of the process, if it serves.
+    /// The number of the process that serves there, if one does.
     fn serves(&self) -> Option<i32> {
         let mut client = Client::connect(self.address).ok()?;
         let Ok(Value::Simple(_)) = client.call(&["PING"]) else { return None };

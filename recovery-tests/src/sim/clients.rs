@@ -47,6 +47,8 @@ struct Sent {
     line: String,
     /// Replies waited for the log when it was sent.
     is_gated: bool,
+    /// How often the policy had been switched then.
+    switches: u64,
     step: u64,
 }
 
@@ -180,6 +182,7 @@ impl World {
             return;
         }
         self.is_gated.set(false);
+        self.switches.set(self.switches.get() + 1);
         self.was_always.set(self.was_always.get() && policy == AppendFsync::Always);
         let args = ["CONFIG", "SET", "appendfsync", policy.word()].map(|word| word.as_bytes().to_vec());
         self.send(client, None, &args, Awaited::Policy(policy));
@@ -230,14 +233,20 @@ impl World {
             client.database = database;
             encode_command(&mut bytes, &["SELECT", &database.to_string()]);
             let line = format!("SELECT {database}");
-            client.sent.push_back(Sent { awaited: Awaited::Anything, line, is_gated: false, step: 0 });
+            client.sent.push_back(Sent {
+                awaited: Awaited::Anything,
+                line,
+                is_gated: false,
+                switches: 0,
+                step: 0,
+            });
         }
         encode_command(&mut bytes, args);
         let shown = |arg: &Vec<u8>| arg[..arg.len().min(24)].escape_ascii().to_string();
         let line = args.iter().map(shown).collect::<Vec<_>>().join(" ");
         self.tell(|| format!("client {index} sends {line}"));
-        let (is_gated, step) = (self.is_gated.get(), self.steps.get());
-        client.sent.push_back(Sent { awaited, line, is_gated, step });
+        let (is_gated, switches, step) = (self.is_gated.get(), self.switches.get(), self.steps.get());
+        client.sent.push_back(Sent { awaited, line, is_gated, switches, step });
         client.connection.send(&bytes);
         self.commands.set(self.commands.get() + 1);
     }
@@ -264,10 +273,10 @@ impl World {
     }
 
     fn take_reply(&self, client: usize, sent: Sent, reply: Value) {
-        let Sent { awaited, line, is_gated, step } = sent;
+        let Sent { awaited, line, is_gated, switches, step } = sent;
         self.tell(|| format!("client {client} has {} to {line}", short(&reply)));
         let is_refused = matches!(&reply, Value::Error(text) if text.starts_with("MISCONF "));
-        let is_durable = is_gated && self.is_gated.get();
+        let is_durable = is_gated && self.is_gated.get() && switches == self.switches.get();
         let mut items = self.items.borrow_mut();
         match awaited {
             Awaited::Anything => {}

@@ -127,6 +127,8 @@ pub struct World {
     is_calm: Cell<bool>,
     /// Replies wait for the log (`always`), as far as is known.
     pub(super) is_gated: Cell<bool>,
+    /// So many times a client has begun to switch the policy.
+    pub(super) switches: Cell<u64>,
     /// A client switches the policy.
     pub(super) is_switching: Cell<bool>,
     /// In this life replies always waited for the log.
@@ -176,6 +178,7 @@ pub fn within<T>(choices: Choices, traced: bool, run: impl FnOnce(&World) -> T) 
             writers_at_work: Cell::new(0),
             is_calm: Cell::new(false),
             is_gated: Cell::new(false),
+            switches: Cell::new(0),
             is_switching: Cell::new(false),
             was_always: Cell::new(false),
             acknowledged: Cell::new(0),

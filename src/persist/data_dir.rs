@@ -112,7 +112,7 @@ impl DataDir {
     /// Begins a new epoch: a log per writer, with its first segment, and a thread for each. Answers the
     /// shards' logs, by shard.
     ///
-    /// Files that the recovery left over are recycled here: what was to be replayed must have been.
+    /// Files that the recovery left over are removed here: what was to be replayed must have been.
     pub fn start_logs(&self, options: &LogOptions) -> Result<Vec<Log>, PersistError> {
         options.check()?;
         let mut running = self.running();

@@ -222,8 +222,11 @@ impl Files {
         }
     }
 
-    /// After a successful start: takes over the pool's files, puts into it the segment files that MANIFEST
-    /// does not name, and deletes temporary files. What is not ours is left alone.
+    /// After a successful start: takes over the pool's files, and deletes temporary files and the segment files that
+    /// MANIFEST does not name. What is not ours is left alone.
+    ///
+    /// Those segments do not go to the pool: where the directory could not be synced, one may have a second name there that a
+    /// crash brings back, and would be written to under both.
     pub fn sweep(&self) -> Result<(), PersistError> {
         let names = self.disk.list(&self.dir).map_err(PersistError::io("list", &self.dir))?;
         let kinds: Vec<(FileKind, String)> =
@@ -236,7 +239,9 @@ impl Files {
             }
             _ => false,
         };
-        self.recycle(kinds.iter().filter(|(kind, _)| is_free(kind)).map(|(_, name)| name.clone()));
+        for (_, name) in kinds.iter().filter(|(kind, _)| is_free(kind)) {
+            let _ = self.disk.remove(&self.path(name)); // or the next start does
+        }
         for (kind, name) in &kinds {
             match *kind {
                 FileKind::Snapshot(checkpoint, shard) => {

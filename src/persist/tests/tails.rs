@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::helpers::{dir, effects, open, options, set, settle, state};
+use super::helpers::{checkpoint, dir, effects, facts, open, options, set, settle, state};
 use crate::persist::disk::{CrashMode, Fault, SimDisk};
-use crate::persist::{Gsn, LogOptions, PersistError, ShardId, SyncPolicy};
+use crate::persist::{Gsn, LogOptions, PersistError, Retention, ShardId, SyncPolicy};
 
 fn path(name: &str) -> PathBuf {
     dir().join(name)
@@ -88,23 +88,60 @@ fn frames_of_an_earlier_use_of_the_file_are_never_read() {
         set(&mut logs[0], &format!("key-{key}"), &"x".repeat(400));
     }
     settle(&mut logs[0]);
+    // Nothing needs the segment any more, so that its file is recycled.
+    checkpoint(&data, &mut logs, facts(0, 1), &Retention::default(), |_| Vec::new()).unwrap();
     sim.crash(CrashMode::DropUnsynced);
-    // MANIFEST forgets the log, so that its file is recycled.
-    let fresh = SimDisk::new();
-    drop(open(&fresh.mount()).unwrap());
-    let empty = fresh.contents(&path("MANIFEST")).unwrap();
-    sim.damage(&path("MANIFEST"), |bytes| *bytes = empty);
     let (data, recovered) = open(&sim.mount()).unwrap();
     assert!(effects(&recovered).is_empty());
     let mut logs = data.start_logs(&options(1)).unwrap();
     set(&mut logs[0], "new", "1");
     settle(&mut logs[0]);
     sim.crash(CrashMode::DropUnsynced);
-    let file = sim.contents(&path("log-1-0.seg")).unwrap();
+    let file = sim.contents(&path("log-2-0.seg")).unwrap();
     assert!(file.windows(6).any(|bytes| bytes == b"key-19"), "the file was recycled, not filled with zeros");
     let (_data, recovered) = open(&sim.mount()).unwrap();
     assert_eq!(effects(&recovered).len(), 1);
     assert!(recovered.report.tails.is_empty());
+}
+
+/// Writes enough for some segments, behind a checkpoint that has filled the pool; two calls in a row fail.
+fn segments_with_failing_calls(sim: &SimDisk, first: u64) {
+    let (data, _) = open(&sim.mount()).unwrap();
+    let mut logs = data.start_logs(&options(1)).unwrap();
+    set(&mut logs[0], "before", &"x".repeat(4000));
+    settle(&mut logs[0]);
+    checkpoint(&data, &mut logs, facts(0, 1), &Retention::default(), |_| Vec::new()).unwrap();
+    for call in [first, first + 1] {
+        sim.fail_at(sim.calls() + call, Fault::Eio);
+    }
+    for key in 0..12 {
+        set(&mut logs[0], &format!("key-{key}"), &"x".repeat(4000));
+        logs[0].submit_all();
+        let gives_up = crate::clock::now() + std::time::Duration::from_millis(200);
+        while !logs[0].is_idle() && crate::clock::now() < gives_up {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        if !logs[0].is_idle() {
+            break; // poisoned
+        }
+    }
+    drop(logs);
+    let _ = data.close(); // a log may be poisoned
+}
+
+#[test]
+fn two_failing_calls_leave_no_file_with_two_names() {
+    for first in 0..45 {
+        let sim = SimDisk::new();
+        segments_with_failing_calls(&sim, first);
+        sim.crash(CrashMode::DropUnsynced);
+        let (data, _) = open(&sim.mount()).unwrap_or_else(|error| panic!("call {first}: {error}"));
+        let mut logs = data.start_logs(&options(3)).unwrap();
+        logs.iter_mut().for_each(|log| set(log, "k", "v"));
+        logs.iter_mut().for_each(settle);
+        sim.crash(CrashMode::DropUnsynced);
+        open(&sim.mount()).map(drop).unwrap_or_else(|error| panic!("call {first}, then a crash: {error}"));
+    }
 }
 
 #[test]

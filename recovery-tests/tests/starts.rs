@@ -176,8 +176,8 @@ fn leftovers_are_never_read_and_swept_after_a_start() {
     let names: Vec<String> = files(&sim).into_keys().collect();
     let gone = ["log-1-7.seg", "log-9-0.seg", "MANIFEST.tmp", "calibration-0.tmp"];
     assert!(gone.iter().all(|gone| !names.iter().any(|name| name == gone)), "{names:?}");
-    let pooled = names.iter().filter(|name| name.starts_with("pool-")).count();
-    assert!((1..=2).contains(&pooled), "one may be in use again already: {names:?}");
+    // One may have another name that a crash brings back: none is used again.
+    assert!(!names.iter().any(|name| name.starts_with("pool-")), "{names:?}");
     set(&mut server.client(), "k", "new");
     server.power_cut(&sim, CrashMode::DropUnsynced);
     assert_eq!(get(&mut start(&sim, 1).client(), "k").as_deref(), Some("new"));

@@ -5,6 +5,7 @@
 //!    processes take part, what comes of them may differ; where none do, the whole round is the same.
 //! 2. A round takes a few seconds at most: a campaign ends soon after its time.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -72,4 +73,11 @@ pub struct Family {
     /// Share of a campaign's time, beside the others'.
     pub share: u32,
     pub round: Round,
+}
+
+/// A panic as a violation.
+pub fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("without a text"))
 }

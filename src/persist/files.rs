@@ -233,28 +233,17 @@ impl Files {
             names.into_iter().map(|name| (FileKind::of(&name), name)).collect();
         self.adopt_pool(&kinds);
         let manifest = self.manifest();
-        let is_free = |kind: &FileKind| match *kind {
-            FileKind::Segment(log, number) => {
-                manifest.segments_of(log).all(|segment| segment.number != number)
-            }
-            _ => false,
-        };
-        for (_, name) in kinds.iter().filter(|(kind, _)| is_free(kind)) {
-            let _ = self.disk.remove(&self.path(name)); // or the next start does
-        }
         for (kind, name) in &kinds {
-            match *kind {
-                FileKind::Snapshot(checkpoint, shard) => {
-                    if !names_snapshot(&manifest, checkpoint, shard) {
-                        drop(self.disk.remove(&self.path(name)));
-                    }
+            let is_leftover = match *kind {
+                FileKind::Segment(log, number) => {
+                    manifest.segments_of(log).all(|segment| segment.number != number)
                 }
-                FileKind::Temporary => drop(self.disk.remove(&self.path(name))),
-                FileKind::Segment(..)
-                | FileKind::Manifest
-                | FileKind::Lock
-                | FileKind::Pool(_)
-                | FileKind::Other => {}
+                FileKind::Snapshot(checkpoint, shard) => !names_snapshot(&manifest, checkpoint, shard),
+                FileKind::Temporary => true,
+                FileKind::Manifest | FileKind::Lock | FileKind::Pool(_) | FileKind::Other => false,
+            };
+            if is_leftover {
+                let _ = self.disk.remove(&self.path(name)); // or the next start does
             }
         }
         Ok(())

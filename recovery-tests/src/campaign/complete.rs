@@ -4,10 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::rounds::panicked;
 use super::{Row, Violation, row};
 use crate::exhaustive::{self, Progress};
-use crate::family::{Counts, Family};
+use crate::family::{Counts, Family, panicked};
 
 type Everything = fn(Progress<'_>) -> Result<Counts, String>;
 

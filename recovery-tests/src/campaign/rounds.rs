@@ -1,13 +1,12 @@
 //! Rounds under way, each on a thread and in a directory of its own.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, sleep};
 use std::time::{Duration, Instant};
 
-use crate::family::{Counts, Family, Place};
+use crate::family::{Counts, Family, Place, panicked};
 
 /// What came of a round.
 pub(super) struct Ended {
@@ -92,10 +91,4 @@ impl Rounds {
         let Running { place, seed, since, scratch, .. } = self.running.remove(index);
         Ended { place, seed, took: since.elapsed(), result, scratch }
     }
-}
-
-pub(super) fn panicked(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panicked: {}", text.unwrap_or("without a text"))
 }

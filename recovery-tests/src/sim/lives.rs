@@ -1,6 +1,5 @@
 //! The lives of a server on one disk: start, load, end, check.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use everfast::config::AppendFsync;
@@ -10,7 +9,7 @@ use everfast::persist::log::journal;
 use super::checker::{self, Before, Keys};
 use super::choices::Choices;
 use super::world::{Placement, World, within};
-use crate::family::{Counts, FAULTS};
+use crate::family::{Counts, FAULTS, panicked};
 
 /// Starts on a disk whose calls fail now and then, until one succeeds.
 const STARTS: usize = 12;
@@ -30,7 +29,7 @@ pub fn run(choices: Choices, traced: bool) -> Ran {
     within(choices, traced, |world| {
         let mut counts = Counts::default();
         let lived = catch_unwind(AssertUnwindSafe(|| lives(world, &mut counts)));
-        let lived = lived.unwrap_or_else(|panic| Err(format!("panicked: {}", message(&*panic))));
+        let lived = lived.unwrap_or_else(|panic| Err(panicked(&*panic)));
         let violation = lived.err().or_else(|| world.violation());
         counts.add("runs", 1);
         counts.add("disk calls", world.disk.calls());
@@ -58,11 +57,6 @@ struct Ended {
     placement: Placement,
     /// Nothing was acknowledged or shown before it was durable.
     is_whole: bool,
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
 /// How a life ends.

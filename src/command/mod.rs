@@ -33,6 +33,8 @@ pub struct Command {
     pub flags: Flags,
     pub keys: Keys,
     pub run: Run,
+    /// What stands behind the name, in the form of [`table::syntax`].
+    pub syntax: &'static str,
     pub docs: Docs,
     /// Subcommands of a container command; their names are `container|sub`.
     pub subcommands: &'static [Command],
@@ -47,6 +49,10 @@ pub struct Docs {
     /// ACL categories without the `@`, beyond those that follow from the flags.
     pub acl: &'static [&'static str],
     pub tips: &'static [&'static str],
+    /// Since when it should not be used any more, and what to use instead.
+    pub deprecated: Option<(&'static str, &'static str)>,
+    /// For those who develop the server.
+    pub for_developers: bool,
 }
 
 /// Where the keys stand among the arguments, as COMMAND tells it: first, last (negative: from the end), step. All 0: none.

@@ -4,6 +4,7 @@ use formats::glob::glob_match;
 use formats::resp::{Reply, Request};
 
 use crate::command::args::{SYNTAX, is};
+use crate::command::table::syntax::{self, Arg, Kind};
 use crate::command::{Command, Flags, Session, help, index_of, keys, table};
 use crate::shard::context::CommandError;
 
@@ -190,21 +191,94 @@ pub fn docs(session: &mut Session<'_>) -> Result {
 }
 
 fn write_docs(reply: &mut Reply<'_>, row: &Command) {
+    let docs = &row.docs;
+    let args = syntax::parse(row.syntax).expect("a test reads the syntax of every row");
     reply.bulk_str(row.name);
-    reply.map(4 + usize::from(!row.subcommands.is_empty()));
+    let deprecation = usize::from(docs.deprecated.is_some()) * 2;
+    let flags = usize::from(docs.deprecated.is_some() || docs.for_developers);
+    reply.map(
+        4 + flags + deprecation + usize::from(!args.is_empty()) + usize::from(!row.subcommands.is_empty()),
+    );
     for (name, text) in [
-        ("summary", row.docs.summary),
-        ("since", row.docs.since),
-        ("group", row.docs.group),
-        ("complexity", row.docs.complexity),
+        ("summary", docs.summary),
+        ("since", docs.since),
+        ("group", docs.group),
+        ("complexity", docs.complexity),
     ] {
         reply.bulk_str(name);
         reply.bulk_str(text);
+    }
+    if flags > 0 {
+        reply.bulk_str("doc_flags");
+        reply.set(1);
+        reply.simple(if docs.deprecated.is_some() { "deprecated" } else { "syscmd" });
+    }
+    if let Some((since, instead)) = docs.deprecated {
+        reply.bulk_str("deprecated_since");
+        reply.bulk_str(since);
+        reply.bulk_str("replaced_by");
+        reply.bulk_str(instead);
+    }
+    if !args.is_empty() {
+        reply.bulk_str("arguments");
+        write_args(reply, &args);
     }
     if !row.subcommands.is_empty() {
         reply.bulk_str("subcommands");
         reply.map(row.subcommands.len());
         row.subcommands.iter().for_each(|sub| write_docs(reply, sub));
+    }
+}
+
+fn write_args(reply: &mut Reply<'_>, args: &[Arg]) {
+    reply.array(args.len());
+    args.iter().for_each(|arg| write_arg(reply, arg));
+}
+
+fn write_arg(reply: &mut Reply<'_>, arg: &Arg) {
+    let flags: Vec<&str> =
+        [(arg.optional, "optional"), (arg.multiple, "multiple"), (arg.multiple_token, "multiple_token")]
+            .into_iter()
+            .filter_map(|(is_set, name)| is_set.then_some(name))
+            .collect();
+    let texts = [("token", arg.token), ("since", arg.since), ("deprecated_since", arg.deprecated_since)];
+    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text?)));
+    let (kind, inner) = match &arg.kind {
+        Kind::String => ("string", None),
+        Kind::Integer => ("integer", None),
+        Kind::Double => ("double", None),
+        Kind::Key(_) => ("key", None),
+        Kind::Pattern(_) => ("pattern", None),
+        Kind::UnixTime => ("unix-time", None),
+        Kind::PureToken => ("pure-token", None),
+        Kind::OneOf(args) => ("oneof", Some(args)),
+        Kind::Block(args) => ("block", Some(args)),
+    };
+    let key_spec = match arg.kind {
+        Kind::Key(number) | Kind::Pattern(Some(number)) => Some(number),
+        _ => None,
+    };
+    let parts = [key_spec.is_some(), !flags.is_empty(), inner.is_some()];
+    reply.map(2 + texts.clone().count() + parts.into_iter().filter(|part| *part).count());
+    reply.bulk_str("name");
+    reply.bulk_str(&arg.name);
+    reply.bulk_str("type");
+    reply.bulk_str(kind);
+    if let Some(number) = key_spec {
+        reply.bulk_str("key_spec_index");
+        reply.integer(number.into());
+    }
+    for (name, text) in texts {
+        reply.bulk_str(name);
+        reply.bulk_str(text);
+    }
+    if !flags.is_empty() {
+        reply.bulk_str("flags");
+        write_set(reply, &flags);
+    }
+    if let Some(args) = inner {
+        reply.bulk_str("arguments");
+        write_args(reply, args);
     }
 }
 

@@ -36,39 +36,44 @@ pub(super) static ROWS: &[Command] = &[
             &[WRITE, DENYOOM],
             two(&[&["RO", "access"], &["OW", "update"]]),
             Run::Task(across::copy),
-        ),
+        )
+        .syntax("source:key destination:key#1 [DB destination-db:integer] [REPLACE]"),
         "6.2.0",
         "O(1) for strings, O(N) for collections of N elements.",
         "Copies what a key holds, and when it ends, to another key.",
     ),
     generic(
-        row("del", -2, &[WRITE], many(1, REMOVE), Run::Keys(basic::del, SUM)),
+        row("del", -2, &[WRITE], many(1, REMOVE), Run::Keys(basic::del, SUM)).syntax("key:key..."),
         "1.0.0",
         "O(N) where N is the number of keys, and of the elements of those that hold collections.",
         "Deletes keys.",
     )
     .tips(SUM_TIPS),
     generic(
-        row("exists", -2, &[READONLY, FAST], many(1, LOOK), Run::Keys(basic::exists, SUM)),
+        row("exists", -2, &[READONLY, FAST], many(1, LOOK), Run::Keys(basic::exists, SUM))
+            .syntax("key:key..."),
         "1.0.0",
         "O(N) where N is the number of keys.",
         "Counts how many of the keys are there.",
     )
     .tips(SUM_TIPS),
     generic(
-        row("expire", -3, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::expire, ON_KEY)),
+        row("expire", -3, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::expire, ON_KEY))
+            .syntax("key:key seconds:integer [condition(NX | XX | GT | LT)@7.0.0]"),
         "1.0.0",
         "O(1)",
         "Lets a key end after so many seconds.",
     ),
     generic(
-        row("expireat", -3, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::expire_at, ON_KEY)),
+        row("expireat", -3, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::expire_at, ON_KEY))
+            .syntax("key:key unix-time-seconds:unix-time [condition(NX | XX | GT | LT)@7.0.0]"),
         "1.2.0",
         "O(1)",
         "Lets a key end at a Unix time in seconds.",
     ),
     generic(
-        row("expiretime", 2, &[READONLY, FAST], one(READ), Run::Keys(expiry::expire_time, ON_KEY)),
+        row("expiretime", 2, &[READONLY, FAST], one(READ), Run::Keys(expiry::expire_time, ON_KEY))
+            .syntax("key:key"),
         "7.0.0",
         "O(1)",
         "Answers the Unix time in seconds at which a key ends.",
@@ -80,7 +85,8 @@ pub(super) static ROWS: &[Command] = &[
             &[READONLY, Flags::WHOLE_KEYSPACE],
             Keys::NONE,
             Run::Everywhere(scan::keys, Merge::Concatenate),
-        ),
+        )
+        .syntax("pattern:pattern"),
         "1.0.0",
         "O(N) where N is the number of keys in the database.",
         "Answers all keys that match a pattern.",
@@ -88,31 +94,34 @@ pub(super) static ROWS: &[Command] = &[
     .acl(&["keyspace", "dangerous"])
     .tips(&["request_policy:all_shards", "nondeterministic_output_order"]),
     generic(
-        row("persist", 2, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::persist, ON_KEY)),
+        row("persist", 2, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::persist, ON_KEY)).syntax("key:key"),
         "2.2.0",
         "O(1)",
         "Takes away the time when a key ends.",
     ),
     generic(
-        row("pexpire", -3, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::pexpire, ON_KEY)),
+        row("pexpire", -3, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::pexpire, ON_KEY))
+            .syntax("key:key milliseconds:integer [condition(NX | XX | GT | LT)@7.0.0]"),
         "2.6.0",
         "O(1)",
         "Lets a key end after so many milliseconds.",
     ),
     generic(
-        row("pexpireat", -3, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::pexpire_at, ON_KEY)),
+        row("pexpireat", -3, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::pexpire_at, ON_KEY))
+            .syntax("key:key unix-time-milliseconds:unix-time [condition(NX | XX | GT | LT)@7.0.0]"),
         "2.6.0",
         "O(1)",
         "Lets a key end at a Unix time in milliseconds.",
     ),
     generic(
-        row("pexpiretime", 2, &[READONLY, FAST], one(READ), Run::Keys(expiry::pexpire_time, ON_KEY)),
+        row("pexpiretime", 2, &[READONLY, FAST], one(READ), Run::Keys(expiry::pexpire_time, ON_KEY))
+            .syntax("key:key"),
         "7.0.0",
         "O(1)",
         "Answers the Unix time in milliseconds at which a key ends.",
     ),
     generic(
-        row("pttl", 2, &[READONLY, FAST], one(READ), Run::Keys(expiry::pttl, ON_KEY)),
+        row("pttl", 2, &[READONLY, FAST], one(READ), Run::Keys(expiry::pttl, ON_KEY)).syntax("key:key"),
         "2.6.0",
         "O(1)",
         "Answers in how many milliseconds a key ends.",
@@ -132,7 +141,8 @@ pub(super) static ROWS: &[Command] = &[
             &[WRITE],
             two(&[&["RW", "access", "delete"], &["OW", "update"]]),
             Run::Keys(transfer::rename, Across::TwoStep(across::rename)),
-        ),
+        )
+        .syntax("key:key newkey:key#1"),
         "1.0.0",
         "O(1)",
         "Gives a key another name; a key that had it is overwritten.",
@@ -144,40 +154,43 @@ pub(super) static ROWS: &[Command] = &[
             &[WRITE, FAST],
             two(&[&["RW", "access", "delete"], &["OW", "insert"]]),
             Run::Keys(transfer::rename_nx, Across::TwoStep(across::rename_nx)),
-        ),
+        )
+        .syntax("key:key newkey:key#1"),
         "1.0.0",
         "O(1)",
         "Gives a key another name unless a key has it.",
     ),
     generic(
-        row("scan", -2, &[READONLY, Flags::WHOLE_KEYSPACE], Keys::NONE, Run::Routed(scan::scan, scan::route)),
+        row("scan", -2, &[READONLY, Flags::WHOLE_KEYSPACE], Keys::NONE, Run::Routed(scan::scan, scan::route))
+            .syntax("cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type:string@6.0.0]"),
         "2.8.0",
         "O(1) per call, O(N) for a whole walk over N keys.",
         "Walks over the keys of the database, some per call.",
     )
     .tips(&["nondeterministic_output", "request_policy:special"]),
     generic(
-        row("touch", -2, &[READONLY, FAST], many(1, LOOK), Run::Keys(basic::exists, SUM)),
+        row("touch", -2, &[READONLY, FAST], many(1, LOOK), Run::Keys(basic::exists, SUM))
+            .syntax("key:key..."),
         "3.2.1",
         "O(N) where N is the number of keys.",
         "Counts how many of the keys are there, as a use of them.",
     )
     .tips(SUM_TIPS),
     generic(
-        row("ttl", 2, &[READONLY, FAST], one(READ), Run::Keys(expiry::ttl, ON_KEY)),
+        row("ttl", 2, &[READONLY, FAST], one(READ), Run::Keys(expiry::ttl, ON_KEY)).syntax("key:key"),
         "1.0.0",
         "O(1)",
         "Answers in how many seconds a key ends.",
     )
     .tips(&["nondeterministic_output"]),
     generic(
-        row("type", 2, &[READONLY, FAST], one(LOOK), Run::Keys(basic::type_of, ON_KEY)),
+        row("type", 2, &[READONLY, FAST], one(LOOK), Run::Keys(basic::type_of, ON_KEY)).syntax("key:key"),
         "1.0.0",
         "O(1)",
         "Answers the type of what a key holds.",
     ),
     generic(
-        row("unlink", -2, &[WRITE, FAST], many(1, REMOVE), Run::Keys(basic::del, SUM)),
+        row("unlink", -2, &[WRITE, FAST], many(1, REMOVE), Run::Keys(basic::del, SUM)).syntax("key:key..."),
         "4.0.0",
         "O(N) where N is the number of keys.",
         "Deletes keys.",

@@ -10,6 +10,7 @@ mod generic;
 mod index;
 mod server;
 mod string;
+pub mod syntax;
 
 use std::sync::OnceLock;
 
@@ -122,10 +123,19 @@ impl Table {
 
 // How the groups write their rows.
 
-const NO_DOCS: Docs = Docs { summary: "", since: "", group: "", complexity: "", acl: &[], tips: &[] };
+const NO_DOCS: Docs = Docs {
+    summary: "",
+    since: "",
+    group: "",
+    complexity: "",
+    acl: &[],
+    tips: &[],
+    deprecated: None,
+    for_developers: false,
+};
 
 const fn row(name: &'static str, arity: i32, flags: &[Flags], keys: Keys, run: Run) -> Command {
-    Command { name, arity, flags: Flags::of(flags), keys, run, docs: NO_DOCS, subcommands: &[] }
+    Command { name, arity, flags: Flags::of(flags), keys, run, syntax: "", docs: NO_DOCS, subcommands: &[] }
 }
 
 /// One key, the first argument.
@@ -160,6 +170,19 @@ impl Command {
 
     const fn tips(self, tips: &'static [&'static str]) -> Command {
         Command { docs: Docs { tips, ..self.docs }, ..self }
+    }
+
+    const fn deprecated(self, since: &'static str, instead: &'static str) -> Command {
+        Command { docs: Docs { deprecated: Some((since, instead)), ..self.docs }, ..self }
+    }
+
+    const fn for_developers(self) -> Command {
+        Command { docs: Docs { for_developers: true, ..self.docs }, ..self }
+    }
+
+    /// What stands behind the name: see [`syntax`].
+    const fn syntax(self, syntax: &'static str) -> Command {
+        Command { syntax, ..self }
     }
 
     const fn subcommands(self, subcommands: &'static [Command]) -> Command {

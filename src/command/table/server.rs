@@ -35,7 +35,7 @@ pub(super) static ROWS: &[Command] = &[
         "Begins a checkpoint, which releases the log before it.",
     ),
     server(
-        row("bgsave", -1, SAVES, Keys::NONE, Run::Task(saving::bg_save)),
+        row("bgsave", -1, SAVES, Keys::NONE, Run::Task(saving::bg_save)).syntax("[SCHEDULE@3.2.2]"),
         "1.0.0",
         "O(1)",
         "Begins a checkpoint, and writes the keys into an RDB file.",
@@ -75,7 +75,8 @@ pub(super) static ROWS: &[Command] = &[
         "1.0.0",
         "Depends on the subcommand.",
         "Commands for tests.",
-    ),
+    )
+    .for_developers(),
     server(
         row(
             "flushall",
@@ -83,7 +84,8 @@ pub(super) static ROWS: &[Command] = &[
             &[WRITE, Flags::WHOLE_KEYSPACE],
             Keys::NONE,
             Run::Everywhere(database::flush_all, Merge::Ok),
-        ),
+        )
+        .syntax("[async(ASYNC@4.0.0 | SYNC@6.2.0)]"),
         "1.0.0",
         "O(N) where N is the number of keys.",
         "Deletes all keys of all databases.",
@@ -97,7 +99,8 @@ pub(super) static ROWS: &[Command] = &[
             &[WRITE, Flags::WHOLE_KEYSPACE],
             Keys::NONE,
             Run::Everywhere(database::flush_db, Merge::Ok),
-        ),
+        )
+        .syntax("[async(ASYNC@4.0.0 | SYNC@6.2.0)]"),
         "1.0.0",
         "O(N) where N is the number of keys of the database.",
         "Deletes all keys of the database.",
@@ -105,7 +108,7 @@ pub(super) static ROWS: &[Command] = &[
     .acl(&["keyspace", "dangerous"])
     .tips(FLUSH_TIPS),
     server(
-        row("info", -1, OPEN, Keys::NONE, Run::Task(info::info)),
+        row("info", -1, OPEN, Keys::NONE, Run::Task(info::info)).syntax("[section:string...]"),
         "1.0.0",
         "O(1)",
         "Tells figures about the server.",
@@ -139,7 +142,8 @@ pub(super) static ROWS: &[Command] = &[
             &[ADMIN, NOSCRIPT, LOADING, STALE, Flags::NO_MULTI, Flags::ALLOW_BUSY],
             Keys::NONE,
             Run::Task(lifetime::shutdown),
-        ),
+        )
+        .syntax("[nosave_save(NOSAVE | SAVE)] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]"),
         "1.0.0",
         "O(1) where the log has everything, O(N) with a save, where N is the number of keys.",
         "Ends the server when everything is on stable storage.",
@@ -152,6 +156,7 @@ pub(super) static ROWS: &[Command] = &[
     )
     .tips(&["nondeterministic_output"]),
     row("waitaof", 4, &[NOSCRIPT], Keys::NONE, Run::Task(durability::wait_aof))
+        .syntax("numlocal:integer numreplicas:integer timeout:integer")
         .docs("generic", "7.2.0", "O(1)", "Waits until what this connection wrote is on stable storage.")
         .acl(&["connection"])
         .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
@@ -165,7 +170,7 @@ static COMMAND: &[Command] = &[
         "Answers how many commands there are.",
     ),
     introspective(
-        row("command|docs", -2, OPEN, Keys::NONE, Run::Session(introspection::docs)),
+        row("command|docs", -2, OPEN, Keys::NONE, Run::Session(introspection::docs)).syntax("[command-name:string...]"),
         "7.0.0",
         "O(N) where N is the number of commands asked for.",
         "Answers the documentation of commands.",
@@ -190,14 +195,14 @@ static COMMAND: &[Command] = &[
         "Tells about the subcommands.",
     ),
     introspective(
-        row("command|info", -2, OPEN, Keys::NONE, Run::Session(introspection::info)),
+        row("command|info", -2, OPEN, Keys::NONE, Run::Session(introspection::info)).syntax("[command-name:string...]"),
         "2.8.13",
         "O(N) where N is the number of commands asked for.",
         "Tells about commands.",
     )
     .tips(&["nondeterministic_output_order"]),
     introspective(
-        row("command|list", -2, OPEN, Keys::NONE, Run::Session(introspection::list)),
+        row("command|list", -2, OPEN, Keys::NONE, Run::Session(introspection::list)).syntax("[FILTERBY filterby(MODULE module-name:string | ACLCAT category:string | PATTERN pattern:pattern)]"),
         "7.0.0",
         "O(N) where N is the number of commands.",
         "Answers the names of commands.",
@@ -216,7 +221,8 @@ const fn introspective(
 
 static CONFIG: &[Command] = &[
     server(
-        row("config|get", -3, CONFIGURES, Keys::NONE, Run::Session(config::get)),
+        row("config|get", -3, CONFIGURES, Keys::NONE, Run::Session(config::get))
+            .syntax("parameter{parameter:string}..."),
         "2.0.0",
         "O(N) where N is the number of patterns.",
         "Answers settings.",
@@ -240,7 +246,8 @@ static CONFIG: &[Command] = &[
         "Writes the settings into the file that the server was started with.",
     ),
     server(
-        row("config|set", -4, CONFIGURES, Keys::NONE, Run::Task(config::set)),
+        row("config|set", -4, CONFIGURES, Keys::NONE, Run::Task(config::set))
+            .syntax("parameter_value{parameter:string value:string}..."),
         "2.0.0",
         "O(N) where N is the number of settings.",
         "Changes settings, all or none.",

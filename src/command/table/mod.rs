@@ -6,6 +6,7 @@
 //! 3. [`find`] allocates nothing for a command that it finds.
 
 mod connection;
+pub mod deviations;
 mod generic;
 mod index;
 mod server;

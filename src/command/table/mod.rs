@@ -9,6 +9,7 @@ mod connection;
 pub mod deviations;
 mod generic;
 mod index;
+pub mod reference;
 mod server;
 mod string;
 pub mod syntax;

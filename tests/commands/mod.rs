@@ -13,6 +13,7 @@ mod restart;
 mod saves;
 mod server;
 mod strings;
+mod table;
 mod walks;
 
 /// The sources of the tables.

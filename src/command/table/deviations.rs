@@ -61,6 +61,7 @@ pub static DEVIATIONS: &[Deviation] = &[
         "looks at the options",
         "the flags stand in the table once; clients take `variable_flags` as a warning",
     ),
+    of("command|info", "no `notes` on keys", "has some", "its texts are not ours to copy"),
     of(
         "debug",
         "RELOAD keeps the keys of now, without NOSAVE and NOFLUSH",

@@ -8,8 +8,8 @@ use crate::script::Script;
 
 /// Most runs that shrinking takes.
 const MAX_RUNS: usize = 3000;
-/// What stands for a word, the simplest first.
-const SIMPLE: [&[u8]; 6] = [b"a", b"0", b"1", b"x", b"", b"10"];
+/// What stands for a word, the simplest first. None is a short time, after which a key would end.
+const SIMPLE: [&[u8]; 4] = [b"a", b"0", b"x", b""];
 
 struct Shrinker<'a> {
     pair: &'a mut Pair,
@@ -110,7 +110,9 @@ impl Shrinker<'_> {
                 return;
             }
         }
-        while self.script.steps[step].line.words[word].len() > 4 {
+        while now.iter().any(|byte| !byte.is_ascii_digit())
+            && self.script.steps[step].line.words[word].len() > 4
+        {
             let half = self.script.steps[step].line.words[word].len() / 2;
             if !self.change(step, |script, step| script.steps[step].line.words[word].truncate(half)) {
                 return;

@@ -124,10 +124,10 @@ const DOUBLES: &[&str] = &[
 const PATTERNS: &[&str] =
     &["*", "a", "?", "[ab]", "[^a]", "{t}*", "*\\*", "[a-", "\\", "", "k*k", "**", "[b-a]"];
 
-/// As seconds or milliseconds the same distance from everything else.
-const SPANS: &[&str] = &["1000000", "2000000", "3000000", "1500000000", "4000000000"];
-const ODD_SPANS: &[&str] =
-    &["0", "-1", "-1000000", "9223372036854775807", "-9223372036854775808", "9223372036854775"];
+/// Many, as which of two equal ones ends first would depend on the clock.
+const SPANS: usize = 30_000;
+const SPAN_STEP: usize = 100_000;
+const ODD_TIMES: &[&str] = &["0", "-1", "-1000000", "9223372036854775807", "-9223372036854775808"];
 
 /// In the future, be they read as seconds or as milliseconds.
 const MOMENTS: &[&str] = &["3300000000000", "3300000000001", "3400000000000", "4000000000000"];
@@ -163,9 +163,10 @@ impl Pool {
             Pool::Integer => number(random, INTEGERS, &[]),
             Pool::Double => number(random, DOUBLES, &[]),
             Pool::Pattern => random.pick(PATTERNS).as_bytes().to_vec(),
-            Pool::Span => number(random, SPANS, ODD_SPANS),
+            Pool::Span if random.percent(20) => number(random, ODD_TIMES, &[]),
+            Pool::Span => (SPAN_STEP * (10 + random.below(SPANS))).to_string().into_bytes(),
             Pool::Moment if random.percent(15) => random.pick(PAST).as_bytes().to_vec(),
-            Pool::Moment | Pool::Future => number(random, MOMENTS, ODD_SPANS),
+            Pool::Moment | Pool::Future => number(random, MOMENTS, ODD_TIMES),
             Pool::Offset => number(random, OFFSETS, ODD_OFFSETS),
             Pool::Count => number(random, COUNTS, ODD_COUNTS),
             Pool::Database => number(random, DATABASES, ODD_DATABASES),

@@ -47,6 +47,28 @@ fn pipeline(
     commands
 }
 
+#[test]
+fn the_protocol_may_change_within_a_pipeline() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--shards", "4"]);
+    let mut client = server.client();
+    let keys: Vec<String> = (0..20).map(|key| key.to_string()).collect();
+    for round in 0..50 {
+        for (change, null) in [(&["HELLO", "3"][..], "_\r\n"), (&["RESET"][..], "$-1\r\n")] {
+            client.send(change);
+            keys.iter().for_each(|key| client.send(&["GET", key]));
+            client.send(&["HELLO", "2"]);
+            client.send(&["MGET", "a", "b"]);
+            client.receive();
+            for key in &keys {
+                assert_eq!(String::from_utf8_lossy(&client.receive().0), null, "round {round}, key {key}");
+            }
+            client.receive();
+            assert_eq!(client.receive().0, b"*2\r\n$-1\r\n$-1\r\n");
+        }
+    }
+}
+
 fn run(server: &Server, name: usize, rounds: usize) {
     let mut random = Random::new(100 + name as u64);
     let mut client = server.client();

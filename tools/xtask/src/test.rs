@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::crash;
+use crate::differential;
 use crate::fuzz;
 use crate::setup;
 use crate::steps::{self, cargo};
@@ -13,7 +14,7 @@ const PROFILE: [&str; 2] = ["--profile", "test-release"];
 
 type Step = (&'static str, fn() -> Result<(), String>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("set-up", setup::install),
     ("format", || steps::run(&mut cargo(&["fmt", "--all", "--check"]))),
     ("tidy", tidy::run),
@@ -32,6 +33,7 @@ const STEPS: [Step; 7] = [
                 .env("EVERFAST_TEST_CHROMIUM", setup::CHROMIUM),
         )
     }),
+    ("differential runs", differential::short),
     ("fuzzing", fuzz::short),
     ("crash runs", crash::short),
 ];

@@ -23,12 +23,13 @@ const STEPS: [Step; 8] = [
         steps::run(cargo(&args).args(PROFILE).args(["--", "-D", "warnings"]))
     }),
     ("tests", || {
-        let python = setup::python_client()?;
+        let (python, node_modules) = (setup::python_client()?, setup::node_client()?);
         let server = steps::fail_point_server()?;
         steps::run(
             cargo(&["test", "--workspace", "--exclude", "everfast-benches"])
                 .args(PROFILE)
                 .env("EVERFAST_TEST_PYTHON", python)
+                .env("EVERFAST_TEST_NODE_MODULES", node_modules)
                 .env("EVERFAST_FAIL_POINT_SERVER", server)
                 .env("EVERFAST_TEST_CHROMIUM", setup::CHROMIUM),
         )

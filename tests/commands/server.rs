@@ -205,3 +205,26 @@ fn strings_do_not_outgrow_their_limit() {
         assert_eq!(client.call(&["APPEND", key, "x"]), error);
     }
 }
+
+/// What is set on a server, by name.
+fn settings(server: &Server) -> std::collections::BTreeMap<String, String> {
+    let Value::Array(words) = server.client().call(&["CONFIG", "GET", "*"]) else { panic!("CONFIG GET failed") };
+    let words: Vec<String> = words.into_iter().map(text).collect();
+    words.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+}
+
+#[test]
+fn every_setting_of_redis_has_a_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let redis = settings(&Server::redis(dir.path()));
+    let server = Server::everfast(&dir.path().join("ours"), &[]);
+    let ours = settings(&server);
+    let missing: Vec<_> = redis.keys().filter(|name| !ours.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let mut client = server.client();
+    for (name, value) in &ours {
+        let reply = client.call(&["CONFIG", "SET", name, value]);
+        let is_fixed = matches!(&reply, Value::Error(text) if text.ends_with("can't set immutable config"));
+        assert!(reply == Value::Simple("OK".into()) || is_fixed, "{name} {value}: {reply:?}");
+    }
+}

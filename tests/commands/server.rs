@@ -28,6 +28,12 @@ fn about_commands() {
         "COMMAND GETKEYSANDFLAGS INCR a",
         "COMMAND GETKEYSANDFLAGS DEL a b",
         "kind: COMMAND LIST",
+        "kind: LOLWUT",
+        "kind: LOLWUT VERSION 5 10 3",
+        "LOLWUT VERSION x",
+        "LOLWUT VERSION 5 x",
+        "kind: LOLWUT a b",
+        "COMMAND INFO lolwut",
         "COMMAND LIST foo",
         "COMMAND LIST FILTERBY foo bar",
         "COMMAND LIST FILTERBY MODULE x",
@@ -104,7 +110,7 @@ fn info_counts() {
     client.raw(&["CLIENT", "LIST", "foo"]);
     let info = text(client.call(&["INFO", "everything"]));
     for line in [
-        "db0:keys=30,expires=1,avg_ttl=",
+        "db0:keys=30,expires=1,",
         "keyspace_hits:30",
         "keyspace_misses:1",
         "cmdstat_get:calls=31,failed_calls=0",
@@ -121,7 +127,8 @@ fn info_counts() {
         "shards:3",
         "role:master",
     ] {
-        assert!(info.lines().any(|known| known == line), "{line} is not in\n{info}");
+        let is_it = |known: &str| known == line || line.ends_with(',') && known.starts_with(line);
+        assert!(info.lines().any(is_it), "{line} is not in\n{info}");
     }
     assert!(!text(client.call(&["INFO", "keyspace"])).contains("redis_version"));
 }

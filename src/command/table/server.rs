@@ -2,7 +2,9 @@
 
 use super::{Command, Flags, Keys, Run, row};
 use crate::command::Merge;
-use crate::command::server::{config, database, debug, durability, info, introspection, lifetime, saving};
+use crate::command::server::{
+    config, database, debug, durability, info, introspection, lifetime, lolwut, saving,
+};
 
 const WRITE: Flags = Flags::WRITE;
 const READONLY: Flags = Flags::READONLY;
@@ -123,6 +125,13 @@ pub(super) static ROWS: &[Command] = &[
     )
     .acl(&["admin", "dangerous"])
     .tips(&["nondeterministic_output"]),
+    server(
+        row("lolwut", -1, &[READONLY, FAST], Keys::NONE, Run::Session(lolwut::lolwut))
+            .syntax("[VERSION version:integer]"),
+        "5.0.0",
+        "O(1)",
+        "Shows a picture, and the version.",
+    ),
     server(
         row(
             "save",

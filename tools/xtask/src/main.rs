@@ -1,4 +1,4 @@
-//! One entry for people and for CI: `cargo xtask test`, `tidy`, `fuzz`, `bench`, `crash`, `mutants`.
+//! One entry for people and for CI: `cargo xtask test`, `tidy`, `fuzz`, `bench`, `crash`, `mutants`, `redis-suite`.
 
 #![forbid(unsafe_code)]
 
@@ -6,6 +6,7 @@ mod bench;
 mod crash;
 mod fuzz;
 mod mutants;
+mod redis_suite;
 mod setup;
 mod steps;
 mod test;
@@ -39,6 +40,8 @@ enum Task {
     },
     /// Breaks the product on purpose, in many ways one after the other, and fails if the crash suite misses one.
     Mutants(mutants::Options),
+    /// Runs Redis' own tests against the server, and compares what fails with docs/redis-suite.md.
+    RedisSuite(redis_suite::Options),
     /// Compares the release build with other servers; `bench micro`, `bench slow-flush`, `bench load`: see docs/benchmarks.md.
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Crash { args } => crash::crash(&args),
         Task::Mutants(options) => mutants::mutants(&options),
+        Task::RedisSuite(options) => redis_suite::redis_suite(&options),
         Task::Bench { args } => bench::bench(&args),
     };
     match result {

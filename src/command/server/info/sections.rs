@@ -156,7 +156,7 @@ pub fn log(text: &mut Text, figures: &Figures) {
     }
 }
 
-/// Latencies and sizes are upper bounds: powers of two.
+/// Latencies and sizes are upper bounds, at most a sixteenth too large.
 fn writer(text: &mut Text, log: &LogShared) {
     let metrics = log.metrics();
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);

@@ -129,6 +129,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("port", Network, AtStart, "port", integer!(port, 1, 65_535), "TCP port to listen on"),
     row("bind", Network, AtStart, "address", Kind::List { parse: parse::set_bind, lines: parse::bind, gathers: false },
         "addresses to listen on; * and ::* are all, a leading - makes one optional"),
+    row("protected-mode", Network, AtRuntime, "yes|no", yes_no!(protected_mode), "without a password, serve clients on this machine alone"),
     row("tcp-backlog", Network, AtStart, "number", integer!(tcp_backlog, 1, INT_MAX), "connections that may wait to be accepted, per shard"),
     row("tcp-keepalive", Network, AtRuntime, "seconds", integer!(tcp_keepalive_seconds, 0, INT_MAX), "probe a silent connection after so long; 0: never"),
 
@@ -177,7 +178,6 @@ pub static DIRECTIVES: &[Directive] = &[
     only("rdbchecksum", AtStart, "yes", "files are always checksummed"),
     only("daemonize", AtStart, "no", "it runs in the foreground, under the service manager"),
     only("supervised", AtStart, "no", "the service manager is not told about readiness"),
-    only("protected-mode", AtRuntime, "no", "it listens on 127.0.0.1 unless 'bind' says otherwise; set 'requirepass' then"),
     only("cluster-enabled", AtStart, "no", "there is no cluster mode"),
     only("activedefrag", AtRuntime, "no", "the keyspace is packed without it"),
     only("masterauth", AtRuntime, "", REPLICATION),

@@ -3,6 +3,7 @@
 //! Tables of lines hold no replies: what Redis answers to the same line at the same time is what is expected. What is
 //! Everfast's own stands in tests with names.
 
+mod bitmaps;
 mod concurrency;
 mod connection;
 mod expiry;
@@ -16,7 +17,8 @@ mod strings;
 mod walks;
 
 /// The sources of the tables.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
+    include_str!("bitmaps.rs"),
     include_str!("connection.rs"),
     include_str!("expiry.rs"),
     include_str!("keys.rs"),

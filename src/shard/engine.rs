@@ -6,9 +6,8 @@
 //!    last write of the keys that it read which may not be durable yet.
 //! 3. While a log is replayed nothing is logged and nothing expires.
 
-use std::collections::BTreeMap;
-
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
 
 use formats::log::{Gsn, Position, ShardId};
 use formats::resp::{Protocol, Reply, Request};
@@ -63,6 +62,9 @@ pub struct EngineStats {
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub expired_keys: u64,
+    /// What the search for expired keys took, and how often its time was up before it was through.
+    pub expire_time: Duration,
+    pub expire_slices_cut: u64,
     pub commands: u64,
     /// Calls and errors by command, indexed as the command table.
     pub calls_by_command: Vec<u64>,

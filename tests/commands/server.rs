@@ -104,7 +104,7 @@ fn info_counts() {
     client.raw(&["CLIENT", "LIST", "foo"]);
     let info = text(client.call(&["INFO", "everything"]));
     for line in [
-        "db0:keys=30,expires=1,avg_ttl=0",
+        "db0:keys=30,expires=1,avg_ttl=",
         "keyspace_hits:30",
         "keyspace_misses:1",
         "cmdstat_get:calls=31,failed_calls=0",
@@ -204,4 +204,61 @@ fn strings_do_not_outgrow_their_limit() {
         let error = Value::Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)".into());
         assert_eq!(client.call(&["APPEND", key, "x"]), error);
     }
+}
+
+/// What is set on a server, by name.
+fn settings(server: &Server) -> std::collections::BTreeMap<String, String> {
+    let Value::Array(words) = server.client().call(&["CONFIG", "GET", "*"]) else {
+        panic!("CONFIG GET failed")
+    };
+    let words: Vec<String> = words.into_iter().map(text).collect();
+    words.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+}
+
+#[test]
+fn every_setting_of_redis_has_a_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let redis = settings(&Server::redis(dir.path()));
+    let server = Server::everfast(&dir.path().join("ours"), &[]);
+    let ours = settings(&server);
+    let missing: Vec<_> = redis.keys().filter(|name| !ours.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let mut client = server.client();
+    for (name, value) in &ours {
+        let reply = client.call(&["CONFIG", "SET", name, value]);
+        let is_fixed = matches!(&reply, Value::Error(text) if text.ends_with("can't set immutable config"));
+        assert!(reply == Value::Simple("OK".into()) || is_fixed, "{name} {value}: {reply:?}");
+    }
+}
+
+#[test]
+fn figures_tell_what_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--shards", "2"]);
+    let mut client = server.client();
+    let mut field = |name: &str| {
+        let info = text(client.call(&["INFO", "everything"]));
+        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("no {name}")).to_owned()
+    };
+    let number = |text: String| text.parse::<u64>().unwrap();
+    assert_eq!(number(field("instantaneous_ops_per_sec")), 0);
+    let mut writer = server.client();
+    for round in 0..40 {
+        for key in 0..50 {
+            writer.call(&["SET", &format!("k{key}"), &"x".repeat(20_000), "EX", "1000"]);
+        }
+        if round % 10 == 9 {
+            std::thread::sleep(std::time::Duration::from_millis(110));
+        }
+    }
+    assert!(number(field("instantaneous_ops_per_sec")) > 0);
+    assert_ne!(field("instantaneous_input_kbps"), "0.00");
+    let ttl = field("db0").rsplit_once('=').unwrap().1.parse::<u64>().unwrap();
+    assert!((900_000..=1_000_000).contains(&ttl), "{ttl}");
+    assert!(number(field("used_memory_dataset")) > 1_000_000);
+    assert!(number(field("used_memory_startup")) < number(field("used_memory")));
+    writer.call(&["FLUSHALL"]);
+    let peak = number(field("used_memory_peak"));
+    assert!(peak > number(field("used_memory_startup")) + 900_000, "{peak}");
 }

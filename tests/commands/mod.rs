@@ -6,8 +6,10 @@
 mod concurrency;
 mod connection;
 mod expiry;
+mod insides;
 mod keys;
 mod offline;
+mod payloads;
 mod random;
 mod restart;
 mod saves;
@@ -16,10 +18,12 @@ mod strings;
 mod walks;
 
 /// The sources of the tables.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 9] = [
     include_str!("connection.rs"),
     include_str!("expiry.rs"),
+    include_str!("insides.rs"),
     include_str!("keys.rs"),
+    include_str!("payloads.rs"),
     include_str!("saves.rs"),
     include_str!("server.rs"),
     include_str!("strings.rs"),

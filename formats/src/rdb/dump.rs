@@ -22,6 +22,8 @@ use super::value::{Value, skip_value};
 use super::version::Dialect;
 use crate::checksum::Crc64;
 
+/// Bytes of a payload before and behind the value.
+pub const BYTES_AROUND: usize = 1 + FOOTER_BYTES;
 /// Bytes behind the value.
 const FOOTER_BYTES: usize = VERSION_BYTES + CHECKSUM_BYTES;
 const VERSION_BYTES: usize = 2;

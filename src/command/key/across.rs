@@ -133,7 +133,7 @@ fn move_plan(invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
 }
 
 /// Waits until the logs of all parts have room; the error if one takes no writes.
-async fn wait_for_log(invocation: &Invocation, parts: &Parts) -> Option<String> {
+pub async fn wait_for_log(invocation: &Invocation, parts: &Parts) -> Option<String> {
     let shared = &invocation.shard.shared;
     loop {
         if let Some(reason) = shared.log_refuses() {

@@ -1,5 +1,5 @@
 //! Commands about the server: [`database`] (whole databases), [`introspection`] (COMMAND), [`config`], [`info`],
-//! [`durability`] (WAITAOF), [`saving`] (SAVE, BGSAVE, BGREWRITEAOF), [`lifetime`] (SHUTDOWN, TIME), [`debug`]
+//! [`durability`] (WAITAOF), [`saving`] (SAVE, BGSAVE, BGREWRITEAOF), [`lifetime`] (SHUTDOWN, TIME), [`memory`], [`debug`]
 //! (and `reload` for it).
 
 pub mod config;
@@ -9,5 +9,6 @@ pub mod durability;
 pub mod info;
 pub mod introspection;
 pub mod lifetime;
+pub mod memory;
 mod reload;
 pub mod saving;

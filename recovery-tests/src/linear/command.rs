@@ -28,6 +28,8 @@ pub enum Expiry {
     Far,
 }
 
+/// What MOVE and SWAPDB take keys to; all other commands are run in database 0.
+const SPARE_DATABASE: &str = "1";
 /// Seconds that no history lasts.
 const FAR_SECONDS: &str = "100000";
 
@@ -65,6 +67,10 @@ pub enum Command {
         to: Key,
         replace: bool,
     },
+    /// To the spare database.
+    Move(Key),
+    /// The database and the spare one change places.
+    SwapDb,
     FlushAll,
     FlushDb,
     DbSize,
@@ -92,6 +98,7 @@ impl Command {
             | Self::Add(key, _)
             | Self::Expire(key)
             | Self::Persist(key)
+            | Self::Move(key)
             | Self::Ttl(key) => set(&[*key]),
             Self::Exists(keys) | Self::Del(keys) | Self::MGet(keys) => set(keys),
             Self::MSet(pairs) | Self::MSetNx(pairs) => {
@@ -100,7 +107,7 @@ impl Command {
             Self::Rename(from, to) | Self::RenameNx(from, to) | Self::Copy { from, to, .. } => {
                 set(&[*from, *to])
             }
-            Self::FlushAll | Self::FlushDb | Self::DbSize | Self::Keys => ALL_KEYS,
+            Self::SwapDb | Self::FlushAll | Self::FlushDb | Self::DbSize | Self::Keys => ALL_KEYS,
         }
     }
 
@@ -159,6 +166,8 @@ impl Command {
             Self::Copy { from, to, replace } => {
                 words.add("COPY").key(name(*from)).key(name(*to)).add(if *replace { "REPLACE" } else { "" })
             }
+            Self::Move(key) => words.add("MOVE").key(name(*key)).add(SPARE_DATABASE),
+            Self::SwapDb => words.add("SWAPDB").add("0").add(SPARE_DATABASE),
             Self::FlushAll => words.add("FLUSHALL"),
             Self::FlushDb => words.add("FLUSHDB"),
             Self::DbSize => words.add("DBSIZE"),
@@ -230,6 +239,8 @@ mod tests {
             (Command::Add(a, -12), "DECRBY a 12", 0b01, false),
             (Command::MSet(vec![(a, "1".into()), (b, "2".into())]), "MSET a 1 b 2", 0b11, false),
             (Command::Copy { from: a, to: b, replace: true }, "COPY a b REPLACE", 0b11, false),
+            (Command::Move(b), "MOVE b 1", 0b10, false),
+            (Command::SwapDb, "SWAPDB 0 1", ALL_KEYS, false),
             (Command::Keys, "KEYS *", ALL_KEYS, true),
         ];
         for (command, text, keys, only_reads) in cases {

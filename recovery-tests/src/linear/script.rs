@@ -91,9 +91,13 @@ impl Script {
                 0 => Command::Rename(key, other),
                 _ => Command::RenameNx(key, other),
             },
-            17 => Command::Copy { from: key, to: other, replace: self.random.below(3) > 0 },
-            18 => match self.random.below(2) {
-                0 => Command::FlushAll,
+            17 => match self.random.below(4) {
+                0 => Command::Move(key),
+                _ => Command::Copy { from: key, to: other, replace: self.random.below(3) > 0 },
+            },
+            18 => match self.random.below(4) {
+                0 | 1 => Command::SwapDb,
+                2 => Command::FlushAll,
                 _ => Command::FlushDb,
             },
             19 => Command::DbSize,

@@ -86,6 +86,7 @@ impl Shard {
     pub fn new(mut engine: Engine, config: Arc<Config>, shared: Arc<Shared>) -> Rc<Self> {
         engine.shards = shared.shards();
         engine.max_string_bytes = config.proto_max_bulk_len_bytes;
+        engine.compresses_dumps = config.rdbcompression;
         Rc::new(Self {
             id: engine.id,
             shared,

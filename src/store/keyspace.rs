@@ -89,6 +89,13 @@ impl Keyspace {
         Some((object, entry.expire_at))
     }
 
+    /// An estimate of what `key` takes in memory, in bytes: its record, what of it stands outside the page, and its share
+    /// of what the page takes besides. Nothing if there is no such key.
+    pub fn memory_of(&self, hash: KeyHash, key: &[u8]) -> Option<usize> {
+        let page = self.tree.as_ref()?.page(hash.place());
+        Some(page.memory_of(page.find(hash.tag(), key)?))
+    }
+
     /// Visits the entries of one page and gives the next cursor, 0 at the end; a walk starts with 0. A key that is there
     /// during the whole walk is visited at least once, whatever is added and removed meanwhile. A cursor has 48 bits.
     pub fn scan(&self, cursor: u64, visit: impl FnMut(Entry<'_>)) -> u64 {

@@ -1,5 +1,5 @@
 //! Commands about the server: [`database`] (whole databases), [`introspection`] (COMMAND), [`config`], [`info`],
-//! [`durability`] (WAITAOF), [`saving`] (SAVE, BGSAVE, BGREWRITEAOF), [`lifetime`] (SHUTDOWN, TIME), [`debug`]
+//! [`durability`] (WAITAOF), [`saving`] (SAVE, BGSAVE, BGREWRITEAOF), [`lifetime`] (SHUTDOWN, TIME), [`memory`], [`debug`]
 //! (and `reload` for it), [`lolwut`].
 
 pub mod config;
@@ -10,5 +10,6 @@ pub mod info;
 pub mod introspection;
 pub mod lifetime;
 pub mod lolwut;
+pub mod memory;
 mod reload;
 pub mod saving;

@@ -150,6 +150,7 @@ impl Server {
         let (sender, shutdown) = mpsc::unbounded_channel();
         let _ = shared.shutdown.set(sender); // the first and only one
         let threads = start_shards(&shared, &config, KeyHasher::new(hash_seed))?;
+        shared.startup_bytes.store(cron::allocated_bytes().unwrap_or(0), Ordering::Relaxed);
         announce(&config);
         let server = Server { shared, data_dir, threads, shutdown, savers: Arc::default() };
         match &server.data_dir {
@@ -160,7 +161,7 @@ impl Server {
         let threads = Arc::clone(&server.savers);
         saver::install(&server.shared, disk, data_dir, hash_seed, move |work| threads.start(work));
         server.shared.loading.active.store(false, Ordering::Release);
-        tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
+        tracing::info!(took_ms = started.elapsed().as_millis() as u64, "Ready to accept connections");
         Ok(server)
     }
 

@@ -4,10 +4,12 @@
 //! between, in which clients are served.
 
 use std::rc::Rc;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Shard;
+use super::engine::Engine;
 use super::saves::{LogSight, Sight};
 use crate::clock;
 
@@ -32,7 +34,8 @@ pub async fn run(shard: Rc<Shard>) {
 pub struct Cron {
     /// The database whose keys are looked at next.
     db: u16,
-    next_timeouts: Option<Instant>,
+    /// When what is due once a second is due again.
+    next_second: Option<Instant>,
 }
 
 impl Cron {
@@ -40,13 +43,18 @@ impl Cron {
     pub fn turn(&mut self, shard: &Shard) -> Duration {
         let more = !shard.shared.is_loading() && !shard.stopping.get() && expire(shard, &mut self.db);
         if shard.id.0 == 0 {
-            watch_memory(shard);
+            watch_network(shard);
         }
+        shard.commands_rate.borrow_mut().look(shard.engine.borrow().stats.commands, clock::now());
         look_after_saves(shard);
         let now = clock::now();
-        if self.next_timeouts.is_none_or(|at| now >= at) {
+        let is_second = self.next_second.is_none_or(|at| now >= at);
+        if shard.id.0 == 0 && (is_second || shard.config.borrow().maxmemory_bytes > 0) {
+            watch_memory(shard); // some microseconds: not at every turn for INFO alone
+        }
+        if is_second {
             close_idle(shard);
-            self.next_timeouts = Some(now + Duration::from_secs(1));
+            self.next_second = Some(now + Duration::from_secs(1));
         }
         let tick = Duration::from_millis(1000 / u64::from(shard.config.borrow().hz.clamp(10, 500))).min(TICK);
         if more { PAUSE } else { tick }
@@ -63,6 +71,14 @@ fn expire(shard: &Shard, db: &mut u16) -> bool {
     }
     let started = clock::now();
     let mut engine = shard.engine.borrow_mut();
+    let more = expire_slice(&mut engine, db, started);
+    engine.stats.expire_time += clock::elapsed(started);
+    engine.stats.expire_slices_cut += u64::from(more.is_some());
+    more.unwrap_or(false)
+}
+
+/// Until the time of the slice is up (then: whether much had expired), or all databases have been looked through.
+fn expire_slice(engine: &mut Engine, db: &mut u16, started: Instant) -> Option<bool> {
     let databases = engine.dbs.len() as u16;
     let (mut pages, mut expired) = (0, 0);
     for _ in 0..databases {
@@ -71,7 +87,7 @@ fn expire(shard: &Shard, db: &mut u16) -> bool {
             pages += pass.pages;
             expired += pass.expired;
             if clock::now() - started > SLICE {
-                return expired > pages;
+                return Some(expired > pages);
             }
             if pass.finished {
                 break;
@@ -79,14 +95,22 @@ fn expire(shard: &Shard, db: &mut u16) -> bool {
         }
         *db = (*db + 1) % databases;
     }
-    false
+    None
 }
 
 /// Compares the memory in use with `maxmemory`. Nothing is evicted: what needs more memory is refused.
 fn watch_memory(shard: &Shard) {
+    let Some(bytes) = allocated_bytes() else { return };
     let limit = shard.config.borrow().maxmemory_bytes;
-    let is_over = limit > 0 && allocated_bytes().is_some_and(|bytes| bytes > limit);
-    shard.shared.is_over_memory.store(is_over, Ordering::Relaxed);
+    shard.shared.is_over_memory.store(limit > 0 && bytes > limit, Ordering::Relaxed);
+    shard.shared.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+}
+
+fn watch_network(shard: &Shard) {
+    let (counters, now) = (&shard.shared.counters, clock::now());
+    let mut rates = shard.shared.net_rates.lock().unwrap_or_else(PoisonError::into_inner);
+    rates.input.look(counters.net_input_bytes.load(Ordering::Relaxed), now);
+    rates.output.look(counters.net_output_bytes.load(Ordering::Relaxed), now);
 }
 
 /// Bytes that the allocator has given out; `None` where it is not jemalloc.

@@ -6,9 +6,8 @@
 //!    last write of the keys that it read which may not be durable yet.
 //! 3. While a log is replayed nothing is logged and nothing expires.
 
-use std::collections::BTreeMap;
-
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
 
 use formats::log::{Gsn, Position, ShardId};
 use formats::resp::{Protocol, Reply, Request};
@@ -63,6 +62,9 @@ pub struct EngineStats {
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub expired_keys: u64,
+    /// What the search for expired keys took, and how often its time was up before it was through.
+    pub expire_time: Duration,
+    pub expire_slices_cut: u64,
     pub commands: u64,
     /// Calls and errors by command, indexed as the command table.
     pub calls_by_command: Vec<u64>,
@@ -104,6 +106,8 @@ pub struct Engine {
     pub shards: u16,
     /// A string may not grow beyond this (`proto-max-bulk-len`).
     pub max_string_bytes: u64,
+    /// DUMP compresses strings (`rdbcompression`).
+    pub compresses_dumps: bool,
     pub stats: EngineStats,
     /// Keys changed since the start, each time counted; what a replay changes is not.
     pub changes: u64,
@@ -114,7 +118,7 @@ pub struct Engine {
     /// Replies wait for the log (`appendfsync always`).
     gated: bool,
     recent: Box<[RecentWrite]>,
-    /// Position behind the last flush.
+    /// Position behind the last flush, or exchange of databases.
     flushed: Position,
     cycles: Vec<ExpireCycle>,
     replaying: bool,
@@ -129,6 +133,7 @@ impl Engine {
             log: None,
             shards: 1,
             max_string_bytes: u64::MAX,
+            compresses_dumps: false,
             stats: EngineStats::default(),
             changes: 0,
             rng: Rng(random_seed | 1),
@@ -280,6 +285,21 @@ impl Engine {
             let name: &[u8] = if db.is_some() { b"FLUSHDB" } else { b"FLUSHALL" };
             log.append(first, &[name]);
             self.flushed = log.appended();
+        }
+    }
+
+    /// Lets two databases change places, with how far the search for expired keys has come in them.
+    pub(super) fn swap(&mut self, one: u16, other: u16) {
+        if one == other {
+            return;
+        }
+        self.changes += 1;
+        self.dbs.swap(one as usize, other as usize);
+        self.cycles.swap(one as usize, other as usize);
+        if let Some(log) = &mut self.log {
+            let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
+            log.append(0, &[b"SWAPDB", first.format(one).as_bytes(), second.format(other).as_bytes()]);
+            self.flushed = log.appended(); // reads of either database wait for it, whatever their key
         }
     }
 

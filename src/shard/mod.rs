@@ -17,6 +17,7 @@ pub mod cron;
 pub mod engine;
 pub mod locks;
 pub mod mailbox;
+pub mod rate;
 pub mod release;
 pub mod saves;
 pub mod sequencer;
@@ -39,6 +40,7 @@ use batch::{Batch, Origin};
 use client::Client;
 use engine::Engine;
 use mailbox::{Mailbox, Message};
+use rate::Rate;
 use release::{Held, Release};
 use shared::Shared;
 
@@ -63,6 +65,8 @@ pub struct Shard {
     pub engine: RefCell<Engine>,
     pub config: RefCell<Arc<Config>>,
     pub clients: RefCell<Slab<Rc<Client>>>,
+    /// How many commands this shard runs per second.
+    pub commands_rate: RefCell<Rate>,
     release: RefCell<Release>,
     /// Boxed, as they travel between shards: unboxing them to keep them would copy them.
     #[allow(clippy::vec_box)]
@@ -82,12 +86,14 @@ impl Shard {
     pub fn new(mut engine: Engine, config: Arc<Config>, shared: Arc<Shared>) -> Rc<Self> {
         engine.shards = shared.shards();
         engine.max_string_bytes = config.proto_max_bulk_len_bytes;
+        engine.compresses_dumps = config.rdbcompression;
         Rc::new(Self {
             id: engine.id,
             shared,
             engine: RefCell::new(engine),
             config: RefCell::new(config),
             clients: RefCell::new(Slab::new()),
+            commands_rate: RefCell::default(),
             release: RefCell::default(),
             spare: RefCell::default(),
             seen: Cell::new((Position(0), Gsn(0))),

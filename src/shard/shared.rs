@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Shard;
 use super::mailbox::{Mailbox, Message};
+use super::rate::Rate;
 use super::saves::Saves;
 use super::sequencer::Sequencer;
 use crate::clock;
@@ -39,6 +40,13 @@ pub struct Counters {
     pub net_output_bytes: AtomicU64,
 }
 
+/// See [`Shared::net_rates`].
+#[derive(Default)]
+pub struct NetRates {
+    pub input: Rate,
+    pub output: Rate,
+}
+
 /// What a SHUTDOWN asks of the server.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShutdownRequest {
@@ -58,6 +66,11 @@ pub struct Shared {
     pub data_dir: OnceLock<Arc<DataDir>>,
     /// Puts a changed `loglevel` into effect.
     pub set_log_level: OnceLock<Box<dyn Fn(LogLevel) + Send + Sync>>,
+    /// Bytes that the allocator had given out: when the shards began, and at most.
+    pub startup_bytes: AtomicU64,
+    pub peak_bytes: AtomicU64,
+    /// How many bytes come and go per second.
+    pub net_rates: Mutex<NetRates>,
     /// More memory is in use than `maxmemory` allows: commands that may need more are refused.
     pub is_over_memory: AtomicBool,
     pub loading: Loading,
@@ -91,6 +104,9 @@ impl Shared {
             logs: (0..shards).map(|_| OnceLock::new()).collect(),
             data_dir: OnceLock::new(),
             set_log_level: OnceLock::new(),
+            startup_bytes: AtomicU64::new(0),
+            peak_bytes: AtomicU64::new(0),
+            net_rates: Mutex::default(),
             is_over_memory: AtomicBool::new(false),
             loading: Loading::default(),
             saves: Saves::default(),

@@ -107,6 +107,19 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// A floating-point number, with 17 digits where it needs them.
+    pub fn double(&mut self, value: f64) {
+        let text = seventeen_digits(value);
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => {
+                self.out.push(b',');
+                self.out.extend_from_slice(text.as_bytes());
+                self.out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
     /// Head of an array of `count` replies that follow.
     #[inline]
     pub fn array(&mut self, count: usize) {
@@ -171,6 +184,33 @@ impl<'a> Reply<'a> {
     }
 }
 
+/// As C's `%.17g`.
+fn seventeen_digits(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() {
+            "nan"
+        } else if value > 0.0 {
+            "inf"
+        } else {
+            "-inf"
+        }
+        .to_owned();
+    }
+    let scientific = format!("{value:.16e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..17).contains(&exponent) {
+        return without_zeros(&format!("{value:.*}", (16 - exponent) as usize)).to_owned();
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", without_zeros(mantissa), exponent.unsigned_abs())
+}
+
+/// A number without the zeros at the end of its fraction.
+fn without_zeros(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +241,25 @@ mod tests {
         for (write, resp2, resp3) in cases {
             assert_eq!(written(Resp2, write), resp2);
             assert_eq!(written(Resp3, write), resp3);
+        }
+    }
+
+    #[test]
+    fn doubles_are_written_as_by_c() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (3.141, "3.141"),
+            (0.1, "0.10000000000000001"),
+            (1.5e16, "15000000000000000"),
+            (1e17, "1e+17"),
+            (123_456_789.125, "123456789.125"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (-1e300, "-1.0000000000000001e+300"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(seventeen_digits(value), text);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! 2. A row's index never changes while the server runs; a subcommand has an index of its own.
 //! 3. [`find`] allocates nothing for a command that it finds.
 
+mod bitmap;
 mod connection;
 pub mod deviations;
 mod generic;
@@ -26,7 +27,7 @@ use index::Index;
 /// Bytes of a client's words that an error repeats.
 const QUOTED_BYTES: usize = 128;
 
-static GROUPS: [&[Command]; 4] = [string::ROWS, generic::ROWS, connection::ROWS, server::ROWS];
+static GROUPS: [&[Command]; 5] = [string::ROWS, bitmap::ROWS, generic::ROWS, connection::ROWS, server::ROWS];
 
 /// All commands by index; subcommands stand behind their container.
 pub fn table() -> &'static [&'static Command] {

@@ -1,5 +1,5 @@
 //! One entry for people and for CI: `cargo xtask test`, `tidy`, `fuzz`, `bench`, `crash`, `mutants`, `differential`,
-//! `compatibility`.
+//! `compatibility`, `redis-suite`.
 
 #![forbid(unsafe_code)]
 
@@ -8,6 +8,7 @@ mod crash;
 mod differential;
 mod fuzz;
 mod mutants;
+mod redis_suite;
 mod setup;
 mod steps;
 mod test;
@@ -50,6 +51,8 @@ enum Task {
     Compatibility,
     /// Breaks the product on purpose, in many ways one after the other, and fails if the crash suite misses one.
     Mutants(mutants::Options),
+    /// Runs Redis' own tests against the server, and compares what fails with docs/redis-suite.md.
+    RedisSuite(redis_suite::Options),
     /// Compares the release build with other servers; `bench micro`, `bench slow-flush`, `bench load`: see docs/benchmarks.md.
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Task::Differential { args } => differential::differential(&args),
         Task::Compatibility => differential::compatibility(),
         Task::Mutants(options) => mutants::mutants(&options),
+        Task::RedisSuite(options) => redis_suite::redis_suite(&options),
         Task::Bench { args } => bench::bench(&args),
     };
     match result {

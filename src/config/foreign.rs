@@ -81,12 +81,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("there are no keyspace notifications yet", "notify-keyspace-events"),
     ("there is no client-side caching yet", "tracking-table-max-keys"),
     (
-        "there is no slow log yet",
-        "slowlog-log-slower-than slowlog-max-len commandlog-execution-slower-than commandlog-slow-execution-max-len",
-    ),
-    (
-        "there is no latency monitor yet",
-        "latency-monitor-threshold latency-tracking latency-tracking-info-percentiles",
+        "the slow log is set by 'slowlog-log-slower-than' and 'slowlog-max-len'",
+        "commandlog-execution-slower-than commandlog-slow-execution-max-len",
     ),
     ("messages go to 'logfile' or standard output", "syslog-enabled syslog-facility syslog-ident"),
     ("a crash is reported in the log", "crash-log-enabled crash-memcheck-enabled"),

@@ -7,6 +7,7 @@ mod concurrency;
 mod connection;
 mod expiry;
 mod keys;
+mod monitoring;
 mod offline;
 mod random;
 mod restart;
@@ -16,10 +17,11 @@ mod strings;
 mod walks;
 
 /// The sources of the tables.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     include_str!("connection.rs"),
     include_str!("expiry.rs"),
     include_str!("keys.rs"),
+    include_str!("monitoring.rs"),
     include_str!("saves.rs"),
     include_str!("server.rs"),
     include_str!("strings.rs"),

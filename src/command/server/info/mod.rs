@@ -22,6 +22,8 @@ struct Section {
     by_default: bool,
 }
 
+const LATENCY_STATS: &str = "latencystats";
+
 /// In the order in which they are told.
 const SECTIONS: &[Section] = &[
     Section { name: "server", title: "Server", write: sections::server, by_default: true },
@@ -36,6 +38,12 @@ const SECTIONS: &[Section] = &[
         name: "commandstats",
         title: "Commandstats",
         write: sections::command_stats,
+        by_default: false,
+    },
+    Section {
+        name: LATENCY_STATS,
+        title: "Latencystats",
+        write: sections::latency_stats,
         by_default: false,
     },
     Section { name: "errorstats", title: "Errorstats", write: sections::error_stats, by_default: true },
@@ -56,8 +64,9 @@ impl Text {
 /// INFO [section [section ...]]
 pub fn info(invocation: Invocation) -> TaskFuture {
     Box::pin(async move {
-        let figures = Figures::collect(&invocation).await;
         let wanted: Vec<&[u8]> = invocation.request().skip(1).iter().collect();
+        let with_latencies = SECTIONS.iter().any(|row| row.name == LATENCY_STATS && is_wanted(row, &wanted));
+        let figures = Figures::collect(&invocation, with_latencies).await;
         let mut text = Text::default();
         for section in SECTIONS.iter().filter(|section| is_wanted(section, &wanted)) {
             if !text.0.is_empty() {

@@ -35,8 +35,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 pub use directive::{Change, Directive, Group, Kind};
-pub use parse::percentile_text;
 pub use error::{ConfigError, Place, RewriteError, SetError};
+pub use parse::percentile_text;
 pub use table::{DIRECTIVES, find};
 pub use types::{
     AppendFsync, BindAddress, DebugCommand, LogLevel, LogRetention, LogWriters, OutputBufferLimit,

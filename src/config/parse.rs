@@ -123,7 +123,8 @@ pub fn set_percentiles(config: &mut Config, args: &[Vec<u8>]) -> Result<(), Stri
 }
 
 pub fn percentiles(config: &Config) -> Vec<String> {
-    let words: Vec<_> = config.latency_tracking_info_percentiles.iter().copied().map(percentile_text).collect();
+    let words: Vec<_> =
+        config.latency_tracking_info_percentiles.iter().copied().map(percentile_text).collect();
     if words.is_empty() { words } else { vec![words.join(" ")] }
 }
 

@@ -161,7 +161,9 @@ impl Connection {
             Pause::None => {}
             Pause::Closing => return false,
             Pause::Unpaused(timer) => {
-                if self.shard.shared.pause.now() != Paused::Nothing && timer.as_mut().poll(context).is_pending() {
+                if self.shard.shared.pause.now() != Paused::Nothing
+                    && timer.as_mut().poll(context).is_pending()
+                {
                     return false;
                 }
                 self.client.paused.set(false);
@@ -296,8 +298,7 @@ impl Connection {
                 let pause = &self.shard.shared.pause;
                 let rest_ms = (pause.until_ms() + 1).saturating_sub(clock::unix_ms()).min(LONGEST_TIMER_MS);
                 self.client.paused.set(true);
-                self.pause =
-                    Pause::Unpaused(Box::pin(tokio::time::sleep(Duration::from_millis(rest_ms))));
+                self.pause = Pause::Unpaused(Box::pin(tokio::time::sleep(Duration::from_millis(rest_ms))));
             }
             Next::Close => {
                 *consumed += count;

@@ -31,8 +31,8 @@ use crate::persist::disk::{Disk, DiskFile, Mapping};
 use crate::persist::{
     Checkpoint, CutFacts, CutRequest, DataDir, Gsn, PersistError, Retention, ShardId, file_names,
 };
-use crate::shard::latency;
 use crate::shard::Shard;
+use crate::shard::latency;
 use crate::shard::mailbox::Message;
 use crate::shard::saves::{Job, Outcome, RunningFigures};
 use crate::shard::shared::Shared;

@@ -142,7 +142,10 @@ const HELP: help::Lines = &[
     ("REPLY (ON|OFF|SKIP)", &["Whether this connection gets replies; SKIP: not to the next command."]),
     ("SETINFO (LIB-NAME|LIB-VER) <value>", &["Tells the server the client's library."]),
     ("SETNAME <name>", &["Gives this connection a name."]),
-    ("UNBLOCK <id> [TIMEOUT|ERROR]", &["Ends the wait of a blocked connection: as its timeout does, or by an error."]),
+    (
+        "UNBLOCK <id> [TIMEOUT|ERROR]",
+        &["Ends the wait of a blocked connection: as its timeout does, or by an error."],
+    ),
     ("UNPAUSE", &["Ends a pause."]),
 ];
 

@@ -86,7 +86,8 @@ pub fn graph(invocation: Invocation) -> TaskFuture {
 
 /// A column per sample, the newest at the right, with its age below it, to be read downwards.
 fn draw(name: &str, series: &Series, now_seconds: u64) -> String {
-    let samples: Vec<_> = series.samples().skip(series.samples().len().saturating_sub(GRAPH_COLUMNS)).collect();
+    let samples: Vec<_> =
+        series.samples().skip(series.samples().len().saturating_sub(GRAPH_COLUMNS)).collect();
     let of_all = || series.samples().map(|sample| sample.millis);
     let (high, low) = (of_all().max().unwrap_or(0), of_all().min().unwrap_or(0));
     let worst = series.worst_millis;
@@ -131,15 +132,15 @@ pub fn doctor(invocation: Invocation) -> TaskFuture {
         let shared = &invocation.shard.shared;
         let (threshold_ms, is_always) =
             (config.latency_monitor_threshold_ms, config.appendfsync == AppendFsync::Always);
-        let report = match shared.latency().iter().len() {
-            0 if threshold_ms == 0 => "Latency is not monitored: nothing can be said. Turn it on with CONFIG SET \
+        let events = shared.latency();
+        let report = match events.iter().len() {
+            0 if threshold_ms == 0 => {
+                "Latency is not monitored: nothing can be said. Turn it on with CONFIG SET \
                                        latency-monitor-threshold <milliseconds>.\n"
-                .to_owned(),
-            0 => format!("Nothing took {threshold_ms} ms or more so far.\n"),
-            _ => {
-                let events = shared.latency();
-                diagnose(events.iter(), clock::unix_ms() / 1000, is_always)
+                    .to_owned()
             }
+            0 => format!("Nothing took {threshold_ms} ms or more so far.\n"),
+            _ => diagnose(events.iter(), clock::unix_ms() / 1000, is_always),
         };
         invocation.reply(|reply| reply.verbatim("txt", report.as_bytes()))
     })
@@ -188,19 +189,19 @@ fn advice_on(event: &str, is_always: bool) -> Option<&'static str> {
         latency::EXPIRE_CYCLE => {
             Some("many keys expire at the same time: give them times that differ a little.")
         }
-        latency::LOG_WRITE => {
-            Some("the device, or others that use it, holds up writes to the log: look at it, or use a faster one.")
-        }
+        latency::LOG_WRITE => Some(
+            "the device, or others that use it, holds up writes to the log: look at it, or use a faster one.",
+        ),
         latency::LOG_SYNC_ALWAYS if is_always => Some(
             "replies wait for these syncs (appendfsync always): a device with a protected write cache makes them \
              short, appendfsync everysec does without.",
         ),
-        latency::LOG_SYNC | latency::LOG_SYNC_ALWAYS => {
-            Some("the device takes long to sync the log; no reply waits for it now, but a crash would lose more.")
-        }
-        latency::CHECKPOINT_CUT => {
-            Some("a shard stood still to freeze its keys: the machine was busy, for there is little to do then.")
-        }
+        latency::LOG_SYNC | latency::LOG_SYNC_ALWAYS => Some(
+            "the device takes long to sync the log; no reply waits for it now, but a crash would lose more.",
+        ),
+        latency::CHECKPOINT_CUT => Some(
+            "a shard stood still to freeze its keys: the machine was busy, for there is little to do then.",
+        ),
         _ => None,
     }
 }

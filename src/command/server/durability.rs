@@ -17,11 +17,12 @@ use crate::shard::{NoLog, Shard};
 pub fn wait(invocation: Invocation) -> TaskFuture {
     Box::pin(async move {
         let request = invocation.request();
-        let wanted = match integer(request.arg(1)).and_then(|wanted| Ok((wanted, timeout_ms(request.arg(2))?))) {
-            Ok((replicas, _)) if replicas <= 0 => return invocation.reply(|reply| reply.integer(0)),
-            Ok((_, timeout_ms)) => timeout_ms,
-            Err(error) => return invocation.error(&error.0),
-        };
+        let wanted =
+            match integer(request.arg(1)).and_then(|wanted| Ok((wanted, timeout_ms(request.arg(2))?))) {
+                Ok((replicas, _)) if replicas <= 0 => return invocation.reply(|reply| reply.integer(0)),
+                Ok((_, timeout_ms)) => timeout_ms,
+                Err(error) => return invocation.error(&error.0),
+            };
         match blocked(&invocation, timeout_of(wanted), client_leaves(&invocation)).await {
             Err(Unblock::Error) => invocation.error(UNBLOCKED),
             _ => invocation.reply(|reply| reply.integer(0)),

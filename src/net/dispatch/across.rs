@@ -138,17 +138,23 @@ impl Dispatcher {
             out
         };
         if names_keys {
-            self.start_task(unfinished, Box::pin(async move {
-                transaction::two_step(&shard, locks, |_| Decision::Commit(parts, Box::new(finish))).await
-            }))
+            self.start_task(
+                unfinished,
+                Box::pin(async move {
+                    transaction::two_step(&shard, locks, |_| Decision::Commit(parts, Box::new(finish))).await
+                }),
+            )
         } else {
             locks.recycle(&shard);
-            self.start_task(unfinished, Box::pin(async move {
-                let mut parts = transaction::exclusive(&shard, parts).await;
-                let reply = finish(&mut parts);
-                parts.recycle(&shard);
-                reply
-            }))
+            self.start_task(
+                unfinished,
+                Box::pin(async move {
+                    let mut parts = transaction::exclusive(&shard, parts).await;
+                    let reply = finish(&mut parts);
+                    parts.recycle(&shard);
+                    reply
+                }),
+            )
         }
     }
 

@@ -9,8 +9,8 @@ use crate::command::monitoring::latency;
 use crate::command::{Invocation, table};
 use crate::config::Config;
 use crate::shard::Shard;
-use crate::shard::stats::EngineStats;
 use crate::shard::shared::Shared;
+use crate::shard::stats::EngineStats;
 
 /// One database, on one shard or on all.
 #[derive(Clone, Copy, Debug, Default)]

@@ -40,12 +40,7 @@ const SECTIONS: &[Section] = &[
         write: sections::command_stats,
         by_default: false,
     },
-    Section {
-        name: LATENCY_STATS,
-        title: "Latencystats",
-        write: sections::latency_stats,
-        by_default: false,
-    },
+    Section { name: LATENCY_STATS, title: "Latencystats", write: sections::latency_stats, by_default: false },
     Section { name: "errorstats", title: "Errorstats", write: sections::error_stats, by_default: true },
     Section { name: "cluster", title: "Cluster", write: sections::cluster, by_default: true },
     Section { name: "keyspace", title: "Keyspace", write: sections::keyspace, by_default: true },

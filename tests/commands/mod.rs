@@ -17,6 +17,7 @@ mod restart;
 mod saves;
 mod server;
 mod strings;
+mod table;
 mod walks;
 
 /// The sources of the tables.

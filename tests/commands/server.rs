@@ -20,6 +20,7 @@ fn about_commands() {
         "COMMAND GETKEYS GET a",
         "COMMAND GETKEYS MSET a 1 b 2",
         "COMMAND GETKEYS MSET a",
+        "COMMAND GETKEYS MSET a 1 b",
         "COMMAND GETKEYS GET a b",
         "COMMAND GETKEYS PING a",
         "COMMAND GETKEYS nosuch a",

@@ -347,7 +347,8 @@ fn row_of(line: Request<'_>) -> std::result::Result<&'static Command, CommandErr
     if row.keys.access.is_empty() {
         return Err("ERR The command has no key arguments".into());
     }
-    if !row.accepts(line.len()) {
+    // That a value is missing behind the last key is nothing to this command.
+    if !row.has_arity(line.len()) {
         return Err("ERR Invalid number of arguments specified for command".into());
     }
     Ok(row)

@@ -7,9 +7,11 @@
 
 mod bitmap;
 mod connection;
+pub mod deviations;
 mod generic;
 mod index;
 mod monitoring;
+pub mod reference;
 mod server;
 mod string;
 pub mod syntax;
@@ -82,8 +84,14 @@ impl Command {
     /// Whether it takes `count` arguments, its name among them.
     #[inline]
     pub fn accepts(&self, count: usize) -> bool {
+        self.has_arity(count) && keys::are_complete(self, count)
+    }
+
+    /// Whether its arity allows `count` arguments, its name among them.
+    #[inline]
+    pub fn has_arity(&self, count: usize) -> bool {
         let wanted = self.arity.unsigned_abs() as usize;
-        (if self.arity < 0 { count >= wanted } else { count == wanted }) && keys::are_complete(self, count)
+        if self.arity < 0 { count >= wanted } else { count == wanted }
     }
 }
 

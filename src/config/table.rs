@@ -4,7 +4,7 @@
 //! A new setting is a field of [`Config`] with its default, a row here, and a place in `everfast.conf`.
 
 use super::directive::Change::{AtRuntime, AtStart, ThisStart};
-use super::directive::Group::{Clients, Durability, Fixed, General, Memory, Network, Snapshots};
+use super::directive::Group::{Clients, Durability, Fixed, General, Memory, Monitoring, Network, Snapshots};
 use super::directive::{Change, Directive, Group, Kind};
 use super::parse;
 use super::types::{AppendFsync, DebugCommand, LogLevel};
@@ -142,6 +142,14 @@ pub static DIRECTIVES: &[Directive] = &[
     row("client-output-buffer-limit", Clients, AtRuntime, "class hard soft seconds",
         Kind::List { parse: parse::set_output_limits, lines: parse::output_limits, gathers: false },
         "when a client that does not read is closed; class: normal, replica, pubsub"),
+
+    // Monitoring
+    row("slowlog-log-slower-than", Monitoring, AtRuntime, "microseconds", integer!(slowlog_log_slower_than_us, -1, i64::MAX), "commands that take so long go into the slow log; 0: all; -1: none"),
+    row("slowlog-max-len", Monitoring, AtRuntime, "number", integer!(slowlog_max_len, 0, i64::MAX), "entries that the slow log keeps"),
+    row("latency-monitor-threshold", Monitoring, AtRuntime, "milliseconds", integer!(latency_monitor_threshold_ms, 0, i64::MAX), "what takes so long is kept as an event of LATENCY; 0: nothing"),
+    row("latency-tracking", Monitoring, AtRuntime, "yes|no", yes_no!(latency_tracking), "count the latencies of each command, for INFO and LATENCY HISTOGRAM"),
+    row("latency-tracking-info-percentiles", Monitoring, AtRuntime, "percents", Kind::List { parse: parse::set_percentiles, lines: parse::percentiles, gathers: false },
+        "percentiles of each command's latency that INFO tells; '': none"),
 
     // Durability
     row("appendonly", Durability, AtStart, "yes|no", yes_no!(appendonly), "log every write, so that it survives a restart"),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -90,6 +91,7 @@ fn admit(stream: TcpStream, address: SocketAddr, shard: &Rc<Shard>, buffers: &Rc
     let id = counters.next_client_id.fetch_add(1, Ordering::Relaxed) + 1;
     let client = Client::new(id, address, local, clock::unix_ms());
     client.authenticated.set(config.requirepass.is_empty());
+    client.descriptor.set(stream.as_raw_fd());
     counters.connected.fetch_add(1, Ordering::Relaxed);
     let slot = shard.clients.borrow_mut().insert(Rc::clone(&client));
     let (shard, buffers) = (Rc::clone(shard), Rc::clone(buffers));

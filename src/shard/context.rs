@@ -46,13 +46,12 @@ pub struct Call {
     pub db: u16,
 }
 
-/// Stands for the command of a call that is not counted: of one that came in parts, the first part is.
-pub const UNCOUNTED: u16 = u16::MAX;
+pub use super::stats::UNCOUNTED;
 
 impl Call {
-    /// The same, not to be counted again.
+    /// The same for a later part of the command: not to be counted again.
     pub fn uncounted(self) -> Call {
-        Call { command: UNCOUNTED, ..self }
+        Call { command: super::stats::later_part(self.command), ..self }
     }
 }
 
@@ -149,7 +148,7 @@ impl<'a> Context<'a> {
     }
 
     /// Numbers that the shard counts.
-    pub fn stats(&mut self) -> &mut super::engine::EngineStats {
+    pub fn stats(&mut self) -> &mut super::stats::EngineStats {
         &mut self.engine.stats
     }
 

@@ -137,7 +137,10 @@ fn write_info(reply: &mut Reply<'_>, row: &Command) {
     row.docs.tips.iter().for_each(|tip| reply.bulk_str(tip));
     reply.set(row.keys.access.len());
     (0..row.keys.access.len()).for_each(|index| write_key_spec(reply, row, index));
-    reply.set(row.subcommands.len());
+    match row.subcommands.len() {
+        0 => reply.set(0),
+        count => reply.array(count), // as Redis has it
+    }
     row.subcommands.iter().for_each(|sub| write_info(reply, sub));
 }
 

@@ -185,6 +185,11 @@ pub(super) static ROWS: &[Command] = &[
         "Answers the server's Unix time: seconds, and microseconds beyond.",
     )
     .tips(&["nondeterministic_output"]),
+    row("wait", 3, &[NOSCRIPT], Keys::NONE, Run::Task(durability::wait))
+        .syntax("numreplicas:integer timeout:integer")
+        .docs("generic", "3.0.0", "O(1)", "Waits until replicas have what this connection wrote.")
+        .acl(&["connection"])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
     row("waitaof", 4, &[NOSCRIPT], Keys::NONE, Run::Task(durability::wait_aof))
         .syntax("numlocal:integer numreplicas:integer timeout:integer")
         .docs("generic", "7.2.0", "O(1)", "Waits until what this connection wrote is on stable storage.")

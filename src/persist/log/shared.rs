@@ -202,6 +202,9 @@ pub struct LogMetrics {
     pub sync_us: Histogram,
     pub writes: AtomicU64,
     pub write_us: Histogram,
+    /// The longest ones since somebody looked, in µs.
+    pub longest_sync_us: Longest,
+    pub longest_write_us: Longest,
     pub frames: AtomicU64,
     pub bytes_written: AtomicU64,
     /// Effects per write.
@@ -210,6 +213,21 @@ pub struct LogMetrics {
     pub batch_bytes: Histogram,
     pub segments: AtomicU64,
     pub write_errors: AtomicU64,
+}
+
+/// The greatest of some values.
+#[derive(Default)]
+pub struct Longest(AtomicU64);
+
+impl Longest {
+    pub fn record(&self, value: u64) {
+        self.0.fetch_max(value, Ordering::Relaxed);
+    }
+
+    /// The greatest since the last call; 0: there was none.
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
 }
 
 #[cfg(test)]

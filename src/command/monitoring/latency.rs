@@ -77,7 +77,7 @@ pub fn graph(invocation: Invocation) -> TaskFuture {
                 invocation.reply(|reply| reply.verbatim("txt", text.as_bytes()))
             }
             None => {
-                let event = quoted(event, QUOTED_BYTES);
+                let event = quoted(event, usize::MAX);
                 invocation.error(&format!("ERR No samples available for event '{event}'"))
             }
         }

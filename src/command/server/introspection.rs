@@ -342,8 +342,13 @@ pub fn get_keys_and_flags(session: &mut Session<'_>) -> Result {
 
 /// The row of a command line that is asked about; it has keys and enough arguments.
 fn row_of(line: Request<'_>) -> std::result::Result<&'static Command, CommandError> {
-    let index = index_of(line.arg(0)).ok_or("ERR Invalid command specified")?;
-    let row = table()[usize::from(index)];
+    let invalid = "ERR Invalid command specified";
+    let mut row = table()[usize::from(index_of(line.arg(0)).ok_or(invalid)?)];
+    if !row.subcommands.is_empty()
+        && let Some(word) = line.get(1)
+    {
+        row = &row.subcommands[row.place_of_subcommand(word).ok_or(invalid)?];
+    }
     if row.keys.access.is_empty() {
         return Err("ERR The command has no key arguments".into());
     }

@@ -57,7 +57,7 @@ pub static DEVIATIONS: &[Deviation] = &[
     ),
     of(
         "command|getkeysandflags",
-        "of SET tells what it may do with any options",
+        "of SET and BITFIELD tells what they may do with any options",
         "looks at the options",
         "the flags stand in the table once; clients take `variable_flags` as a warning",
     ),
@@ -99,6 +99,18 @@ pub static DEVIATIONS: &[Deviation] = &[
         "fields that mean nothing here are left out; the section `log` is new",
         "has them",
         "a figure that says nothing misleads",
+    ),
+    of(
+        "object|encoding",
+        "tells the form of a value that was set as it is: `int`, `embstr`, or `raw` above 44 bytes",
+        "depends on how the value came about: what APPEND or SETRANGE changed is `raw`, what INCRBYFLOAT wrote never `int`",
+        "strings have one form here",
+    ),
+    of(
+        "object|idletime",
+        "an error: times of use are not kept",
+        "tells the seconds since the last use, under any policy but LFU",
+        "no policy here needs them yet",
     ),
     of(
         "save",
@@ -150,6 +162,12 @@ pub static DEVIATIONS: &[Deviation] = &[
         "a command of several keys under `appendfsync no` or `everysec`: whole after a crash, or not at all",
         "MSET is one line of the log as well; EXEC may be cut",
         "half a transaction helps nobody",
+    ),
+    of(
+        "",
+        "bytes of a client that are no UTF-8 are replaced by U+FFFD where an error text repeats them",
+        "repeats them as they are",
+        "error texts are text",
     ),
     of(
         "",

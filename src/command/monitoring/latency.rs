@@ -14,8 +14,6 @@ use crate::shard::context::CommandError;
 use crate::shard::latency::{self, Series};
 use crate::shard::stats::cumulative;
 
-/// Bytes of a client's words that an error repeats.
-const QUOTED_BYTES: usize = 128;
 /// Seconds, and heights, of a graph.
 const GRAPH_COLUMNS: usize = 80;
 const GRAPH_ROWS: u64 = 4;

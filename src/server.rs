@@ -27,6 +27,7 @@ use crate::persist::{
 use crate::shard::engine::Engine;
 use crate::shard::mailbox::{Mailbox, Message};
 use crate::shard::shared::{Shared, ShutdownRequest};
+use crate::shard::stats::EngineStats;
 use crate::shard::{Shard, cron, spawn};
 use crate::snapshot::Checksum;
 use crate::store::KeyHasher;
@@ -150,6 +151,7 @@ impl Server {
         let (sender, shutdown) = mpsc::unbounded_channel();
         let _ = shared.shutdown.set(sender); // the first and only one
         let threads = start_shards(&shared, &config, KeyHasher::new(hash_seed))?;
+        shared.startup_bytes.store(cron::allocated_bytes().unwrap_or(0), Ordering::Relaxed);
         announce(&config);
         let server = Server { shared, data_dir, threads, shutdown, savers: Arc::default() };
         match &server.data_dir {
@@ -160,7 +162,7 @@ impl Server {
         let threads = Arc::clone(&server.savers);
         saver::install(&server.shared, disk, data_dir, hash_seed, move |work| threads.start(work));
         server.shared.loading.active.store(false, Ordering::Release);
-        tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
+        tracing::info!(took_ms = started.elapsed().as_millis() as u64, "Ready to accept connections");
         Ok(server)
     }
 
@@ -301,8 +303,7 @@ fn start_shards(
 
 fn make_shard(id: ShardId, config: &Arc<Config>, hasher: KeyHasher, shared: &Arc<Shared>) -> Rc<Shard> {
     let mut engine = Engine::new(id, config.databases as u16, hasher, persist::random_u64());
-    engine.stats.calls_by_command = vec![0; command::table().len()];
-    engine.stats.errors_by_command = vec![0; command::table().len()];
+    engine.stats = EngineStats::new(command::table().len());
     Shard::new(engine, Arc::clone(config), Arc::clone(shared))
 }
 

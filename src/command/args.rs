@@ -6,6 +6,7 @@ use crate::shard::context::CommandError;
 
 pub const SYNTAX: &str = "ERR syntax error";
 pub const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
+pub const NO_DATABASE: &str = "ERR DB index is out of range";
 const NOT_32_BITS: &str = "ERR value is out of range, value must between -2147483648 and 2147483647";
 
 /// An integer in Redis' strict form.
@@ -27,7 +28,7 @@ pub fn database(arg: &[u8], databases: u16) -> Result<u16, CommandError> {
     }
     match u16::try_from(number) {
         Ok(number) if number < databases => Ok(number),
-        _ => Err("ERR DB index is out of range".into()),
+        _ => Err(NO_DATABASE.into()),
     }
 }
 

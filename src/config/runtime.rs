@@ -119,13 +119,13 @@ mod tests {
     fn patterns_select() {
         let config = Config::default();
         assert_eq!(
-            get(&config, &["max*", "maxm*"]),
+            get(&config, &["maxc*s", "maxmemory", "maxmemory-p*"]),
             ["maxclients=10000", "maxmemory=0", "maxmemory-policy=noeviction"]
         );
         assert_eq!(get(&config, &["SAVE", "TIMEOUT"]), ["TIMEOUT=0", "SAVE=3600 1 300 100 60 10000"]);
         assert_eq!(get(&config, &["[TX]imeou?"]), ["timeout=0"]);
         assert_eq!(get(&config, &["max[c]lients", "MAXCLIENTS"]), ["maxclients=10000"]);
-        assert_eq!(get(&config, &["nosuch", "replicaof", "include"]), [""; 0]);
+        assert_eq!(get(&config, &["nosuch", "primaryauth", "include"]), [""; 0]);
         assert_eq!(get(&config, &["*"]).len(), table::DIRECTIVES.len());
     }
 
@@ -253,9 +253,19 @@ mod tests {
                 "shutdown options SAVE and NOSAVE can't be used simultaneously",
             ),
             (
-                &[("slowlog-max-len", "1")],
-                "slowlog-max-len",
-                "known to Redis, not supported by Everfast: there is no slow log yet",
+                &[("io-threads", "1")],
+                "io-threads",
+                "known to Redis, not supported by Everfast: threads are set by 'shards'",
+            ),
+            (
+                &[("latency-tracking-info-percentiles", "50 x")],
+                "latency-tracking-info-percentiles",
+                "Invalid latency-tracking-info-percentiles parameters",
+            ),
+            (
+                &[("latency-tracking-info-percentiles", "100.1")],
+                "latency-tracking-info-percentiles",
+                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
             ),
         ];
         for (pairs, name, reason) in cases {

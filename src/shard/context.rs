@@ -46,13 +46,12 @@ pub struct Call {
     pub db: u16,
 }
 
-/// Stands for the command of a call that is not counted: of one that came in parts, the first part is.
-pub const UNCOUNTED: u16 = u16::MAX;
+pub use super::stats::UNCOUNTED;
 
 impl Call {
-    /// The same, not to be counted again.
+    /// The same for a later part of the command: not to be counted again.
     pub fn uncounted(self) -> Call {
-        Call { command: UNCOUNTED, ..self }
+        Call { command: super::stats::later_part(self.command), ..self }
     }
 }
 
@@ -137,8 +136,19 @@ impl<'a> Context<'a> {
         if length.saturating_add(more) > limit { Err(STRING_TOO_LONG.into()) } else { Ok(()) }
     }
 
+    /// Whether DUMP compresses strings (`rdbcompression`).
+    pub fn compresses_dumps(&self) -> bool {
+        self.engine.compresses_dumps
+    }
+
+    /// An estimate of what a living key takes in memory, in bytes.
+    pub fn memory_of(&mut self, key: Key<'_>) -> Option<usize> {
+        self.lookup(key)?;
+        self.keyspace().memory_of(key.hash, key.bytes)
+    }
+
     /// Numbers that the shard counts.
-    pub fn stats(&mut self) -> &mut super::engine::EngineStats {
+    pub fn stats(&mut self) -> &mut super::stats::EngineStats {
         &mut self.engine.stats
     }
 
@@ -367,6 +377,41 @@ impl<'a> Context<'a> {
     /// Empties database `db`, or all of them. Effects: `FLUSHDB`, `FLUSHALL`.
     pub fn flush(&mut self, db: Option<u16>) {
         self.engine.flush(db);
+    }
+
+    /// Lets two databases change places. Effect: `SWAPDB one other`.
+    pub fn swap(&mut self, one: u16, other: u16) {
+        self.engine.swap(one, other);
+    }
+
+    /// As [`Context::swap`] for the keys that `belongs` wants, one by one. No effect: for the replay of an exchange on
+    /// a shard that had other keys than this one has.
+    pub fn swap_those(&mut self, one: u16, other: u16, belongs: impl Fn(&[u8]) -> bool) {
+        let of_one = self.take_those(one, &belongs);
+        let of_other = self.take_those(other, &belongs);
+        for (db, records) in [(other, of_one), (one, of_other)] {
+            for (key, Record { object, expire_at }) in records {
+                let hash = self.engine.hasher.hash(&key);
+                self.engine.dbs[db as usize].set_object(hash, &key, object, expire_at);
+            }
+        }
+    }
+
+    fn take_those(&mut self, db: u16, belongs: impl Fn(&[u8]) -> bool) -> Vec<(Vec<u8>, Record)> {
+        let (hasher, db) = (self.engine.hasher, &mut self.engine.dbs[db as usize]);
+        let mut keys = Vec::new();
+        db.for_each(|entry| {
+            if belongs(entry.key) {
+                keys.push(entry.key.to_vec());
+            }
+        });
+        let take = |key: Vec<u8>| {
+            let hash = hasher.hash(&key);
+            let (object, expire_at) = db.get_object(hash, &key)?;
+            db.remove(hash, &key);
+            Some((key, Record { object, expire_at }))
+        };
+        keys.into_iter().filter_map(take).collect()
     }
 
     /// Removes the keys of one database that `keep` does not want. No effect: for the replay of a flush of

@@ -4,12 +4,16 @@
 //! between, in which clients are served.
 
 use std::rc::Rc;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Shard;
+use super::engine::Engine;
+use super::pause::Paused;
 use super::saves::{LogSight, Sight};
+use super::{Shard, latency};
 use crate::clock;
+use crate::config::AppendFsync;
 
 /// Longest pause between two looks; also what the log needs to hand over in time.
 const TICK: Duration = Duration::from_millis(100);
@@ -32,21 +36,31 @@ pub async fn run(shard: Rc<Shard>) {
 pub struct Cron {
     /// The database whose keys are looked at next.
     db: u16,
-    next_timeouts: Option<Instant>,
+    /// When what is due once a second is due again.
+    next_second: Option<Instant>,
 }
 
 impl Cron {
     /// Does what is due; answers how long to wait for the next turn.
     pub fn turn(&mut self, shard: &Shard) -> Duration {
+        let began = clock::now();
         let more = !shard.shared.is_loading() && !shard.stopping.get() && expire(shard, &mut self.db);
+        let threshold_ms = shard.config.borrow().latency_monitor_threshold_ms;
+        shard.shared.note_latency(threshold_ms, latency::EXPIRE_CYCLE, clock::elapsed(began));
         if shard.id.0 == 0 {
-            watch_memory(shard);
+            watch_network(shard);
+            watch_writers(shard, threshold_ms);
         }
+        shard.commands_rate.borrow_mut().look(shard.engine.borrow().stats.commands, clock::now());
         look_after_saves(shard);
         let now = clock::now();
-        if self.next_timeouts.is_none_or(|at| now >= at) {
+        let is_second = self.next_second.is_none_or(|at| now >= at);
+        if shard.id.0 == 0 && (is_second || shard.config.borrow().maxmemory_bytes > 0) {
+            watch_memory(shard); // some microseconds: not at every turn for INFO alone
+        }
+        if is_second {
             close_idle(shard);
-            self.next_timeouts = Some(now + Duration::from_secs(1));
+            self.next_second = Some(now + Duration::from_secs(1));
         }
         let tick = Duration::from_millis(1000 / u64::from(shard.config.borrow().hz.clamp(10, 500))).min(TICK);
         if more { PAUSE } else { tick }
@@ -55,7 +69,7 @@ impl Cron {
 
 /// One slice, going on at database `db`. Returns whether so much has expired that the next slice should come soon.
 fn expire(shard: &Shard, db: &mut u16) -> bool {
-    if !shard.shared.active_expire.load(Ordering::Relaxed) {
+    if !shard.shared.active_expire.load(Ordering::Relaxed) || shard.shared.pause.now() != Paused::Nothing {
         return false;
     }
     if shard.shared.log_refuses().is_some() || shard.shared.log_is_full(shard.id) {
@@ -63,6 +77,14 @@ fn expire(shard: &Shard, db: &mut u16) -> bool {
     }
     let started = clock::now();
     let mut engine = shard.engine.borrow_mut();
+    let more = expire_slice(&mut engine, db, started);
+    engine.stats.expire_time += clock::elapsed(started);
+    engine.stats.expire_slices_cut += u64::from(more.is_some());
+    more.unwrap_or(false)
+}
+
+/// Until the time of the slice is up (then: whether much had expired), or all databases have been looked through.
+fn expire_slice(engine: &mut Engine, db: &mut u16, started: Instant) -> Option<bool> {
     let databases = engine.dbs.len() as u16;
     let (mut pages, mut expired) = (0, 0);
     for _ in 0..databases {
@@ -71,7 +93,7 @@ fn expire(shard: &Shard, db: &mut u16) -> bool {
             pages += pass.pages;
             expired += pass.expired;
             if clock::now() - started > SLICE {
-                return expired > pages;
+                return Some(expired > pages);
             }
             if pass.finished {
                 break;
@@ -79,14 +101,41 @@ fn expire(shard: &Shard, db: &mut u16) -> bool {
         }
         *db = (*db + 1) % databases;
     }
-    false
+    None
+}
+
+/// Keeps what the logs' writers took long for, as events of latency.
+fn watch_writers(shard: &Shard, threshold_ms: i64) {
+    if threshold_ms == 0 {
+        return;
+    }
+    let sync = match shard.config.borrow().appendfsync {
+        AppendFsync::Always => latency::LOG_SYNC_ALWAYS,
+        AppendFsync::Everysec | AppendFsync::No => latency::LOG_SYNC,
+    };
+    for log in shard.shared.writers() {
+        let metrics = log.metrics();
+        for (event, longest) in
+            [(sync, &metrics.longest_sync_us), (latency::LOG_WRITE, &metrics.longest_write_us)]
+        {
+            shard.shared.note_latency(threshold_ms, event, Duration::from_micros(longest.take()));
+        }
+    }
 }
 
 /// Compares the memory in use with `maxmemory`. Nothing is evicted: what needs more memory is refused.
 fn watch_memory(shard: &Shard) {
+    let Some(bytes) = allocated_bytes() else { return };
     let limit = shard.config.borrow().maxmemory_bytes;
-    let is_over = limit > 0 && allocated_bytes().is_some_and(|bytes| bytes > limit);
-    shard.shared.is_over_memory.store(is_over, Ordering::Relaxed);
+    shard.shared.is_over_memory.store(limit > 0 && bytes > limit, Ordering::Relaxed);
+    shard.shared.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+}
+
+fn watch_network(shard: &Shard) {
+    let (counters, now) = (&shard.shared.counters, clock::now());
+    let mut rates = shard.shared.net_rates.lock().unwrap_or_else(PoisonError::into_inner);
+    rates.input.look(counters.net_input_bytes.load(Ordering::Relaxed), now);
+    rates.output.look(counters.net_output_bytes.load(Ordering::Relaxed), now);
 }
 
 /// Bytes that the allocator has given out; `None` where it is not jemalloc.

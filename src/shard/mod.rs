@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`context`] (what a command sees), [`engine`] (running commands), [`batch`] and [`mailbox`] (work between
 //! shards), [`sequencer`], [`locks`] and [`transaction`] (commands that touch several shards), [`release`] (when a reply
-//! may leave), [`saves`] (when a save is due), [`cron`] (what is done by the clock), [`spawn`] (the thread).
+//! may leave), [`saves`] (when a save is due), [`cron`] (what is done by the clock), [`spawn`] (the thread); [`stats`],
+//! [`spent`], [`slow_log`], [`latency`] and [`monitors`] (what is told of all that), [`pause`] (when clients wait).
 //!
 //! Invariants:
 //! 1. A shard's data is touched by its own thread alone.
@@ -15,13 +16,20 @@ pub mod client;
 pub mod context;
 pub mod cron;
 pub mod engine;
+pub mod latency;
 pub mod locks;
 pub mod mailbox;
+pub mod monitors;
+pub mod pause;
+pub mod rate;
 pub mod release;
 pub mod saves;
 pub mod sequencer;
 pub mod shared;
+pub mod slow_log;
 pub mod spawn;
+pub mod spent;
+pub mod stats;
 pub mod transaction;
 
 use std::cell::{Cell, RefCell};
@@ -39,6 +47,7 @@ use batch::{Batch, Origin};
 use client::Client;
 use engine::Engine;
 use mailbox::{Mailbox, Message};
+use rate::Rate;
 use release::{Held, Release};
 use shared::Shared;
 
@@ -63,6 +72,8 @@ pub struct Shard {
     pub engine: RefCell<Engine>,
     pub config: RefCell<Arc<Config>>,
     pub clients: RefCell<Slab<Rc<Client>>>,
+    /// How many commands this shard runs per second.
+    pub commands_rate: RefCell<Rate>,
     release: RefCell<Release>,
     /// Boxed, as they travel between shards: unboxing them to keep them would copy them.
     #[allow(clippy::vec_box)]
@@ -82,12 +93,16 @@ impl Shard {
     pub fn new(mut engine: Engine, config: Arc<Config>, shared: Arc<Shared>) -> Rc<Self> {
         engine.shards = shared.shards();
         engine.max_string_bytes = config.proto_max_bulk_len_bytes;
+        engine.compresses_dumps = config.rdbcompression;
+        engine.pause = Arc::clone(&shared.pause);
+        engine.watch(&config);
         Rc::new(Self {
             id: engine.id,
             shared,
             engine: RefCell::new(engine),
             config: RefCell::new(config),
             clients: RefCell::new(Slab::new()),
+            commands_rate: RefCell::default(),
             release: RefCell::default(),
             spare: RefCell::default(),
             seen: Cell::new((Position(0), Gsn(0))),

@@ -36,6 +36,8 @@ pub enum BitOperation {
     Xor,
 }
 
+/// What MOVE and SWAPDB take keys to; all other commands are run in database 0.
+const SPARE_DATABASE: &str = "1";
 /// Seconds that no history lasts.
 const FAR_SECONDS: &str = "100000";
 
@@ -83,6 +85,10 @@ pub enum Command {
         to: Key,
         from: Vec<Key>,
     },
+    /// To the spare database.
+    Move(Key),
+    /// The database and the spare one change places.
+    SwapDb,
     FlushAll,
     FlushDb,
     DbSize,
@@ -114,6 +120,7 @@ impl Command {
             | Self::Add(key, _)
             | Self::Expire(key)
             | Self::Persist(key)
+            | Self::Move(key)
             | Self::Ttl(key) => set(&[*key]),
             Self::Exists(keys) | Self::Del(keys) | Self::MGet(keys) => set(keys),
             Self::MSet(pairs) | Self::MSetNx(pairs) => {
@@ -123,7 +130,7 @@ impl Command {
                 set(&[*from, *to])
             }
             Self::BitOp { to, from, .. } => set(&[*to]) | set(from),
-            Self::FlushAll | Self::FlushDb | Self::DbSize | Self::Keys => ALL_KEYS,
+            Self::SwapDb | Self::FlushAll | Self::FlushDb | Self::DbSize | Self::Keys => ALL_KEYS,
         }
     }
 
@@ -201,6 +208,8 @@ impl Command {
                 };
                 words.add("BITOP").add(operation).key(name(*to)).all(from, name)
             }
+            Self::Move(key) => words.add("MOVE").key(name(*key)).add(SPARE_DATABASE),
+            Self::SwapDb => words.add("SWAPDB").add("0").add(SPARE_DATABASE),
             Self::FlushAll => words.add("FLUSHALL"),
             Self::FlushDb => words.add("FLUSHDB"),
             Self::DbSize => words.add("DBSIZE"),
@@ -281,6 +290,8 @@ mod tests {
                 0b11,
                 false,
             ),
+            (Command::Move(b), "MOVE b 1", 0b10, false),
+            (Command::SwapDb, "SWAPDB 0 1", ALL_KEYS, false),
             (Command::Keys, "KEYS *", ALL_KEYS, true),
         ];
         for (command, text, keys, only_reads) in cases {

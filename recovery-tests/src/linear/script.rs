@@ -94,12 +94,14 @@ impl Script {
                 0 => Command::Rename(key, other),
                 _ => Command::RenameNx(key, other),
             },
-            17 => match self.random.below(2) {
-                0 => Command::Copy { from: key, to: other, replace: self.random.below(3) > 0 },
+            17 => match self.random.below(5) {
+                0 => Command::Move(key),
+                1 | 2 => Command::Copy { from: key, to: other, replace: self.random.below(3) > 0 },
                 _ => Command::BitOp { operation: self.operation(), to: key, from: self.keys() },
             },
-            18 => match self.random.below(2) {
-                0 => Command::FlushAll,
+            18 => match self.random.below(4) {
+                0 | 1 => Command::SwapDb,
+                2 => Command::FlushAll,
                 _ => Command::FlushDb,
             },
             19 => Command::DbSize,

@@ -14,9 +14,9 @@ pub struct Entry {
     pub expires: bool,
 }
 
-/// What the database holds: one place for each of a history's keys.
+/// What the database and the spare one hold: one place for each of a history's keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct State(Vec<Option<Entry>>);
+pub struct State(Vec<Option<Entry>>, Vec<Option<Entry>>);
 
 const NO_SUCH_KEY: &str = "ERR no such key";
 const SAME_OBJECT: &str = "ERR source and destination objects are the same";
@@ -44,9 +44,9 @@ fn bulk(value: Option<&Entry>) -> Value {
 }
 
 impl State {
-    /// An empty database, for a history with so many keys.
+    /// Empty databases, for a history with so many keys.
     pub fn empty(keys: usize) -> Self {
-        Self(vec![None; keys])
+        Self(vec![None; keys], vec![None; keys])
     }
 
     pub fn get(&self, key: Key) -> Option<&Entry> {
@@ -151,7 +151,17 @@ impl State {
             },
             Command::Copy { from, to, .. } if from == to => error(SAME_OBJECT),
             Command::Copy { from, to, replace } => flag(self.copy(*from, *to, *replace)),
-            Command::FlushAll | Command::FlushDb => {
+            Command::Move(key) => flag(self.move_away(*key)),
+            Command::SwapDb => {
+                std::mem::swap(&mut self.0, &mut self.1);
+                ok()
+            }
+            Command::FlushAll => {
+                self.0.fill(None);
+                self.1.fill(None);
+                ok()
+            }
+            Command::FlushDb => {
                 self.0.fill(None);
                 ok()
             }
@@ -246,6 +256,15 @@ impl State {
         let entry = self.place(from).take();
         *self.place(to) = entry;
         Some(true)
+    }
+
+    fn move_away(&mut self, key: Key) -> bool {
+        let spare = &mut self.1[usize::from(key.0)];
+        let is_moved = spare.is_none() && self.0[usize::from(key.0)].is_some();
+        if is_moved {
+            *spare = self.0[usize::from(key.0)].take();
+        }
+        is_moved
     }
 
     fn copy(&mut self, from: Key, to: Key, replace: bool) -> bool {
@@ -398,5 +417,35 @@ mod tests {
             "a=516, b=516",
         );
         run(&[(set(A, "1"), "OK"), (Command::FlushAll, "OK"), (Command::DbSize, "0")], "nothing");
+    }
+
+    #[test]
+    fn two_databases() {
+        run(
+            &[
+                (Command::Move(A), "0"),
+                (set(A, "1"), "OK"),
+                (Command::Move(A), "1"),
+                (Command::Get(A), "nil"),
+                (set(A, "2"), "OK"),
+                (Command::Move(A), "0"),
+                (set(B, "3"), "OK"),
+                (Command::SwapDb, "OK"),
+                (Command::MGet(vec![A, B]), "'1' nil"),
+                (Command::FlushDb, "OK"),
+                (Command::SwapDb, "OK"),
+                (Command::Move(B), "1"),
+            ],
+            "a=2",
+        );
+        run(
+            &[
+                (set(A, "1"), "OK"),
+                (Command::SwapDb, "OK"),
+                (Command::FlushAll, "OK"),
+                (Command::SwapDb, "OK"),
+            ],
+            "nothing",
+        );
     }
 }

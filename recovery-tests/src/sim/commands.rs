@@ -2,6 +2,7 @@
 //!
 //! Values name the number of their command, so that hardly two writes make the same state.
 
+use formats::rdb::dump::encode_string;
 use formats::resp::Value;
 
 use super::choices::Choices;
@@ -70,6 +71,9 @@ impl Meets<'_> {
         let held = |value: Vec<u8>, ends: Option<Ends>| Some(Some(Held { value, ends }));
         let soon = self.now + 1 + choices.below(20);
         let later = self.now + HOUR_MS + choices.below(1000);
+        if choices.below(30) == 29 {
+            return self.restored(key, before, choices);
+        }
         match choices.below(29) {
             0..=3 => {
                 let value = self.value(choices);
@@ -229,6 +233,32 @@ impl Meets<'_> {
             }
         };
         (args.into_iter().map(String::into_bytes).collect(), Some(Some(held)), reply)
+    }
+
+    /// RESTORE, of a payload that says the value as SET would.
+    fn restored(
+        &self,
+        key: &str,
+        before: &Slot,
+        choices: &mut Choices,
+    ) -> (Vec<Vec<u8>>, Option<Slot>, Value) {
+        let (value, at) = (self.value(choices), choices.of(&[0, self.now + HOUR_MS, 1]));
+        let payload = encode_string(&value, choices.below(2) == 1);
+        let replaces = choices.below(4) > 0;
+        let mut args =
+            vec![b"RESTORE".to_vec(), key.into(), at.to_string().into(), payload, b"ABSTTL".to_vec()];
+        if replaces {
+            args.push(b"REPLACE".to_vec());
+        }
+        if before.is_some() && !replaces {
+            return (args, None, Value::Error("BUSYKEY Target key name already exists.".into()));
+        }
+        let after = match at {
+            1 => before.as_ref().map(|_| None), // ended long ago
+            0 => Some(Some(Held { value, ends: None })),
+            at => Some(Some(Held { value, ends: Some(Ends::at(at)) })),
+        };
+        (args, after, Value::Simple("OK".into()))
     }
 
     /// On all keys of the item, or from one to another.

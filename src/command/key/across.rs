@@ -1,4 +1,4 @@
-//! RENAME, RENAMENX and MSETNX where the keys are on several shards, and COPY: two-step transactions.
+//! RENAME, RENAMENX and MSETNX where the keys are on several shards, COPY and MOVE: two-step transactions.
 //!
 //! The first step reads under the locks of all keys: a value comes back detached, in its call's record, whether a key
 //! is there as an integer. The second step writes, with the value in the record of its call.
@@ -10,7 +10,7 @@ use formats::log::ShardId;
 use formats::resp::{Protocol, Reply, parse_i64};
 
 use super::basic;
-use super::transfer::{CopyOptions, NO_SUCH_KEY};
+use super::transfer::{CopyOptions, NO_SUCH_KEY, move_target};
 use crate::command::{Invocation, TaskFuture, TwoStepPlan, string};
 use crate::shard::Shard;
 use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef, Record, UNCOUNTED};
@@ -116,8 +116,22 @@ pub fn rename_nx(shard: &Shard, invocation: &Invocation) -> Result<TwoStepPlan, 
 ///
 /// Two-step wherever its keys are: the copy may go to another database, and only here is it locked there.
 pub fn copy(invocation: Invocation) -> TaskFuture {
+    two_step(invocation, copy_plan)
+}
+
+/// MOVE key db
+///
+/// Both keys are on one shard; as with COPY, only here is the one in the other database locked.
+pub fn move_key(invocation: Invocation) -> TaskFuture {
+    two_step(invocation, move_plan)
+}
+
+fn two_step(
+    invocation: Invocation,
+    plan: fn(&Invocation) -> Result<TwoStepPlan, CommandError>,
+) -> TaskFuture {
     Box::pin(async move {
-        let plan = match copy_plan(&invocation) {
+        let plan = match plan(&invocation) {
             Ok(plan) => plan,
             Err(error) => return invocation.error(&error.0),
         };
@@ -136,8 +150,15 @@ fn copy_plan(invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
     Ok(transfer_plan(shard, invocation, options, Kind::Copy))
 }
 
+fn move_plan(invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
+    let (shard, request) = (&invocation.shard, invocation.request());
+    let databases = shard.engine.borrow().dbs.len() as u16;
+    let db = move_target(request, invocation.db, databases)?;
+    Ok(transfer_plan(shard, invocation, CopyOptions { db, replace: false }, Kind::Move))
+}
+
 /// Waits until the logs of all parts have room; the error if one takes no writes.
-async fn wait_for_log(invocation: &Invocation, parts: &Parts) -> Option<String> {
+pub async fn wait_for_log(invocation: &Invocation, parts: &Parts) -> Option<String> {
     let shared = &invocation.shard.shared;
     loop {
         if let Some(reason) = shared.log_refuses() {
@@ -155,12 +176,14 @@ enum Kind {
     Rename,
     RenameNx,
     Copy,
+    /// To the same name in another database.
+    Move,
 }
 
 impl Kind {
     fn without_source(self, protocol: Protocol) -> Vec<u8> {
         encode(protocol, |reply| match self {
-            Kind::Copy => reply.integer(0),
+            Kind::Copy | Kind::Move => reply.integer(0),
             Kind::Rename | Kind::RenameNx => reply.error(NO_SUCH_KEY),
         })
     }
@@ -168,14 +191,17 @@ impl Kind {
     fn done(self, protocol: Protocol) -> Vec<u8> {
         encode(protocol, |reply| match self {
             Kind::Rename => reply.ok(),
-            Kind::Copy | Kind::RenameNx => reply.integer(1),
+            Kind::Copy | Kind::RenameNx | Kind::Move => reply.integer(1),
         })
     }
 }
 
 fn transfer_plan(shard: &Shard, invocation: &Invocation, options: CopyOptions, kind: Kind) -> TwoStepPlan {
     let (db, protocol) = (invocation.db, invocation.protocol);
-    let args: Vec<Vec<u8>> = invocation.request().iter().take(3).map(<[u8]>::to_vec).collect();
+    let mut args: Vec<Vec<u8>> = invocation.request().iter().take(3).map(<[u8]>::to_vec).collect();
+    if kind == Kind::Move {
+        args[2] = args[1].clone();
+    }
     let shard_of_client = Rc::clone(&invocation.shard);
     let mut read = Parts::default();
     let source = add(&mut read, shard, &reading(detach, db), &[&args[0], &args[1]], None);

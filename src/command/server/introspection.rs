@@ -137,7 +137,10 @@ fn write_info(reply: &mut Reply<'_>, row: &Command) {
     row.docs.tips.iter().for_each(|tip| reply.bulk_str(tip));
     reply.set(row.keys.access.len());
     (0..row.keys.access.len()).for_each(|index| write_key_spec(reply, row, index));
-    reply.set(row.subcommands.len());
+    match row.subcommands.len() {
+        0 => reply.set(0),
+        count => reply.array(count), // as Redis has it
+    }
     row.subcommands.iter().for_each(|sub| write_info(reply, sub));
 }
 
@@ -344,7 +347,8 @@ fn row_of(line: Request<'_>) -> std::result::Result<&'static Command, CommandErr
     if row.keys.access.is_empty() {
         return Err("ERR The command has no key arguments".into());
     }
-    if !row.accepts(line.len()) {
+    // That a value is missing behind the last key is nothing to this command.
+    if !row.has_arity(line.len()) {
         return Err("ERR Invalid number of arguments specified for command".into());
     }
     Ok(row)

@@ -420,6 +420,29 @@ impl Workload {
         Issued { args, expected: Expected::ShownAlike { client: other, slot }, step: 0, wrote: Vec::new() }
     }
 
+    /// The client's own database changes places with an empty one, and back: its keys are away and come again.
+    fn swap_twice(&mut self, database: &str, slots: Vec<usize>, out: &mut Vec<Issued>) {
+        let states = slots.iter().map(|slot| (*slot, self.slots[*slot].item.latest().clone())).collect();
+        let away = slots.iter().map(|slot| (*slot, vec![None])).collect();
+        let spare = layout::spare_database(self.client).to_string();
+        out.push(self.read(args(&["SELECT", &spare]), ok()));
+        out.push(self.read(args(&["FLUSHDB"]), ok()));
+        out.push(self.write_all(args(&["SWAPDB", database, &spare]), ok(), away));
+        out.push(self.write_all(args(&["SWAPDB", &spare, database]), ok(), states));
+    }
+
+    /// A key is made in another database, and moved into the client's own.
+    fn move_there(&mut self, slot: usize, database: &str, out: &mut Vec<Issued>) {
+        let spare = layout::spare_database(self.client).to_string();
+        let (key, value) = (self.slots[slot].keys[0].clone(), self.value());
+        out.push(self.read(args(&["SELECT", &spare]), ok()));
+        out.push(self.read(args(&["SET", &key, &value]), ok()));
+        let is_free = self.slots[slot].item.latest()[0].is_none();
+        let (args, reply) = (args(&["MOVE", &key, database]), Value::Integer(i64::from(is_free)));
+        let next = vec![Some(Stored { value, ends: None })];
+        out.push(if is_free { self.write(args, reply, slot, next) } else { self.read(args, reply) });
+    }
+
     /// A few commands in the database of this client alone, and back.
     fn database_commands(&mut self, out: &mut Vec<Issued>) {
         let slot = self.draw_slot(Kind::Flushed);
@@ -430,6 +453,11 @@ impl Workload {
             let all = (0..self.slots.len()).filter(|slot| self.slots[*slot].kind == Kind::Flushed);
             let changes = all.map(|slot| (slot, vec![None])).collect();
             out.push(self.write_all(args(&["FLUSHDB", word]), ok(), changes));
+        } else if self.random.below(6) == 0 {
+            let flushed = layout::first(Kind::Flushed)..self.slots.len();
+            self.swap_twice(&database, flushed.collect(), out);
+        } else if self.random.below(4) == 0 {
+            self.move_there(slot, &database, out);
         } else {
             let (key, value) = (self.slots[slot].keys[0].clone(), self.value());
             let args = args(&["SET", &key, &value]);

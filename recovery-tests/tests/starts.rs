@@ -73,12 +73,24 @@ fn change(client: &mut Client, model: &mut Model, random: &mut Random) {
             2 => {
                 let to = random.below(3) as u16;
                 assert_eq!(call(client, &["SWAPDB", &db.to_string(), &to.to_string()]), ok());
-                let places = |at| if at == db { to } else if at == to { db } else { at };
-                *model = std::mem::take(model).into_iter().map(|((at, key), value)| ((places(at), key), value)).collect();
+                let places = |at| {
+                    if at == db {
+                        to
+                    } else if at == to {
+                        db
+                    } else {
+                        at
+                    }
+                };
+                *model = std::mem::take(model)
+                    .into_iter()
+                    .map(|((at, key), value)| ((places(at), key), value))
+                    .collect();
             }
             3 => {
                 let to = (db + 1) % 3;
-                let is_moved = model.contains_key(&(db, key.clone())) && !model.contains_key(&(to, key.clone()));
+                let is_moved =
+                    model.contains_key(&(db, key.clone())) && !model.contains_key(&(to, key.clone()));
                 let moved = call(client, &["MOVE", &key, &to.to_string()]);
                 assert_eq!(moved, Value::Integer(i64::from(is_moved)));
                 if is_moved && let Some(value) = model.remove(&(db, key.clone())) {

@@ -183,7 +183,8 @@ impl Page {
     pub(super) fn memory_of(&self, spot: Spot) -> usize {
         let page = self.level(spot.level);
         let record = page.bytes(spot.slot as usize).len();
-        let objects = page.record(spot.slot as usize).outside().map(|number| page.object_at(number).heap_bytes());
+        let objects =
+            page.record(spot.slot as usize).outside().map(|number| page.object_at(number).heap_bytes());
         record + objects.sum::<usize>() + (page.own_heap_bytes() - page.data.len()).div_ceil(page.own_len())
     }
 

@@ -90,7 +90,8 @@ fn transfer(from: &mut Client, to: &mut Client) {
 #[test]
 fn payloads_pass_between_redis_and_us_both_ways() {
     let dir = tempfile::tempdir().unwrap();
-    let (redis, ours) = (Server::redis(dir.path()), Server::everfast(&dir.path().join("data"), &["--shards", "2"]));
+    let (redis, ours) =
+        (Server::redis(dir.path()), Server::everfast(&dir.path().join("data"), &["--shards", "2"]));
     let (mut redis, mut ours, mut again) = (redis.client(), ours.client(), ours.client());
     for compression in ["yes", "no"] {
         for client in [&mut redis, &mut ours] {
@@ -113,7 +114,9 @@ fn what_cannot_be_held_is_named() {
     let (mut redis, mut ours) = (redis.client(), ours.client());
     redis.call(&["RPUSH", "list", "a", "b"]);
     let Value::Bulk(payload) = redis.call(&["DUMP", "list"]) else { panic!("DUMP answers a payload") };
-    let Value::Error(text) = ours.call(&[&b"RESTORE"[..], b"k", b"0", &payload[..]]) else { panic!("an error") };
+    let Value::Error(text) = ours.call(&[&b"RESTORE"[..], b"k", b"0", &payload[..]]) else {
+        panic!("an error")
+    };
     assert_eq!(text, "ERR RESTORE of a list is not supported by this version");
 }
 

@@ -363,7 +363,12 @@ mod tests {
             "a=2",
         );
         run(
-            &[(set(A, "1"), "OK"), (Command::SwapDb, "OK"), (Command::FlushAll, "OK"), (Command::SwapDb, "OK")],
+            &[
+                (set(A, "1"), "OK"),
+                (Command::SwapDb, "OK"),
+                (Command::FlushAll, "OK"),
+                (Command::SwapDb, "OK"),
+            ],
             "nothing",
         );
     }

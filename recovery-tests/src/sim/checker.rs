@@ -323,7 +323,8 @@ mod tests {
 
     #[test]
     fn databases_change_places() {
-        let journal = journal(&[(0, 0, "SET a 1"), (0, 0, "SWAPDB 0 2"), (0, 0, "SET b 2"), (0, 0, "SWAPDB 2 0")]);
+        let journal =
+            journal(&[(0, 0, "SET a 1"), (0, 0, "SWAPDB 0 2"), (0, 0, "SET b 2"), (0, 0, "SWAPDB 2 0")]);
         let before = Before { base: Keys::new(), journal, released: vec![Position(0)], kept_until_ms: 0 };
         let holds = |found: &[(u16, &str, &str)]| {
             let key = |(db, key, value): &(u16, &str, &str)| {

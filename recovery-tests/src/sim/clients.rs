@@ -215,7 +215,12 @@ impl World {
         drop(items);
         let (command, database) =
             if database == 2 { ("FLUSHALL", None) } else { ("FLUSHDB", Some(database)) };
-        self.send(client, database, &[command.as_bytes().to_vec()], Awaited::Flush { versions, is_last: true });
+        self.send(
+            client,
+            database,
+            &[command.as_bytes().to_vec()],
+            Awaited::Flush { versions, is_last: true },
+        );
     }
 
     /// SWAPDB with a database that never held anything, and back, while nothing else is under way: the items of the
@@ -240,7 +245,9 @@ impl World {
             item.is_busy = true;
         }
         drop(items);
-        for (versions, [one, other], is_last) in [(away, [database, spare], false), (back, [spare, database], true)] {
+        for (versions, [one, other], is_last) in
+            [(away, [database, spare], false), (back, [spare, database], true)]
+        {
             let args = ["SWAPDB".to_owned(), one.to_string(), other.to_string()].map(String::into_bytes);
             self.send(client, None, &args, Awaited::Flush { versions, is_last });
         }

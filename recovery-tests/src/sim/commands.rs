@@ -190,7 +190,8 @@ impl Meets<'_> {
         let (value, at) = (self.value(choices), choices.of(&[0, self.now + HOUR_MS, 1]));
         let payload = encode_string(&value, choices.below(2) == 1);
         let replaces = choices.below(4) > 0;
-        let mut args = vec![b"RESTORE".to_vec(), key.into(), at.to_string().into(), payload, b"ABSTTL".to_vec()];
+        let mut args =
+            vec![b"RESTORE".to_vec(), key.into(), at.to_string().into(), payload, b"ABSTTL".to_vec()];
         if replaces {
             args.push(b"REPLACE".to_vec());
         }

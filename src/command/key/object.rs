@@ -82,7 +82,10 @@ pub fn help(session: &mut Session<'_>) -> Result {
 const HELP: help::Lines = &[
     ("ENCODING <key>", &["Answers what Redis calls the form of the value: int, embstr or raw."]),
     ("FREQ <key>", &["Answers how often the key is used, where an LFU policy keeps track of that."]),
-    ("IDLETIME <key>", &["Answers for how many seconds the key was not used, where an LRU policy keeps track of that."]),
+    (
+        "IDLETIME <key>",
+        &["Answers for how many seconds the key was not used, where an LRU policy keeps track of that."],
+    ),
     ("REFCOUNT <key>", &["Answers how many references the value has: 1, or very many for a small integer."]),
 ];
 

@@ -139,7 +139,10 @@ mod tests {
         let both = Options { replace: true, absolute: true };
         assert_eq!(parse(""), Ok(Options::default()));
         assert_eq!(parse("absttl REPLACE replace"), Ok(both));
-        assert_eq!(parse("IDLETIME 0 REPLACE idletime 9 ABSTTL"), Ok(Options { replace: true, absolute: true }));
+        assert_eq!(
+            parse("IDLETIME 0 REPLACE idletime 9 ABSTTL"),
+            Ok(Options { replace: true, absolute: true })
+        );
         assert_eq!(parse("FREQ 255"), Ok(Options::default()));
         for line in ["FREQ", "IDLETIME", "IDLETIME 1 FREQ 1", "FREQ 1 IDLETIME 1", "x", "ABSTTL 5"] {
             assert_eq!(parse(line), Err(SYNTAX.into()), "{line}");

@@ -178,7 +178,10 @@ pub fn doctor(invocation: Invocation) -> TaskFuture {
 fn diagnosis(usage: &Usage) -> String {
     let Usage { heap, peak, resident, .. } = *usage;
     if heap.allocated < SMALL_BYTES {
-        return format!("Only {} are in use: too little to find anything out of the ordinary.\n", mib(heap.allocated));
+        return format!(
+            "Only {} are in use: too little to find anything out of the ordinary.\n",
+            mib(heap.allocated)
+        );
     }
     let mut found = Vec::new();
     let exceeds = |whole: usize, part: usize, percent: usize| {
@@ -320,9 +323,12 @@ mod tests {
 
     #[test]
     fn samples_are_a_number_that_is_not_negative() {
-        for (line, expected) in
-            [("", Ok(())), ("SAMPLES 0", Ok(())), ("samples 5 SAMPLES 6", Ok(())), ("SAMPLES -1", Err(SYNTAX.into()))]
-        {
+        for (line, expected) in [
+            ("", Ok(())),
+            ("SAMPLES 0", Ok(())),
+            ("samples 5 SAMPLES 6", Ok(())),
+            ("SAMPLES -1", Err(SYNTAX.into())),
+        ] {
             assert_eq!(with_line(line, check_samples), expected, "{line}");
         }
         for line in ["SAMPLES", "x", "SAMPLES x", "x 5"] {

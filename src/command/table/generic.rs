@@ -237,7 +237,8 @@ const SECOND: Keys = Keys { first: 2, last: 2, step: 1, access: LOOK };
 
 static OBJECT: &[Command] = &[
     about_object(
-        row("object|encoding", 3, &[READONLY], SECOND, Run::Keys(object::encoding_of, ON_KEY)).syntax("key:key"),
+        row("object|encoding", 3, &[READONLY], SECOND, Run::Keys(object::encoding_of, ON_KEY))
+            .syntax("key:key"),
         "2.2.3",
         "Answers what Redis calls the form of a value.",
     ),
@@ -253,12 +254,14 @@ static OBJECT: &[Command] = &[
         "Tells about the subcommands.",
     ),
     about_object(
-        row("object|idletime", 3, &[READONLY], SECOND, Run::Keys(object::idle_time, ON_KEY)).syntax("key:key"),
+        row("object|idletime", 3, &[READONLY], SECOND, Run::Keys(object::idle_time, ON_KEY))
+            .syntax("key:key"),
         "2.2.3",
         "Answers for how long a key was not used.",
     ),
     about_object(
-        row("object|refcount", 3, &[READONLY], SECOND, Run::Keys(object::refcount_of, ON_KEY)).syntax("key:key"),
+        row("object|refcount", 3, &[READONLY], SECOND, Run::Keys(object::refcount_of, ON_KEY))
+            .syntax("key:key"),
         "2.2.3",
         "Answers how many references a value has.",
     ),

@@ -1,8 +1,10 @@
 //! Commands about the server, and on whole databases.
 
 use super::{Command, Flags, Keys, Run, row};
+use crate::command::server::{
+    config, database, debug, durability, info, introspection, lifetime, memory, saving,
+};
 use crate::command::{Across, Merge};
-use crate::command::server::{config, database, debug, durability, info, introspection, lifetime, memory, saving};
 
 const WRITE: Flags = Flags::WRITE;
 const READONLY: Flags = Flags::READONLY;
@@ -156,8 +158,14 @@ pub(super) static ROWS: &[Command] = &[
         "Ends the server when everything is on stable storage.",
     ),
     server(
-        row("swapdb", 3, &[WRITE, FAST, Flags::WHOLE_KEYSPACE], Keys::NONE, Run::Everywhere(database::swap_db, Merge::Ok))
-            .syntax("index1:integer index2:integer"),
+        row(
+            "swapdb",
+            3,
+            &[WRITE, FAST, Flags::WHOLE_KEYSPACE],
+            Keys::NONE,
+            Run::Everywhere(database::swap_db, Merge::Ok),
+        )
+        .syntax("index1:integer index2:integer"),
         "4.0.0",
         "O(1)",
         "Lets two databases change places.",
@@ -270,7 +278,8 @@ static CONFIG: &[Command] = &[
     .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
 ];
 
-const ON_ALL_SHARDS: &[&str] = &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
+const ON_ALL_SHARDS: &[&str] =
+    &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
 
 static MEMORY: &[Command] = &[
     server(

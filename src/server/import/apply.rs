@@ -251,8 +251,7 @@ mod tests {
         ] {
             assert!(needs(line), "{line}");
         }
-        for line in
-            [
+        for line in [
             "SET k EX",
             "SET EX PX",
             "SET k v PXAT 5",

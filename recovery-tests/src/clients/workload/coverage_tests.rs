@@ -76,7 +76,10 @@ fn every_write_is_issued_in_the_simulation() {
     // The simulation's clients send FLUSHALL, FLUSHDB and SWAPDB on their own turn; the others are short for a command that it
     // has, and what they do is logged as that one's effect. MOVE is RENAME's, with one key of its own in another database.
     let short = ["INCR", "DECR", "EXPIREAT", "PEXPIRE"];
-    assert_eq!(missing(&by_simulation(), &[&short[..], &["FLUSHALL", "FLUSHDB", "SWAPDB", "MOVE"]].concat()), [""; 0]);
+    assert_eq!(
+        missing(&by_simulation(), &[&short[..], &["FLUSHALL", "FLUSHDB", "SWAPDB", "MOVE"]].concat()),
+        [""; 0]
+    );
 }
 
 #[test]

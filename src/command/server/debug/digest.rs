@@ -72,7 +72,9 @@ pub async fn of_all(invocation: &Invocation) -> String {
         let mut is_empty = true;
         for batch in parts.batches() {
             let answer = batch.reply(0).get(db * ANSWER_BYTES..(db + 1) * ANSWER_BYTES);
-            let Some((&has_keys, digest)) = answer.and_then(|answer| answer.split_first_chunk::<1>()) else { continue };
+            let Some((&has_keys, digest)) = answer.and_then(|answer| answer.split_first_chunk::<1>()) else {
+                continue;
+            };
             is_empty &= has_keys == [0];
             keys.xor(Digest(digest.try_into().unwrap_or_default()));
         }

@@ -5,8 +5,8 @@ use formats::rdb::dump;
 use formats::resp::{Protocol, parse_i64};
 
 use super::{asking, digest};
-use crate::command::key::{across, object};
 use crate::command::Invocation;
+use crate::command::key::{across, object};
 use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef, UNCOUNTED};
 use crate::shard::transaction::{self, Parts};
 use crate::store::{KeyHash, ValueRef};
@@ -100,7 +100,8 @@ fn positive(arg: &[u8]) -> Result<u64, CommandError> {
 
 /// The keys of these numbers, each for its shard.
 fn pairs(invocation: &Invocation, prefix: &[u8], size: usize, numbers: impl Iterator<Item = u64>) -> Parts {
-    let call = Call { handler: set_new, command: UNCOUNTED, writes: true, whole_keyspace: false, db: invocation.db };
+    let call =
+        Call { handler: set_new, command: UNCOUNTED, writes: true, whole_keyspace: false, db: invocation.db };
     let mut parts = Parts::default();
     for number in numbers {
         let key = [prefix, format!(":{number}").as_bytes()].concat();

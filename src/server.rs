@@ -27,6 +27,7 @@ use crate::persist::{
 use crate::shard::engine::Engine;
 use crate::shard::mailbox::{Mailbox, Message};
 use crate::shard::shared::{Shared, ShutdownRequest};
+use crate::shard::stats::EngineStats;
 use crate::shard::{Shard, cron, spawn};
 use crate::snapshot::Checksum;
 use crate::store::KeyHasher;
@@ -308,8 +309,7 @@ fn start_shards(
 
 fn make_shard(id: ShardId, config: &Arc<Config>, hasher: KeyHasher, shared: &Arc<Shared>) -> Rc<Shard> {
     let mut engine = Engine::new(id, config.databases as u16, hasher, persist::random_u64());
-    engine.stats.calls_by_command = vec![0; command::table().len()];
-    engine.stats.errors_by_command = vec![0; command::table().len()];
+    engine.stats = EngineStats::new(command::table().len());
     Shard::new(engine, Arc::clone(config), Arc::clone(shared))
 }
 

@@ -122,6 +122,7 @@ mod tests {
                 Kind::Only { word, .. } => word.to_string(),
                 Kind::Text { .. } | Kind::List { .. } => match directive.name {
                     "log-writers" => "3",
+                    "latency-tracking-info-percentiles" => "50 99.99",
                     "log-retention" => "seconds 5 bytes 1mb",
                     "bind" => "-::1 *",
                     "save" => "1 2 3 4",

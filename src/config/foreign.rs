@@ -30,13 +30,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("commands keep their names", "rename-command"),
     ("there are no modules", "loadmodule"),
     (
-        "there is no slow log yet",
-        "slowlog-log-slower-than slowlog-max-len commandlog-execution-slower-than
-         commandlog-slow-execution-max-len",
-    ),
-    (
-        "there is no latency monitor yet",
-        "latency-monitor-threshold latency-tracking latency-tracking-info-percentiles",
+        "the slow log is set by 'slowlog-log-slower-than' and 'slowlog-max-len'",
+        "commandlog-execution-slower-than commandlog-slow-execution-max-len",
     ),
     ("there is no such switch", "locale-collate"),
 ];

@@ -36,6 +36,7 @@ use std::path::PathBuf;
 
 pub use directive::{Change, Directive, Group, Kind};
 pub use error::{ConfigError, Place, RewriteError, SetError};
+pub use parse::percentile_text;
 pub use table::{DIRECTIVES, find};
 pub use types::{
     AppendFsync, BindAddress, DebugCommand, LogLevel, LogRetention, LogWriters, OutputBufferLimit,
@@ -65,6 +66,7 @@ pub struct Config {
 
     pub port: u16,
     pub bind: Vec<BindAddress>,
+    pub protected_mode: bool,
     pub tcp_backlog: u32,
     /// 0: never.
     pub tcp_keepalive_seconds: u32,
@@ -76,6 +78,15 @@ pub struct Config {
     pub proto_max_bulk_len_bytes: u64,
     pub client_query_buffer_limit_bytes: u64,
     pub client_output_buffer_limits: OutputBufferLimits,
+
+    /// Negative: nothing is logged.
+    pub slowlog_log_slower_than_us: i64,
+    pub slowlog_max_len: i64,
+    /// 0: no events are kept.
+    pub latency_monitor_threshold_ms: i64,
+    pub latency_tracking: bool,
+    /// Each from 0 to 100.
+    pub latency_tracking_info_percentiles: Vec<f64>,
 
     pub appendonly: bool,
     pub appendfsync: AppendFsync,
@@ -121,6 +132,7 @@ impl Default for Config {
 
             port: 6379,
             bind: vec![BindAddress::required(IpAddr::V4(Ipv4Addr::LOCALHOST))],
+            protected_mode: true,
             tcp_backlog: 511,
             tcp_keepalive_seconds: 300,
 
@@ -135,6 +147,12 @@ impl Default for Config {
                 replica: OutputBufferLimit { hard_bytes: 256 << 20, soft_bytes: 64 << 20, soft_seconds: 60 },
                 pubsub: OutputBufferLimit { hard_bytes: 32 << 20, soft_bytes: 8 << 20, soft_seconds: 60 },
             },
+
+            slowlog_log_slower_than_us: 10_000,
+            slowlog_max_len: 128,
+            latency_monitor_threshold_ms: 0,
+            latency_tracking: true,
+            latency_tracking_info_percentiles: vec![50.0, 99.0, 99.9],
 
             appendonly: true,
             appendfsync: AppendFsync::Everysec,

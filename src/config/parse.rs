@@ -104,6 +104,36 @@ pub fn log_retention(config: &Config) -> Vec<String> {
     if words.is_empty() { words } else { vec![words.join(" ")] }
 }
 
+pub fn set_percentiles(config: &mut Config, args: &[Vec<u8>]) -> Result<(), String> {
+    let mut percentiles = Vec::with_capacity(args.len());
+    for arg in args.iter().filter(|arg| !arg.is_empty()) {
+        let number = std::str::from_utf8(arg).ok().and_then(|text| text.parse::<f64>().ok());
+        match number.filter(|number| !number.is_nan()) {
+            None => return Err("Invalid latency-tracking-info-percentiles parameters".into()),
+            Some(percentile) if !(0.0..=100.0).contains(&percentile) => {
+                return Err(
+                    "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".into()
+                );
+            }
+            Some(percentile) => percentiles.push(percentile),
+        }
+    }
+    config.latency_tracking_info_percentiles = percentiles;
+    Ok(())
+}
+
+pub fn percentiles(config: &Config) -> Vec<String> {
+    let words: Vec<_> =
+        config.latency_tracking_info_percentiles.iter().copied().map(percentile_text).collect();
+    if words.is_empty() { words } else { vec![words.join(" ")] }
+}
+
+/// With up to six digits behind the point, and none that say nothing.
+pub fn percentile_text(percentile: f64) -> String {
+    let text = format!("{percentile:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 pub fn set_requirepass(config: &mut Config, arg: &[u8]) -> Result<(), String> {
     if arg.len() > PASSWORD_LIMIT_BYTES {
         return Err(format!("a password has at most {PASSWORD_LIMIT_BYTES} bytes"));

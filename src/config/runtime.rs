@@ -253,9 +253,19 @@ mod tests {
                 "shutdown options SAVE and NOSAVE can't be used simultaneously",
             ),
             (
-                &[("slowlog-max-len", "1")],
-                "slowlog-max-len",
-                "known to Redis, not supported by Everfast: there is no slow log yet",
+                &[("io-threads", "1")],
+                "io-threads",
+                "known to Redis, not supported by Everfast: threads are set by 'shards'",
+            ),
+            (
+                &[("latency-tracking-info-percentiles", "50 x")],
+                "latency-tracking-info-percentiles",
+                "Invalid latency-tracking-info-percentiles parameters",
+            ),
+            (
+                &[("latency-tracking-info-percentiles", "100.1")],
+                "latency-tracking-info-percentiles",
+                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
             ),
         ];
         for (pairs, name, reason) in cases {

@@ -4,7 +4,7 @@
 //! A new setting is a field of [`Config`] with its default, a row here, and a place in `everfast.conf`.
 
 use super::directive::Change::{AtRuntime, AtStart, ThisStart};
-use super::directive::Group::{Clients, Durability, Fixed, General, Memory, Network, Snapshots};
+use super::directive::Group::{Clients, Durability, Fixed, General, Memory, Monitoring, Network, Snapshots};
 use super::directive::{Change, Directive, Group, Kind};
 use super::parse;
 use super::types::{AppendFsync, DebugCommand, LogLevel};
@@ -129,6 +129,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("port", Network, AtStart, "port", integer!(port, 1, 65_535), "TCP port to listen on"),
     row("bind", Network, AtStart, "address", Kind::List { parse: parse::set_bind, lines: parse::bind, gathers: false },
         "addresses to listen on; * and ::* are all, a leading - makes one optional"),
+    row("protected-mode", Network, AtRuntime, "yes|no", yes_no!(protected_mode), "without a password, serve clients on this machine alone"),
     row("tcp-backlog", Network, AtStart, "number", integer!(tcp_backlog, 1, INT_MAX), "connections that may wait to be accepted, per shard"),
     row("tcp-keepalive", Network, AtRuntime, "seconds", integer!(tcp_keepalive_seconds, 0, INT_MAX), "probe a silent connection after so long; 0: never"),
 
@@ -141,6 +142,14 @@ pub static DIRECTIVES: &[Directive] = &[
     row("client-output-buffer-limit", Clients, AtRuntime, "class hard soft seconds",
         Kind::List { parse: parse::set_output_limits, lines: parse::output_limits, gathers: false },
         "when a client that does not read is closed; class: normal, replica, pubsub"),
+
+    // Monitoring
+    row("slowlog-log-slower-than", Monitoring, AtRuntime, "microseconds", integer!(slowlog_log_slower_than_us, -1, i64::MAX), "commands that take so long go into the slow log; 0: all; -1: none"),
+    row("slowlog-max-len", Monitoring, AtRuntime, "number", integer!(slowlog_max_len, 0, i64::MAX), "entries that the slow log keeps"),
+    row("latency-monitor-threshold", Monitoring, AtRuntime, "milliseconds", integer!(latency_monitor_threshold_ms, 0, i64::MAX), "what takes so long is kept as an event of LATENCY; 0: nothing"),
+    row("latency-tracking", Monitoring, AtRuntime, "yes|no", yes_no!(latency_tracking), "count the latencies of each command, for INFO and LATENCY HISTOGRAM"),
+    row("latency-tracking-info-percentiles", Monitoring, AtRuntime, "percents", Kind::List { parse: parse::set_percentiles, lines: parse::percentiles, gathers: false },
+        "percentiles of each command's latency that INFO tells; '': none"),
 
     // Durability
     row("appendonly", Durability, AtStart, "yes|no", yes_no!(appendonly), "log every write, so that it survives a restart"),
@@ -177,7 +186,6 @@ pub static DIRECTIVES: &[Directive] = &[
     only("rdbchecksum", AtStart, "yes", "files are always checksummed"),
     only("daemonize", AtStart, "no", "it runs in the foreground, under the service manager"),
     only("supervised", AtStart, "no", "the service manager is not told about readiness"),
-    only("protected-mode", AtRuntime, "no", "it listens on 127.0.0.1 unless 'bind' says otherwise; set 'requirepass' then"),
     only("cluster-enabled", AtStart, "no", "there is no cluster mode"),
     only("activedefrag", AtRuntime, "no", "the keyspace is packed without it"),
     only("masterauth", AtRuntime, "", REPLICATION),

@@ -25,9 +25,12 @@ use super::dispatch::{Dispatcher, Next};
 use crate::clock;
 use crate::shard::Shard;
 use crate::shard::client::Client;
+use crate::shard::pause::Paused;
 
 /// How long a connection whose writes meet a full log queue waits before it looks again.
 const LOG_FULL_WAIT: Duration = Duration::from_millis(2);
+/// A pause may last longer than a timer can: then it looks again.
+const LONGEST_TIMER_MS: u64 = 24 * 3600 * 1000;
 /// How long the replies of a client that has closed its side may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// From this size on the rest of an argument is read into its final place.
@@ -41,6 +44,8 @@ enum Pause {
     Drain,
     /// Until the timer fires.
     Timer(Pin<Box<Sleep>>),
+    /// Until clients are not paused any more; the timer fires then, unless that is put off.
+    Unpaused(Pin<Box<Sleep>>),
     /// For good: the connection closes when its replies are sent.
     Closing,
 }
@@ -155,6 +160,15 @@ impl Connection {
         match &mut self.pause {
             Pause::None => {}
             Pause::Closing => return false,
+            Pause::Unpaused(timer) => {
+                if self.shard.shared.pause.now() != Paused::Nothing
+                    && timer.as_mut().poll(context).is_pending()
+                {
+                    return false;
+                }
+                self.client.paused.set(false);
+                self.pause = Pause::None;
+            }
             Pause::Drain if !self.dispatcher.is_drained() => return false,
             Pause::Drain => self.pause = Pause::None,
             Pause::Timer(timer) => {
@@ -280,6 +294,12 @@ impl Connection {
             Next::Wait => *consumed += count,
             Next::RetryDrained => self.pause = Pause::Drain,
             Next::RetryLogFull => self.pause = Pause::Timer(Box::pin(tokio::time::sleep(LOG_FULL_WAIT))),
+            Next::RetryUnpaused => {
+                let pause = &self.shard.shared.pause;
+                let rest_ms = (pause.until_ms() + 1).saturating_sub(clock::unix_ms()).min(LONGEST_TIMER_MS);
+                self.client.paused.set(true);
+                self.pause = Pause::Unpaused(Box::pin(tokio::time::sleep(Duration::from_millis(rest_ms))));
+            }
             Next::Close => {
                 *consumed += count;
                 self.pause = Pause::Closing;

@@ -1,4 +1,5 @@
-//! Decides where each command runs, and collects the replies.
+//! Decides where each command runs, and collects the replies. [`across`]: commands over several shards; [`task`]: commands
+//! that the connection waits for; [`watch`]: what is told of commands beside their replies.
 //!
 //! Invariants:
 //! 1. Replies leave in the order of the commands.
@@ -6,25 +7,31 @@
 //!    before anything is sequenced, and tasks wait until the connection has nothing under way.
 //! 3. At most `MAX_ROUNDS` rounds are in flight; each has at most one message per shard, or one transaction.
 
-use std::cell::RefCell;
+mod across;
+mod task;
+mod watch;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use formats::log::ShardId;
+use formats::log::{Position, ShardId};
 use formats::resp::{Protocol, Reply, Request};
 use smallvec::SmallVec;
 
 use super::Buffers;
-use super::round::{Piece, Round, write_merged};
+use super::round::{Piece, Round};
 use crate::clock;
-use crate::command::{self, Across, Command, Flags, Invocation, Merge, Run, Session, TaskFuture};
+use crate::command::{self, Across, Command, Flags, Invocation, Run, Session};
 use crate::shard::Shard;
 use crate::shard::batch::{Batch, Origin};
-use crate::shard::client::Client;
+use crate::shard::client::{Client, ReplyMode};
 use crate::shard::context::{Call, CommandError, Context, KeyRef};
 use crate::shard::mailbox::Message;
-use crate::shard::transaction::{self, Decision, Parts};
+use crate::shard::pause::Paused;
+use crate::shard::transaction;
+
+use task::{Task, Unfinished};
 
 /// Rounds of a connection that wait for other shards or for the log.
 pub const MAX_ROUNDS: usize = 64;
@@ -46,15 +53,21 @@ pub enum Next {
     RetryDrained,
     /// The same request again when the log of a shard that it writes to has room.
     RetryLogFull,
+    /// The same request again when clients are not paused any more.
+    RetryUnpaused,
     /// No more requests; close when all replies are sent.
     Close,
 }
 
+impl Next {
+    /// The request has not been run, and comes again.
+    fn is_retry(self) -> bool {
+        matches!(self, Next::RetryDrained | Next::RetryLogFull | Next::RetryUnpaused)
+    }
+}
+
 /// A batch that is being filled, and which part of the round it is.
 type OpenBatch = (u32, Box<Batch>);
-
-/// Where a task leaves its reply.
-type TaskSlot = Rc<RefCell<Option<Vec<u8>>>>;
 
 /// The commands under way on one connection.
 pub struct Dispatcher {
@@ -73,7 +86,7 @@ pub struct Dispatcher {
     next_round: u64,
     /// Batches of the current round that have not been sent, with their part.
     open: SmallVec<[Option<OpenBatch>; 8]>,
-    task: Option<(u64, TaskSlot)>,
+    task: Option<Task>,
     keys: Vec<KeyRef>,
     /// The shard of each key in `keys`, where the last command had keys on several shards.
     targets: Vec<ShardId>,
@@ -81,6 +94,11 @@ pub struct Dispatcher {
     gated: bool,
     /// Why no writes are taken in this round, as it is answered.
     refused: Option<String>,
+    /// Which commands wait in this round for the end of a CLIENT PAUSE.
+    paused: Paused,
+    /// Somebody monitors, and what is to be told of this round.
+    is_monitored: bool,
+    monitored: Vec<u8>,
 }
 
 impl Dispatcher {
@@ -104,6 +122,9 @@ impl Dispatcher {
             now_ms: 0,
             gated: false,
             refused: None,
+            paused: Paused::Nothing,
+            is_monitored: false,
+            monitored: Vec::new(),
         }
     }
 
@@ -140,6 +161,9 @@ impl Dispatcher {
         }
         self.out_at_begin = self.out.len();
         self.client.active_unix_ms.set(self.now_ms);
+        self.paused = self.shard.shared.pause.now();
+        self.is_monitored = self.shard.shared.monitors.are_there();
+        self.shard.engine.borrow_mut().begin_calls();
     }
 
     /// Behind the last request of a round: sends what other shards are to run.
@@ -149,8 +173,10 @@ impl Dispatcher {
         self.keys.shrink_to(KEEP_KEYS);
         self.targets.clear();
         self.targets.shrink_to(KEEP_KEYS);
-        let Some(round) = self.current.take() else { return };
+        self.tell_monitors();
+        let Some(mut round) = self.current.take() else { return };
         if round.pieces.is_empty() && round.pending == 0 {
+            round.gate = Position(0);
             self.spare = Some(round);
             return;
         }
@@ -168,15 +194,20 @@ impl Dispatcher {
         }
         self.take_task();
         let released = self.shard.released();
-        while let Some(round) = self.rounds.front_mut() {
+        while let Some(round) = self.rounds.front() {
             if !round.is_complete() || round.gate > released {
-                return;
+                break;
             }
             if self.out.capacity() == 0 {
                 self.out = self.buffers.take();
             }
+            let mut round = self.rounds.pop_front().expect("the front was looked at");
+            self.note_remote(&round);
             round.write(&mut self.out, self.client.protocol.get(), &self.shard);
-            self.spare = self.rounds.pop_front();
+            self.spare = Some(round);
+        }
+        if self.client.has_pushes() {
+            self.client.take_pushes(&mut self.out);
         }
     }
 
@@ -190,34 +221,46 @@ impl Dispatcher {
         }
     }
 
-    fn take_task(&mut self) {
-        let Some((id, slot)) = &self.task else { return };
-        let Some(reply) = slot.borrow_mut().take() else { return };
-        if let [b'-', text @ ..] = &reply[..] {
-            self.shard.engine.borrow_mut().stats.count_error(&String::from_utf8_lossy(text));
-        }
-        if let Some(round) = self.rounds.iter_mut().find(|round| round.id == *id) {
-            round.local.extend_from_slice(&reply);
-            round.local_reply();
-            round.pending -= 1;
-        }
-        self.task = None;
-    }
-
     /// Runs one request, or sends it on its way.
     pub fn dispatch(&mut self, request: Request<'_>) -> Next {
         if self.shard.stopping.get() {
             return Next::RetryDrained; // which never comes: the server is ending
         }
+        if self.client.reply_mode.get() == ReplyMode::SkipNext {
+            self.client.reply_mode.set(ReplyMode::Skipping);
+        }
+        let next = self.find_and_run(request);
+        if self.client.reply_mode.get() == ReplyMode::Skipping && !next.is_retry() {
+            self.client.reply_mode.set(ReplyMode::On);
+        }
+        next
+    }
+
+    fn find_and_run(&mut self, request: Request<'_>) -> Next {
         let (index, command) = match command::find(request) {
             Ok(found) => found,
-            Err(error) => return self.fail(&error),
+            Err(refusal) => return self.reject(refusal.index, &refusal.error),
         };
         self.client.last_command.set(index);
         self.client.commands.set(self.client.commands.get() + 1);
         if let Err(error) = self.admit(command) {
-            return self.fail(&error);
+            return self.reject(Some(index), &error);
         }
+        if self.must_pause(command) {
+            return Next::RetryUnpaused;
+        }
+        let length = self.monitored.len();
+        if self.is_monitored {
+            self.monitor(command, request);
+        }
+        let next = self.run(index, command, request);
+        if next.is_retry() {
+            self.monitored.truncate(length); // it comes again
+        }
+        next
+    }
+
+    fn run(&mut self, index: u16, command: &'static Command, request: Request<'_>) -> Next {
         match command.run {
             Run::Keys(handler, across) => {
                 let call = self.call(handler, index, command);
@@ -235,14 +278,18 @@ impl Dispatcher {
                 let call = self.call(handler, index, command);
                 self.dispatch_everywhere(&call, merge, request)
             }
+            // What is under way is answered in the protocol version that it was asked in.
+            Run::Session(_) if matches!(command.name, "hello" | "reset") && !self.is_drained() => {
+                Next::RetryDrained
+            }
             Run::Session(handler) => self.run_session(handler, index, request),
             Run::Task(start) => {
                 if !self.is_drained() {
                     return Next::RetryDrained;
                 }
-                self.shard.engine.borrow_mut().count(index, false);
+                let args = self.cut_args(index, request);
                 let invocation = Invocation::new(&self.shard, &self.client, request);
-                self.start_task(start(invocation))
+                self.start_task(Unfinished { command: index, is_counted: true, args }, start(invocation))
             }
             Run::Container => self.fail(&"ERR unknown subcommand".into()),
         }
@@ -263,6 +310,23 @@ impl Dispatcher {
         }
     }
 
+    /// Answers the error of a command that does not run.
+    fn reject(&mut self, index: Option<u16>, error: &CommandError) -> Next {
+        if let Some(index) = index {
+            self.shard.engine.borrow_mut().stats.count_rejected(index);
+        }
+        self.fail(error)
+    }
+
+    /// Must this command wait for the end of a CLIENT PAUSE? Who monitors does not.
+    fn must_pause(&self, command: &Command) -> bool {
+        match self.paused {
+            Paused::Nothing => false,
+            Paused::Writes => command.flags.has(Flags::WRITE),
+            Paused::All => !self.client.monitors.get(),
+        }
+    }
+
     /// May this command run at all now?
     fn admit(&self, command: &Command) -> Result<(), CommandError> {
         if !self.client.authenticated.get() && !command.flags.has(Flags::NO_AUTH) {
@@ -273,6 +337,11 @@ impl Dispatcher {
         }
         if self.shard.shared.is_loading() && !command.flags.has(Flags::LOADING) {
             return Err("LOADING Redis is loading the dataset in memory".into());
+        }
+        if self.client.monitors.get()
+            && (command.flags.has(Flags::WRITE) || command.flags.has(Flags::READONLY))
+        {
+            return Err("ERR Replica can't interact with the keyspace".into());
         }
         if let Some(reason) = &self.refused
             && command.name == "ping"
@@ -342,15 +411,18 @@ impl Dispatcher {
                 if let Err(next) = self.admit_transaction(&call, &self.key_shards()) {
                     return next;
                 }
-                self.shard.engine.borrow_mut().count(call.command, false);
                 match plan(&self.shard, &invocation) {
                     Ok(plan) => {
                         let shard = Rc::clone(&self.shard);
-                        self.start_task(Box::pin(async move {
-                            transaction::two_step(&shard, plan.read, plan.decide).await
-                        }))
+                        let args = self.cut_args(call.command, request);
+                        let unfinished = Unfinished { command: call.command, is_counted: true, args };
+                        let task = async move { transaction::two_step(&shard, plan.read, plan.decide).await };
+                        self.start_task(unfinished, Box::pin(task))
                     }
-                    Err(error) => self.fail(&error),
+                    Err(error) => {
+                        self.shard.engine.borrow_mut().end_call(call.command, true);
+                        self.fail(&error)
+                    }
                 }
             }
         }
@@ -390,18 +462,44 @@ impl Dispatcher {
             return Next::Continue;
         }
         let protocol = self.client.protocol.get();
+        let is_muted = self.is_muted();
         if self.is_direct() {
+            let start = self.out.len();
             engine.execute(call, request, &self.keys, self.now_ms, protocol, &mut self.out);
-            return Next::Continue;
+            if is_muted {
+                self.out.truncate(start);
+            }
+        } else {
+            let now_ms = self.now_ms;
+            let keys = std::mem::take(&mut self.keys);
+            let round = self.round();
+            let start = round.local.len();
+            let gate = engine.execute(call, request, &keys, now_ms, protocol, &mut round.local);
+            if is_muted {
+                round.local.truncate(start);
+            } else {
+                round.gate = round.gate.max(gate);
+                round.local_reply();
+            }
+            self.keys = keys;
         }
-        let now_ms = self.now_ms;
-        let keys = std::mem::take(&mut self.keys);
-        let round = self.round();
-        let gate = engine.execute(call, request, &keys, now_ms, protocol, &mut round.local);
-        round.gate = round.gate.max(gate);
-        round.local_reply();
-        self.keys = keys;
+        if let Some(nanos) = engine.notable() {
+            drop(engine);
+            self.note(call.command, request, nanos);
+        }
         Next::Continue
+    }
+
+    /// The client does not want the reply to the command that runs.
+    #[inline]
+    fn is_muted(&self) -> bool {
+        matches!(self.client.reply_mode.get(), ReplyMode::Off | ReplyMode::Skipping)
+    }
+
+    /// Adds a reply that comes from elsewhere.
+    fn push_piece(&mut self, piece: Piece) {
+        let piece = if self.is_muted() { Piece::Muted(Box::new(piece)) } else { piece };
+        self.round().pieces.push(piece);
     }
 
     /// Replies may go straight to the socket's buffer.
@@ -433,7 +531,7 @@ impl Dispatcher {
         if let Some((part, batch)) = &mut self.open[index] {
             batch.push(call, request.iter(), keys.iter().copied());
             let piece = Piece::Remote { part: *part, call: (batch.calls.len() - 1) as u32 };
-            self.round().pieces.push(piece);
+            self.push_piece(piece);
         }
         self.keys = keys;
     }
@@ -447,147 +545,6 @@ impl Dispatcher {
                 self.shard.send(ShardId(target as u16), Message::Run(batch));
             }
         }
-    }
-
-    /// Cuts a command whose keys are on several shards into parts, and runs them as one transaction.
-    fn split(&mut self, call: &Call, group: usize, merge: Merge, request: Request<'_>) -> Next {
-        if let Err(next) = self.admit_transaction(call, &self.key_shards()) {
-            return next;
-        }
-        let mut parts = Parts::default();
-        let replies = self.split_parts(call, group, merge, request, &mut parts);
-        self.one_shot(call, parts, merge, replies)
-    }
-
-    fn split_parts(
-        &self,
-        call: &Call,
-        group: usize,
-        merge: Merge,
-        request: Request<'_>,
-        parts: &mut Parts,
-    ) -> Vec<(u32, u32)> {
-        let protocol = self.client.protocol.get();
-        let group_args =
-            |key: &KeyRef| (key.arg as usize..key.arg as usize + group).map(|arg| request.arg(arg));
-        let mut replies = Vec::new();
-        if merge == Merge::Interleave {
-            for (key, target) in self.keys.iter().zip(&self.targets) {
-                let (part, batch) = parts.batch(&self.shard, *target, protocol);
-                let args = std::iter::once(request.arg(0)).chain(group_args(key));
-                let call = if replies.is_empty() { *call } else { call.uncounted() };
-                batch.push(&call, args, std::iter::once(KeyRef { arg: 1, hash: key.hash }));
-                replies.push((part as u32, (batch.calls.len() - 1) as u32));
-            }
-            return replies;
-        }
-        for shard in self.key_shards() {
-            let on_shard = self.keys.iter().zip(&self.targets).filter(|(_, target)| **target == shard);
-            let mine = || on_shard.clone().map(|(key, _)| key);
-            let (part, batch) = parts.batch(&self.shard, shard, protocol);
-            let args = std::iter::once(request.arg(0)).chain(mine().flat_map(group_args));
-            let keys = mine()
-                .enumerate()
-                .map(|(index, key)| KeyRef { arg: (1 + index * group) as u32, hash: key.hash });
-            let call = if replies.is_empty() { *call } else { call.uncounted() };
-            batch.push(&call, args, keys);
-            replies.push((part as u32, 0));
-        }
-        replies
-    }
-
-    /// Sends the parts of a one-shot transaction, or takes the slower way while two-step ones are under way.
-    fn one_shot(&mut self, call: &Call, parts: Parts, merge: Merge, replies: Vec<(u32, u32)>) -> Next {
-        self.send_open();
-        let shard = Rc::clone(&self.shard);
-        let section = match shard.shared.sequencer.one_shot() {
-            Some(section) => section,
-            None if !self.is_drained() => {
-                parts.recycle(&shard);
-                return Next::RetryDrained;
-            }
-            None if call.writes => return self.slow_write(parts, merge, replies),
-            None => shard.shared.sequencer.read(),
-        };
-        let base = self.round().parts.len() as u32;
-        for _ in 0..parts.len() {
-            self.round().expect_part();
-        }
-        let round = self.round().id;
-        transaction::send_one_shot(&shard, section, parts, call.writes, |index| {
-            origin(&shard, self.slot, &self.client, round, base + index as u32)
-        });
-        let replies = replies.into_iter().map(|(part, call)| (base + part, call)).collect();
-        self.round().pieces.push(Piece::Merged { merge, replies });
-        if !self.shard.mailbox().is_empty() {
-            self.shard.pump(); // this shard's own part runs before the connection's next command
-        }
-        Next::Continue
-    }
-
-    /// A one-shot write while two-step transactions are under way: under locks, or alone if it names no keys.
-    fn slow_write(&mut self, mut parts: Parts, merge: Merge, replies: Vec<(u32, u32)>) -> Next {
-        let shard = Rc::clone(&self.shard);
-        let protocol = self.client.protocol.get();
-        let mut locks = Parts::default();
-        let targets: Vec<ShardId> = parts.shards().collect();
-        let mut names_keys = true;
-        for (batch, target) in parts.batches().zip(targets) {
-            let (_, lock) = locks.batch(&shard, target, protocol);
-            for index in 0..batch.calls.len() {
-                let keys = batch.call(index).1;
-                names_keys &= !keys.is_empty();
-                let call = Call {
-                    handler: do_nothing,
-                    command: u16::MAX,
-                    writes: false,
-                    whole_keyspace: false,
-                    db: batch.calls[index].call.db,
-                };
-                lock.push(&call, std::iter::empty(), keys.iter().copied());
-            }
-        }
-        let finish = move |parts: &mut Parts| {
-            let batches: Vec<&Batch> = parts.batches().map(|batch| &**batch).collect();
-            let mut out = Vec::new();
-            let replies = replies.iter().map(|(part, call)| batches[*part as usize].reply(*call as usize));
-            write_merged(&mut Reply::new(&mut out, protocol), merge, replies);
-            out
-        };
-        if names_keys {
-            self.start_task(Box::pin(async move {
-                transaction::two_step(&shard, locks, |_| Decision::Commit(parts, Box::new(finish))).await
-            }))
-        } else {
-            locks.recycle(&shard);
-            self.start_task(Box::pin(async move {
-                let mut parts = transaction::exclusive(&shard, parts).await;
-                let reply = finish(&mut parts);
-                parts.recycle(&shard);
-                reply
-            }))
-        }
-    }
-
-    fn dispatch_everywhere(&mut self, call: &Call, merge: Merge, request: Request<'_>) -> Next {
-        self.keys.clear();
-        // What flushes gets a number (GSN) also where there is one shard: so a recovery can go back to just before it.
-        if self.shard.shared.shards() == 1 && !call.writes {
-            return self.run_on(self.shard.id, call, request);
-        }
-        let shards: SmallVec<[ShardId; 4]> = self.shard.shared.shard_ids().collect();
-        if let Err(next) = self.admit_transaction(call, &shards) {
-            return next;
-        }
-        let mut parts = Parts::default();
-        let mut replies = Vec::new();
-        for shard in shards {
-            let (part, batch) = parts.batch(&self.shard, shard, self.client.protocol.get());
-            let call = if replies.is_empty() { *call } else { call.uncounted() };
-            batch.push(&call, request.iter(), std::iter::empty());
-            replies.push((part as u32, 0));
-        }
-        self.one_shot(call, parts, merge, replies)
     }
 
     fn run_session(
@@ -614,11 +571,15 @@ impl Dispatcher {
             Reply::new(&mut local, Protocol::Resp2).error(&error.0);
         }
         let mut engine = self.shard.engine.borrow_mut();
-        engine.count(index, result.is_err());
+        engine.end_call(index, result.is_err());
         if let Err(error) = &result {
             engine.stats.count_error(&error.0);
         }
+        let notable = engine.notable();
         drop(engine);
+        if self.is_muted() {
+            local.truncate(start);
+        }
         if direct {
             self.out = local;
         } else {
@@ -626,26 +587,17 @@ impl Dispatcher {
             round.local = local;
             round.local_reply();
         }
+        if let Some(nanos) = notable {
+            self.note(index, request, nanos);
+        }
         if close { Next::Close } else { Next::Continue }
-    }
-
-    fn start_task(&mut self, task: TaskFuture) -> Next {
-        let slot = TaskSlot::default();
-        let (result, client) = (Rc::clone(&slot), Rc::clone(&self.client));
-        tokio::task::spawn_local(async move {
-            let reply = task.await;
-            *result.borrow_mut() = Some(reply);
-            client.wake();
-        });
-        let round = self.round();
-        round.pending += 1;
-        self.task = Some((round.id, slot));
-        Next::Wait
     }
 
     fn fail(&mut self, error: &CommandError) -> Next {
         self.shard.engine.borrow_mut().stats.count_error(&error.0);
-        self.write_here(|reply| reply.error(&error.0));
+        if !self.is_muted() {
+            self.write_here(|reply| reply.error(&error.0));
+        }
         Next::Continue
     }
 
@@ -665,13 +617,9 @@ fn origin(shard: &Shard, slot: usize, client: &Client, round: u64, part: u32) ->
     Origin::Connection { shard: shard.id, slot, client: client.id, round, part }
 }
 
-/// Runs under the locks of a one-shot command that became a two-step one.
-fn do_nothing(_: &mut Context<'_>) -> Result<(), CommandError> {
-    Ok(())
-}
-
 impl Drop for Dispatcher {
     fn drop(&mut self) {
+        self.shard.stop_monitoring(&self.client);
         self.buffers.give(std::mem::take(&mut self.out));
         for batch in self.client.done.take() {
             self.shard.recycle(batch);

@@ -7,6 +7,7 @@ use formats::resp::{Protocol, Reply, parse_i64};
 use crate::command::Merge;
 use crate::shard::Shard;
 use crate::shard::batch::Batch;
+use crate::shard::slow_log::CutArgs;
 
 /// What an emptied round keeps for its next use.
 const KEEP_BYTES: usize = 4096;
@@ -19,7 +20,9 @@ pub enum Piece {
     /// The reply to one command that another shard ran.
     Remote { part: u32, call: u32 },
     /// One reply made of several parts' replies.
-    Merged { merge: Merge, replies: Box<[(u32, u32)]> },
+    Merged { merge: Merge, replies: Box<[(u32, u32)]>, command: u16, args: CutArgs },
+    /// One that the client does not want.
+    Muted(Box<Piece>),
 }
 
 /// See the module.
@@ -73,7 +76,8 @@ impl Round {
                     start = end;
                 }
                 Piece::Remote { part, call } => out.extend_from_slice(reply(&self.parts, part, call)),
-                Piece::Merged { merge, replies } => {
+                Piece::Muted(_) => {}
+                Piece::Merged { merge, replies, .. } => {
                     let replies = replies.iter().map(|(part, call)| reply(&self.parts, *part, *call));
                     write_merged(&mut Reply::new(out, protocol), merge, replies);
                 }

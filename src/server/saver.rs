@@ -32,6 +32,7 @@ use crate::persist::{
     Checkpoint, CutFacts, CutRequest, DataDir, Gsn, PersistError, Retention, ShardId, file_names,
 };
 use crate::shard::Shard;
+use crate::shard::latency;
 use crate::shard::mailbox::Message;
 use crate::shard::saves::{Job, Outcome, RunningFigures};
 use crate::shard::shared::Shared;
@@ -284,6 +285,9 @@ impl Save {
         shards.sort_by_key(|cut| cut.shard);
         outcome.keys = shards.iter().map(ShardCut::keys).sum();
         outcome.cut_max_us = shards.iter().map(|cut| cut.stood_still_us).max().unwrap_or(0);
+        let threshold_ms = self.shared.config().latency_monitor_threshold_ms;
+        let stood_still = Duration::from_micros(outcome.cut_max_us);
+        self.shared.note_latency(threshold_ms, latency::CHECKPOINT_CUT, stood_still);
         self.shared.saves.note_cut(shards.iter().map(|cut| cut.changes).sum(), self.shared.log_bytes());
         let gauges = shards.iter().flat_map(|cut| &cut.databases).map(|(_, view)| view.gauge()).collect();
         self.progress.watch(gauges);

@@ -215,7 +215,7 @@ impl SimulatedConnection {
                     self.waits_drained = true;
                     break;
                 }
-                Next::RetryLogFull => break,
+                Next::RetryLogFull | Next::RetryUnpaused => break,
             }
         }
         self.dispatcher.end();

@@ -77,6 +77,10 @@ pub struct Batch {
     pub ends: Vec<usize>,
     /// Position in the executing shard's log that must be durable before the replies may leave.
     pub gate: Position,
+    /// Time that its commands took, in ns.
+    pub nanos: u64,
+    /// Commands, by index, that took long, and how long, in ns: what their client's shard is to tell of.
+    pub notable: Vec<(u32, u64)>,
 }
 
 /// Larger buffers, and longer lists, are not kept for the next use.
@@ -104,6 +108,8 @@ impl Batch {
             replies: Vec::new(),
             ends: Vec::new(),
             gate: Position(0),
+            nanos: 0,
+            notable: Vec::new(),
         }
     }
 
@@ -126,6 +132,8 @@ impl Batch {
         self.ends.clear();
         self.ends.shrink_to(KEEP_ITEMS);
         self.gate = Position(0);
+        self.nanos = 0;
+        self.notable = Vec::new();
     }
 
     /// Appends a command. `args` yields its name and arguments; `keys` refer to them by index.

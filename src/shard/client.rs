@@ -6,8 +6,30 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use formats::resp::Protocol;
+use tokio::sync::oneshot;
 
 use super::batch::Batch;
+
+/// Which of its replies a client gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// All but that to the next command.
+    SkipNext,
+    /// Not that to the command which is under way.
+    Skipping,
+}
+
+/// How a wait ends that CLIENT UNBLOCK ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unblock {
+    /// As if its time were over.
+    Timeout,
+    /// With an error.
+    Error,
+}
 
 /// One per connection, shared by the connection's task and its shard.
 pub struct Client {
@@ -30,6 +52,18 @@ pub struct Client {
     pub output_bytes: Cell<usize>,
     pub no_evict: Cell<bool>,
     pub no_touch: Cell<bool>,
+    /// Its socket's number.
+    pub descriptor: Cell<i32>,
+    /// Which replies it gets (CLIENT REPLY).
+    pub reply_mode: Cell<ReplyMode>,
+    /// It is told every command (MONITOR).
+    pub monitors: Cell<bool>,
+    /// Its next command waits for the end of a CLIENT PAUSE.
+    pub paused: Cell<bool>,
+    /// Ends the wait of the command that it is blocked in.
+    pub unblock: RefCell<Option<oneshot::Sender<Unblock>>>,
+    /// Bytes that it gets without having asked, whole messages: they go out behind the replies that are ready.
+    pushes: RefCell<Vec<u8>>,
     /// Set to end the connection; wake it afterwards.
     pub killed: Cell<bool>,
     /// Set to end the connection when its replies are sent.
@@ -59,6 +93,12 @@ impl Client {
             output_bytes: Cell::new(0),
             no_evict: Cell::new(false),
             no_touch: Cell::new(false),
+            descriptor: Cell::new(-1),
+            reply_mode: Cell::default(),
+            monitors: Cell::new(false),
+            paused: Cell::new(false),
+            unblock: RefCell::default(),
+            pushes: RefCell::default(),
             killed: Cell::new(false),
             closing: Cell::new(false),
             done: RefCell::default(),
@@ -76,6 +116,42 @@ impl Client {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
+    }
+
+    /// It waits in a command, or for the end of a pause.
+    pub fn is_blocked(&self) -> bool {
+        self.paused.get() || self.unblock.borrow().is_some()
+    }
+
+    /// Sends whole messages that nobody asked for. They are in the client's output buffer from now on, and if that passes
+    /// `limit_bytes` (0: no limit) the connection ends.
+    pub fn push(&self, messages: &[u8], limit_bytes: u64) {
+        if messages.is_empty() || self.reply_mode.get() == ReplyMode::Off {
+            return;
+        }
+        let mut pushes = self.pushes.borrow_mut();
+        pushes.extend_from_slice(messages);
+        let waiting = (pushes.len() + self.output_bytes.get()) as u64;
+        drop(pushes);
+        if limit_bytes > 0 && waiting > limit_bytes {
+            tracing::warn!(client = self.id, bytes = waiting, "closed: output buffer over its limit");
+            return self.kill();
+        }
+        self.wake();
+    }
+
+    /// Moves what was pushed behind `out`, which ends with a whole reply.
+    pub fn take_pushes(&self, out: &mut Vec<u8>) {
+        let mut pushes = self.pushes.borrow_mut();
+        if !pushes.is_empty() {
+            out.append(&mut pushes);
+            *pushes = Vec::new(); // an idle connection holds no buffers
+        }
+    }
+
+    /// Something waits to be taken.
+    pub fn has_pushes(&self) -> bool {
+        !self.pushes.borrow().is_empty()
     }
 
     /// Ends the connection.

@@ -31,6 +31,8 @@ impl From<String> for CommandError {
 
 pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 
+const STRING_TOO_LONG: &str = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+
 /// How to call a handler: what the command table knows, as far as a shard needs it.
 #[derive(Clone, Copy)]
 pub struct Call {
@@ -44,13 +46,12 @@ pub struct Call {
     pub db: u16,
 }
 
-/// Stands for the command of a call that is not counted: of one that came in parts, the first part is.
-pub const UNCOUNTED: u16 = u16::MAX;
+pub use super::stats::UNCOUNTED;
 
 impl Call {
-    /// The same, not to be counted again.
+    /// The same for a later part of the command: not to be counted again.
     pub fn uncounted(self) -> Call {
-        Call { command: UNCOUNTED, ..self }
+        Call { command: super::stats::later_part(self.command), ..self }
     }
 }
 
@@ -128,6 +129,13 @@ impl<'a> Context<'a> {
         self.engine.max_string_bytes
     }
 
+    /// Refuses a string of `length` and `more` bytes that would be longer than [`Context::max_string_bytes`].
+    pub fn check_string_length(&self, length: u64, more: u64) -> Result<(), CommandError> {
+        // What a log holds has no limit, but no string is longer than what memory can address.
+        let limit = self.max_string_bytes().min(i64::MAX as u64);
+        if length.saturating_add(more) > limit { Err(STRING_TOO_LONG.into()) } else { Ok(()) }
+    }
+
     /// Whether DUMP compresses strings (`rdbcompression`).
     pub fn compresses_dumps(&self) -> bool {
         self.engine.compresses_dumps
@@ -140,7 +148,7 @@ impl<'a> Context<'a> {
     }
 
     /// Numbers that the shard counts.
-    pub fn stats(&mut self) -> &mut super::engine::EngineStats {
+    pub fn stats(&mut self) -> &mut super::stats::EngineStats {
         &mut self.engine.stats
     }
 
@@ -237,6 +245,21 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// As [`Context::reply_string`], of a part of the string; nothing is answered where there is no key.
+    pub fn reply_part(
+        &mut self,
+        key: Key<'_>,
+        part: impl FnOnce(&[u8]) -> &[u8],
+    ) -> Result<bool, CommandError> {
+        if self.read_string(key)?.is_none() {
+            return Ok(false);
+        }
+        // A second look-up, beside which the reply can be borrowed; the page is in the cache by now.
+        let entry = self.engine.dbs[self.db as usize].get(key.hash, key.bytes);
+        self.reply.bulk(part(entry.and_then(|entry| entry.value.as_str()).unwrap_or(b"")));
+        Ok(true)
+    }
+
     /// As [`Context::read_string`] for commands that write: with the expiry, and not counted.
     pub fn string_to_change(&mut self, key: Key<'_>) -> Result<Option<StringWithEnd<'_>>, CommandError> {
         match self.lookup(key) {
@@ -290,6 +313,32 @@ impl<'a> Context<'a> {
             }
         };
         self.engine.effect(self.db, key.hash, &[b"APPEND", key.bytes, bytes]);
+        length
+    }
+
+    /// Overwrites a string from `offset` on and returns its length; what is short of that place becomes zeros, and the key is
+    /// created where there is none. Effect: `SETRANGE key offset bytes`.
+    pub fn overwrite_string(&mut self, key: Key<'_>, offset: usize, bytes: &[u8]) -> usize {
+        let end = offset + bytes.len();
+        let db = &mut self.engine.dbs[self.db as usize];
+        let length = match db.update_str(key.hash, key.bytes, |value| {
+            if value.len() < end {
+                value.resize(end, 0);
+            }
+            value[offset..end].copy_from_slice(bytes);
+            value.len()
+        }) {
+            Some(length) => length,
+            None => {
+                let mut value = vec![0; end];
+                value[offset..].copy_from_slice(bytes);
+                db.set_object(key.hash, key.bytes, Object::string(value), None);
+                end
+            }
+        };
+        let mut digits = itoa::Buffer::new();
+        let offset = digits.format(offset).as_bytes();
+        self.engine.effect(self.db, key.hash, &[b"SETRANGE", key.bytes, offset, bytes]);
         length
     }
 

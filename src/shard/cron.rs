@@ -8,10 +8,12 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Shard;
 use super::engine::Engine;
+use super::pause::Paused;
 use super::saves::{LogSight, Sight};
+use super::{Shard, latency};
 use crate::clock;
+use crate::config::AppendFsync;
 
 /// Longest pause between two looks; also what the log needs to hand over in time.
 const TICK: Duration = Duration::from_millis(100);
@@ -41,9 +43,13 @@ pub struct Cron {
 impl Cron {
     /// Does what is due; answers how long to wait for the next turn.
     pub fn turn(&mut self, shard: &Shard) -> Duration {
+        let began = clock::now();
         let more = !shard.shared.is_loading() && !shard.stopping.get() && expire(shard, &mut self.db);
+        let threshold_ms = shard.config.borrow().latency_monitor_threshold_ms;
+        shard.shared.note_latency(threshold_ms, latency::EXPIRE_CYCLE, clock::elapsed(began));
         if shard.id.0 == 0 {
             watch_network(shard);
+            watch_writers(shard, threshold_ms);
         }
         shard.commands_rate.borrow_mut().look(shard.engine.borrow().stats.commands, clock::now());
         look_after_saves(shard);
@@ -63,7 +69,7 @@ impl Cron {
 
 /// One slice, going on at database `db`. Returns whether so much has expired that the next slice should come soon.
 fn expire(shard: &Shard, db: &mut u16) -> bool {
-    if !shard.shared.active_expire.load(Ordering::Relaxed) {
+    if !shard.shared.active_expire.load(Ordering::Relaxed) || shard.shared.pause.now() != Paused::Nothing {
         return false;
     }
     if shard.shared.log_refuses().is_some() || shard.shared.log_is_full(shard.id) {
@@ -96,6 +102,25 @@ fn expire_slice(engine: &mut Engine, db: &mut u16, started: Instant) -> Option<b
         *db = (*db + 1) % databases;
     }
     None
+}
+
+/// Keeps what the logs' writers took long for, as events of latency.
+fn watch_writers(shard: &Shard, threshold_ms: i64) {
+    if threshold_ms == 0 {
+        return;
+    }
+    let sync = match shard.config.borrow().appendfsync {
+        AppendFsync::Always => latency::LOG_SYNC_ALWAYS,
+        AppendFsync::Everysec | AppendFsync::No => latency::LOG_SYNC,
+    };
+    for log in shard.shared.writers() {
+        let metrics = log.metrics();
+        for (event, longest) in
+            [(sync, &metrics.longest_sync_us), (latency::LOG_WRITE, &metrics.longest_write_us)]
+        {
+            shard.shared.note_latency(threshold_ms, event, Duration::from_micros(longest.take()));
+        }
+    }
 }
 
 /// Compares the memory in use with `maxmemory`. Nothing is evicted: what needs more memory is refused.

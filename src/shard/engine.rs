@@ -5,9 +5,10 @@
 //! 2. The gate that `execute` returns covers all that the reply tells: the command's own effects, or, for a read, the
 //!    last write of the keys that it read which may not be durable yet.
 //! 3. While a log is replayed nothing is logged and nothing expires.
+//! 4. A command's time is from the end of the one before it in its round or batch to its own end: one look at the clock each.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::Duration;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use formats::log::{Gsn, Position, ShardId};
 use formats::resp::{Protocol, Reply, Request};
@@ -15,6 +16,10 @@ use formats::resp::{Protocol, Reply, Request};
 use super::batch::{Batch, Mode, Sender, Sequenced};
 use super::context::{Call, Context, Key, KeyRef, Record};
 use super::locks::{LockKey, LockTable, Ready};
+use super::pause::{ClientPause, Paused};
+use super::stats::EngineStats;
+use crate::clock::{self, Tick};
+use crate::config::Config;
 use crate::persist::log::Log;
 use crate::store::{ExpireCycle, ExpirePass, KeyHash, KeyHasher, Keyspace};
 
@@ -56,38 +61,6 @@ impl RecentWrite {
     }
 }
 
-/// What a shard counts for INFO.
-#[derive(Clone, Debug, Default)]
-pub struct EngineStats {
-    pub keyspace_hits: u64,
-    pub keyspace_misses: u64,
-    pub expired_keys: u64,
-    /// What the search for expired keys took, and how often its time was up before it was through.
-    pub expire_time: Duration,
-    pub expire_slices_cut: u64,
-    pub commands: u64,
-    /// Calls and errors by command, indexed as the command table.
-    pub calls_by_command: Vec<u64>,
-    pub errors_by_command: Vec<u64>,
-    /// Errors by their code, the first word of the reply.
-    pub errors_by_code: BTreeMap<String, u64>,
-}
-
-/// Codes that are told apart; a client cannot make up any, so this is never reached.
-const MAX_ERROR_CODES: usize = 128;
-
-impl EngineStats {
-    /// Counts an error that a client is told.
-    pub fn count_error(&mut self, text: &str) {
-        let code = text.split(' ').next().unwrap_or(text);
-        if let Some(count) = self.errors_by_code.get_mut(code) {
-            *count += 1;
-        } else if self.errors_by_code.len() < MAX_ERROR_CODES {
-            self.errors_by_code.insert(code.to_owned(), 1);
-        }
-    }
-}
-
 /// What became of a batch.
 pub enum Outcome {
     /// All its commands have run.
@@ -109,6 +82,13 @@ pub struct Engine {
     /// DUMP compresses strings (`rdbcompression`).
     pub compresses_dumps: bool,
     pub stats: EngineStats,
+    /// A call that takes so long, in ns, is told of: to the slow log, or as an event of latency.
+    pub notable_nanos: u64,
+    /// Whether clients are paused.
+    pub pause: Arc<ClientPause>,
+    /// When the command that runs began, and how long the last one took, in ns.
+    began: Tick,
+    took: u64,
     /// Keys changed since the start, each time counted; what a replay changes is not.
     pub changes: u64,
     pub(super) rng: Rng,
@@ -135,6 +115,10 @@ impl Engine {
             max_string_bytes: u64::MAX,
             compresses_dumps: false,
             stats: EngineStats::default(),
+            notable_nanos: u64::MAX,
+            pause: Arc::default(),
+            began: Tick::default(),
+            took: 0,
             changes: 0,
             rng: Rng(random_seed | 1),
             locks: LockTable::default(),
@@ -158,6 +142,17 @@ impl Engine {
 
     pub fn is_gated(&self) -> bool {
         self.gated
+    }
+
+    /// Puts in force what the settings say of what is measured and told.
+    pub fn watch(&mut self, config: &Config) {
+        let slow = u64::try_from(config.slowlog_log_slower_than_us).map(|us| us.saturating_mul(1000));
+        let latency = match config.latency_monitor_threshold_ms {
+            0 => u64::MAX,
+            ms => ms.unsigned_abs().saturating_mul(1_000_000),
+        };
+        self.notable_nanos = slow.unwrap_or(u64::MAX).min(latency);
+        self.stats.tracks_latency = config.latency_tracking;
     }
 
     /// Position behind the last effect.
@@ -221,7 +216,7 @@ impl Engine {
             context.engine.stats.count_error(&error.0);
         }
         if !self.replaying {
-            self.count(call.command, failed);
+            self.end_call(call.command, failed);
         }
         if let Some(log) = &mut self.log {
             log.command_boundary();
@@ -229,15 +224,25 @@ impl Engine {
         if self.gated { self.gate(call, keys, before) } else { Position(0) }
     }
 
-    /// Counts a command, unless it is [`super::context::UNCOUNTED`].
+    /// The next command's time begins.
     #[inline]
-    pub fn count(&mut self, command: u16, failed: bool) {
-        let command = usize::from(command);
-        if let Some(calls) = self.stats.calls_by_command.get_mut(command) {
-            *calls += 1;
-            self.stats.commands += 1;
-            self.stats.errors_by_command[command] += u64::from(failed);
-        }
+    pub fn begin_calls(&mut self) {
+        self.began = clock::tick();
+    }
+
+    /// A command has run, here or on its connection: counts it with its time.
+    #[inline]
+    pub fn end_call(&mut self, command: u16, failed: bool) {
+        let now = clock::tick();
+        self.took = clock::nanos_between(self.began, now);
+        self.began = now;
+        self.stats.count(command, self.took, failed);
+    }
+
+    /// How long the last command took, in ns, if that is worth telling.
+    #[inline]
+    pub fn notable(&self) -> Option<u64> {
+        (self.took >= self.notable_nanos).then_some(self.took)
     }
 
     fn gate(&self, call: &Call, keys: &[KeyRef], before: Position) -> Position {
@@ -265,6 +270,9 @@ impl Engine {
     /// meet the old value when the log is replayed.
     pub(super) fn expire(&mut self, db: u16, key: Key<'_>) {
         debug_assert!(!self.replaying, "nothing expires while a log is replayed");
+        if self.pause.now() != Paused::Nothing {
+            return;
+        }
         if self.dbs[db as usize].remove(key.hash, key.bytes) {
             self.stats.expired_keys += 1;
             if let Some(log) = &mut self.log {
@@ -353,6 +361,9 @@ impl Engine {
     ///
     /// `done` is called for every batch that is complete: this one, and those that its release of locks set free.
     pub fn run(&mut self, batch: Box<Batch>, now_ms: u64, done: &mut impl FnMut(&mut Self, Box<Batch>)) {
+        if !matches!(batch.mode, Mode::Replay) {
+            self.begin_calls();
+        }
         if let Outcome::Done(batch) = self.run_one(batch, now_ms) {
             let released = matches!(batch.mode, Mode::Commit(..));
             done(self, batch);
@@ -510,6 +521,12 @@ impl Engine {
         batch.gate = batch.gate.max(gate);
         batch.ends.push(batch.replies.len());
         batch.next += 1;
+        if !self.replaying {
+            batch.nanos += self.took;
+            if let Some(nanos) = self.notable() {
+                batch.notable.push((index as u32, nanos));
+            }
+        }
     }
 
     /// The sequence number of a transaction batch, if it writes.

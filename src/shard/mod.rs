@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`context`] (what a command sees), [`engine`] (running commands), [`batch`] and [`mailbox`] (work between
 //! shards), [`sequencer`], [`locks`] and [`transaction`] (commands that touch several shards), [`release`] (when a reply
-//! may leave), [`saves`] (when a save is due), [`cron`] (what is done by the clock), [`spawn`] (the thread).
+//! may leave), [`saves`] (when a save is due), [`cron`] (what is done by the clock), [`spawn`] (the thread); [`stats`],
+//! [`spent`], [`slow_log`], [`latency`] and [`monitors`] (what is told of all that), [`pause`] (when clients wait).
 //!
 //! Invariants:
 //! 1. A shard's data is touched by its own thread alone.
@@ -15,14 +16,20 @@ pub mod client;
 pub mod context;
 pub mod cron;
 pub mod engine;
+pub mod latency;
 pub mod locks;
 pub mod mailbox;
+pub mod monitors;
+pub mod pause;
 pub mod rate;
 pub mod release;
 pub mod saves;
 pub mod sequencer;
 pub mod shared;
+pub mod slow_log;
 pub mod spawn;
+pub mod spent;
+pub mod stats;
 pub mod transaction;
 
 use std::cell::{Cell, RefCell};
@@ -87,6 +94,8 @@ impl Shard {
         engine.shards = shared.shards();
         engine.max_string_bytes = config.proto_max_bulk_len_bytes;
         engine.compresses_dumps = config.rdbcompression;
+        engine.pause = Arc::clone(&shared.pause);
+        engine.watch(&config);
         Rc::new(Self {
             id: engine.id,
             shared,

@@ -3,16 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use formats::log::{Gsn, ShardId};
 use tokio::sync::oneshot;
 
 use super::Shard;
+use super::latency::{Events, Sample};
 use super::mailbox::{Mailbox, Message};
+use super::monitors::Monitors;
+use super::pause::ClientPause;
 use super::rate::Rate;
 use super::saves::Saves;
 use super::sequencer::Sequencer;
+use super::slow_log::SlowLog;
+use super::spent;
 use crate::clock;
 use crate::config::{Config, LogLevel};
 use crate::persist::DataDir;
@@ -86,6 +91,11 @@ pub struct Shared {
     /// [`super::engine::Engine::changes`] of each shard, as of its last look at the clock.
     pub changes: Box<[AtomicU64]>,
     pub counters: Counters,
+    /// CLIENT PAUSE.
+    pub pause: Arc<ClientPause>,
+    pub monitors: Monitors,
+    slow_log: Mutex<SlowLog>,
+    latency: Mutex<Events>,
     /// The configuration that CONFIG SET changes; shards hold copies.
     config: Mutex<Config>,
     /// Where CONFIG REWRITE writes.
@@ -120,6 +130,10 @@ impl Shared {
             active_expire: AtomicBool::new(true),
             changes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             counters: Counters::default(),
+            pause: Arc::default(),
+            monitors: Monitors::new(shards),
+            slow_log: Mutex::default(),
+            latency: Mutex::default(),
             config: Mutex::new(config),
             config_file: OnceLock::new(),
             started: clock::now(),
@@ -134,6 +148,25 @@ impl Shared {
     /// The master copy of the configuration.
     pub fn config(&self) -> MutexGuard<'_, Config> {
         self.config.lock().unwrap_or_else(PoisonError::into_inner) // a value is replaced whole or not at all
+    }
+
+    pub fn slow_log(&self) -> MutexGuard<'_, SlowLog> {
+        self.slow_log.lock().unwrap_or_else(PoisonError::into_inner) // an entry is there or not
+    }
+
+    /// What LATENCY tells.
+    pub fn latency(&self) -> MutexGuard<'_, Events> {
+        self.latency.lock().unwrap_or_else(PoisonError::into_inner) // a sample is there or not
+    }
+
+    /// Keeps an event that took `took`, if `latency-monitor-threshold`, in ms, is on and was reached.
+    #[inline]
+    pub fn note_latency(&self, threshold_ms: i64, event: &'static str, took: Duration) {
+        let millis = took.as_millis() as u64;
+        if threshold_ms > 0 && millis >= threshold_ms.unsigned_abs() {
+            let sample = Sample { unix_seconds: clock::unix_ms() / 1000, millis };
+            self.latency().add(event, sample);
+        }
     }
 
     pub fn set_config_file(&self, path: Option<PathBuf>) {
@@ -224,7 +257,8 @@ impl Shared {
         &self.mailboxes[usize::from(shard.0)]
     }
 
-    /// Runs `call` on every shard's thread and collects the answers in the order of the shards.
+    /// Runs `call` on every shard's thread and collects the answers in the order of the shards. The time of the shard that takes
+    /// longest counts for the task that asks.
     pub async fn call_all<T: Send + 'static>(
         &self,
         call: impl Fn(&Shard) -> T + Clone + Send + 'static,
@@ -234,15 +268,20 @@ impl Shared {
             let call = call.clone();
             let (sender, receiver) = oneshot::channel();
             mailbox.send(Message::Call(Box::new(move |shard| {
-                let _ = sender.send(call(shard)); // nobody waits any more: fine
+                let _ = sender.send(spent::working(|| call(shard))); // nobody waits any more: fine
             })));
             answers.push(receiver);
         }
         let mut collected = Vec::with_capacity(answers.len());
+        let mut longest = 0;
         for answer in answers {
             // A shard that has ended answers nothing; the process is ending with it.
-            collected.extend(answer.await);
+            if let Ok((answer, nanos)) = answer.await {
+                collected.push(answer);
+                longest = longest.max(nanos);
+            }
         }
+        spent::add(longest);
         collected
     }
 }

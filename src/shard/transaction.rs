@@ -18,6 +18,7 @@ use super::Shard;
 use super::batch::{Batch, Mode, Origin, Sequenced};
 use super::mailbox::Message;
 use super::sequencer::Section;
+use super::spent;
 
 /// The parts of a transaction: at most one batch per shard.
 #[derive(Default)]
@@ -182,12 +183,17 @@ fn send_step(shard: &Shard, section: Section<'_>, parts: Parts, mode: &Mode) -> 
 
 async fn collect(waits: Waits) -> Parts {
     let mut parts = Parts::default();
+    let mut longest = 0;
     for (target, wait) in waits {
         // A shard ends only with the whole process; then nobody is left to answer.
         match wait.await {
-            Ok(batch) => parts.parts.push((target, batch)),
+            Ok(batch) => {
+                longest = longest.max(batch.nanos);
+                parts.parts.push((target, batch));
+            }
             Err(_) => std::future::pending().await,
         }
     }
+    spent::add(longest);
     parts
 }

@@ -1,5 +1,7 @@
 //! The connection: greeting, password, name; other clients.
 
+use std::time::{Duration, Instant};
+
 use formats::resp::Value;
 
 use crate::harness::{Client, Server, compare};
@@ -66,6 +68,7 @@ fn about_clients() {
         "CLIENT LIST ID",
         "CLIENT LIST ID x",
         "CLIENT LIST ID 999999",
+        "CLIENT LIST ID -1",
         "CLIENT LIST foo",
         "CLIENT KILL",
         "CLIENT KILL 1.2.3.4:5",
@@ -86,8 +89,186 @@ fn about_clients() {
         "CLIENT NO-EVICT off",
         "CLIENT NO-EVICT foo",
         "CLIENT GETREDIR",
+        "CLIENT LIST ID -1 999999",
+        "CLIENT REPLY",
+        "CLIENT REPLY foo",
+        "CLIENT REPLY ON",
+        "CLIENT PAUSE",
+        "CLIENT PAUSE x",
+        "CLIENT PAUSE -1",
+        "CLIENT PAUSE 1 foo",
+        "CLIENT PAUSE 1 WRITE foo",
+        "CLIENT PAUSE 0",
+        "CLIENT PAUSE 60000 write",
+        "GET a",
+        "CLIENT PAUSE 1 WRITE",
+        "CLIENT UNPAUSE",
+        "CLIENT UNPAUSE x",
+        "SET a 1",
+        "CLIENT UNBLOCK",
+        "CLIENT UNBLOCK x",
+        "CLIENT UNBLOCK 999999",
+        "CLIENT UNBLOCK -1",
+        "CLIENT UNBLOCK 999999 TIMEOUT",
+        "CLIENT UNBLOCK 999999 error",
+        "CLIENT UNBLOCK 999999 foo",
+        "CLIENT UNBLOCK 1 ERROR foo",
+        "WAIT",
+        "WAIT x 1",
+        "WAIT 1 x",
+        "WAIT 1 -1",
+        "WAIT 0 0",
+        "WAIT -1 0",
+        "WAIT 1 10",
+        "COMMAND INFO client|pause client|unpause client|reply client|unblock client|list client|kill wait",
         "kind: CLIENT HELP",
     ]);
+}
+
+#[test]
+fn no_reply_comes_that_nobody_wants() {
+    let dir = tempfile::tempdir().unwrap();
+    let redis = Server::redis(dir.path());
+    let policies: [&[&str]; 3] =
+        [&["--shards", "1"], &["--shards", "4"], &["--shards", "4", "--appendfsync", "always"]];
+    let ours = (0..3)
+        .map(|index| Server::everfast(&dir.path().join(index.to_string()), policies[index]))
+        .collect::<Vec<_>>();
+    let calls: Vec<Vec<&str>> = [
+        "SET a 1",
+        "CLIENT REPLY SKIP",
+        "GET a",
+        "GET a",
+        "CLIENT REPLY SKIP",
+        "CLIENT REPLY SKIP",
+        "MGET a b c d",
+        "MGET a b c d",
+        "CLIENT REPLY SKIP",
+        "CLIENT REPLY ON",
+        "CLIENT REPLY SKIP",
+        "NOSUCH",
+        "CLIENT REPLY OFF",
+        "SET b 2",
+        "SET c 3",
+        "MSET d 4 e 5 f 6",
+        "INCR f",
+        "COPY a g",
+        "GET",
+        "NOSUCH",
+        "PING",
+        "CLIENT REPLY SKIP",
+        "WAIT 0 0",
+        "DBSIZE",
+        "CLIENT REPLY ON",
+        "MGET a b c d e f g",
+        "CLIENT REPLY OFF",
+        "RESET",
+        "CLIENT REPLY OFF",
+        "CLIENT REPLY foo",
+        "CLIENT REPLY ON",
+        "CLIENT REPLY SKIP",
+        "COPY a h",
+        "EXISTS a b c d e f g h",
+        "PING last",
+    ]
+    .iter()
+    .map(|line| line.split(' ').collect())
+    .collect();
+    let replies = |server: &Server, at_once: bool| {
+        let mut client = server.client();
+        client.raw(&["FLUSHALL"]);
+        match at_once {
+            true => client.send_all(calls.iter().map(|call| &call[..])),
+            false => calls.iter().for_each(|call| {
+                client.send(call);
+                std::thread::sleep(Duration::from_millis(2));
+            }),
+        }
+        let mut replies = Vec::new();
+        while replies.last().is_none_or(|reply| reply != "$4\r\nlast\r\n") {
+            replies.push(String::from_utf8(client.receive().0).unwrap());
+        }
+        replies
+    };
+    for at_once in [true, false] {
+        let expected = replies(&redis, at_once);
+        assert!(expected.len() > 8, "{expected:?}");
+        for server in &ours {
+            assert_eq!(replies(server, at_once), expected);
+        }
+    }
+}
+
+#[test]
+fn paused_clients_wait_and_nothing_expires() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--shards", "4"]);
+    let mut clients: Vec<Client> = (0..8).map(|_| server.client()).collect();
+    let mut boss = server.client();
+    let ok = Value::Simple("OK".into());
+    assert_eq!(boss.call(&["SET", "ending", "1", "PX", "50"]), ok);
+    assert_eq!(boss.call(&["CLIENT", "PAUSE", "100", "WRITE"]), ok);
+    assert_eq!(boss.call(&["CLIENT", "PAUSE", "60000", "WRITE"]), ok);
+    assert_eq!(boss.call(&["CLIENT", "PAUSE", "1", "WRITE"]), ok, "a pause is never made shorter");
+    for (index, client) in clients.iter_mut().enumerate() {
+        client.send_all([&["GET", "a"][..], &["INCR", "n"], &["GET", &index.to_string()]].into_iter());
+        assert_eq!(client.receive().1, Value::Null, "reads go on");
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(boss.call(&["GET", "ending"]), Value::Null, "its time has come");
+    assert_eq!(boss.call(&["DBSIZE"]), Value::Integer(1), "but it is not removed");
+    assert_eq!(boss.call(&["GET", "n"]), Value::Null);
+    let Value::Bulk(list) = boss.call(&["CLIENT", "LIST"]) else { panic!("a list is text") };
+    assert_eq!(String::from_utf8(list).unwrap().matches(" flags=b ").count(), 8);
+    let Value::Bulk(info) = boss.call(&["INFO", "clients"]) else { panic!("INFO is text") };
+    assert!(String::from_utf8(info).unwrap().contains("blocked_clients:8\r\n"));
+
+    let began = Instant::now();
+    assert_eq!(boss.call(&["CLIENT", "UNPAUSE"]), ok);
+    for client in &mut clients {
+        assert!(matches!(client.receive().1, Value::Integer(1..=8)));
+        assert_eq!(client.receive().1, Value::Null);
+    }
+    assert!(began.elapsed() < Duration::from_secs(5));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while boss.call(&["DBSIZE"]) != Value::Integer(1) || boss.call(&["EXISTS", "n"]) != Value::Integer(1) {
+        assert!(Instant::now() < deadline, "what has expired is removed behind the pause");
+    }
+
+    assert_eq!(boss.call(&["CLIENT", "PAUSE", "200"]), ok);
+    let began = Instant::now();
+    assert_eq!(boss.call(&["PING"]), Value::Simple("PONG".into()), "it ends by itself");
+    assert!(began.elapsed() > Duration::from_millis(150));
+}
+
+#[test]
+fn a_blocked_client_is_set_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--shards", "4"]);
+    let mut boss = server.client();
+    let unblocked = Value::Error("UNBLOCKED client unblocked via CLIENT UNBLOCK".into());
+    for call in [&["WAIT", "1", "0"][..], &["WAITAOF", "0", "1", "0"]] {
+        for how in ["TIMEOUT", "ERROR"] {
+            let mut client = server.client();
+            let id = id(&mut client);
+            assert_eq!(boss.call(&["CLIENT", "UNBLOCK", &id]), Value::Integer(0), "it does not wait");
+            client.send_all([call, &["PING"]].into_iter());
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while boss.call(&["CLIENT", "UNBLOCK", &id, how]) == Value::Integer(0) {
+                assert!(Instant::now() < deadline, "it never blocked");
+            }
+            let reply = client.receive().1;
+            match how {
+                "ERROR" => assert_eq!(reply, unblocked),
+                _ => assert!(matches!(reply, Value::Integer(0) | Value::Array(_)), "{reply:?}"),
+            }
+            assert_eq!(client.receive().1, Value::Simple("PONG".into()));
+        }
+    }
+    let mut client = server.client();
+    let began = Instant::now();
+    assert_eq!(client.call(&["WAIT", "2", "100"]), Value::Integer(0));
+    assert!(began.elapsed() >= Duration::from_millis(100));
 }
 
 fn id(client: &mut Client) -> String {

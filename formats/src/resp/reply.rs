@@ -53,15 +53,17 @@ impl<'a> Reply<'a> {
         self.line(b'+', text.as_bytes());
     }
 
-    /// An error with its code, as `ERR no such key`. Line breaks become blanks, as in Redis.
+    /// An error with its code, as `ERR no such key`. Line breaks become blanks, at the end nothing, as in Redis.
     pub fn error(&mut self, text: &str) {
         self.error_bytes(text.as_bytes());
     }
 
     /// As [`Reply::error`], for texts that quote what a client sent.
     pub fn error_bytes(&mut self, text: &[u8]) {
+        let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let end = text.iter().rposition(|byte| !is_break(byte)).map_or(0, |last| last + 1);
         self.out.push(b'-');
-        self.out.extend(text.iter().map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
+        self.out.extend(text[..end].iter().map(|byte| if is_break(byte) { b' ' } else { *byte }));
         self.out.extend_from_slice(b"\r\n");
     }
 
@@ -223,7 +225,7 @@ mod tests {
     fn shapes_follow_the_protocol() {
         use Protocol::{Resp2, Resp3};
         type Case = (fn(&mut Reply<'_>), &'static str, &'static str);
-        let cases: [Case; 10] = [
+        let cases: [Case; 11] = [
             (|r| r.null(), "$-1\r\n", "_\r\n"),
             (|r| r.null_array(), "*-1\r\n", "_\r\n"),
             (|r| r.boolean(true), ":1\r\n", "#t\r\n"),
@@ -234,6 +236,7 @@ mod tests {
             (|r| r.bulk(b"0123456789"), "$10\r\n0123456789\r\n", "$10\r\n0123456789\r\n"),
             (|r| r.bulk(b""), "$0\r\n\r\n", "$0\r\n\r\n"),
             (|r| r.error_bytes(b"ERR a\r\nb"), "-ERR a  b\r\n", "-ERR a  b\r\n"),
+            (|r| r.error_bytes(b"ERR a\n\r\n"), "-ERR a\r\n", "-ERR a\r\n"),
         ];
         for (write, resp2, resp3) in cases {
             assert_eq!(written(Resp2, write), resp2);

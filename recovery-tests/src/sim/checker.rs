@@ -164,14 +164,20 @@ fn apply(state: &mut Keys, entry: &Entry, keys: &[(u16, Vec<u8>)]) {
 }
 
 fn apply_to(state: &mut Keys, entry: &Entry, key: &(u16, Vec<u8>)) {
-    let time = |arg: &[u8]| std::str::from_utf8(arg).ok().and_then(|text| text.parse().ok());
+    let number = |arg: &[u8]| std::str::from_utf8(arg).ok().and_then(|text| text.parse::<u64>().ok());
     match name(entry) {
         b"SET" => {
-            let ends = entry.args.get(4).and_then(|at| time(at));
+            let ends = entry.args.get(4).and_then(|at| number(at));
             state.insert(key.clone(), (entry.args[2].clone(), ends));
         }
+        b"SETRANGE" => {
+            let (value, bytes) = (&mut state.entry(key.clone()).or_default().0, &entry.args[3]);
+            let start = number(&entry.args[2]).unwrap_or(0) as usize;
+            value.resize(value.len().max(start + bytes.len()), 0);
+            value[start..start + bytes.len()].copy_from_slice(bytes);
+        }
         b"APPEND" => state.entry(key.clone()).or_default().0.extend_from_slice(&entry.args[2]),
-        b"PEXPIREAT" => drop(state.get_mut(key).map(|held| held.1 = time(&entry.args[2]))),
+        b"PEXPIREAT" => drop(state.get_mut(key).map(|held| held.1 = number(&entry.args[2]))),
         b"PERSIST" => drop(state.get_mut(key).map(|held| held.1 = None)),
         b"DEL" | b"FLUSHALL" | b"FLUSHDB" => drop(state.remove(key)),
         other => panic!("an effect that the checker does not know: {}", other.escape_ascii()),
@@ -267,6 +273,7 @@ mod tests {
     }
 
     const PLAIN: &[(u16, u64, &str)] = &[(0, 0, "SET a 1"), (0, 0, "APPEND a 2"), (0, 0, "DEL a")];
+    const IN_PART: &[(u16, u64, &str)] = &[(0, 0, "SETRANGE a 2 xy"), (0, 0, "SETRANGE a 1 z")];
     const SPLIT: &[(u16, u64, &str)] =
         &[(0, 0, "SET a 1"), (0, 7, "SET a 2"), (0, 7, ""), (1, 7, "SET b 2"), (1, 7, ""), (1, 0, "SET b 3")];
 
@@ -288,6 +295,8 @@ mod tests {
         assert_eq!(verdict(PLAIN, 1, 0, &[("a", "1")]), Ok(2));
         assert_eq!(verdict(PLAIN, 2, 0, &[("a", "12")]), Ok(1));
         assert_eq!(verdict(PLAIN, 3, 0, &[]), Ok(0));
+        assert_eq!(verdict(IN_PART, 0, 0, &[("a", "\0\0xy")]), Ok(1));
+        assert_eq!(verdict(IN_PART, 2, 0, &[("a", "\0zxy")]), Ok(0));
         for (released, found) in [(2, ("a", "1")), (0, ("a", "2")), (0, ("x", "2"))] {
             assert!(verdict(PLAIN, released, 0, &[found]).is_err(), "{released} {found:?}");
         }

@@ -4,6 +4,7 @@ use formats::resp::Protocol;
 
 use crate::command::Session;
 use crate::command::args::{database, wrong_arity};
+use crate::shard::client::ReplyMode;
 use crate::shard::context::CommandError;
 
 type Result = std::result::Result<(), CommandError>;
@@ -47,6 +48,8 @@ pub fn reset(session: &mut Session<'_>) -> Result {
     client.name.borrow_mut().clear();
     client.no_evict.set(false);
     client.no_touch.set(false);
+    client.reply_mode.set(ReplyMode::On);
+    session.shard.stop_monitoring(client);
     client.authenticated.set(session.shard.config.borrow().requirepass.is_empty());
     session.reply.simple("RESET");
     Ok(())

@@ -1,4 +1,4 @@
-//! CLIENT ID, GETNAME, SETNAME, SETINFO, INFO, NO-EVICT, NO-TOUCH, GETREDIR, HELP: about the connection that asks.
+//! CLIENT ID, GETNAME, SETNAME, SETINFO, INFO, NO-EVICT, NO-TOUCH, GETREDIR, REPLY, HELP: about the connection that asks.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use formats::resp::Protocol;
 
 use crate::command::args::{SYNTAX, is, quoted};
 use crate::command::{Session, help, table};
-use crate::shard::client::Client;
+use crate::shard::client::{Client, ReplyMode};
 use crate::shard::context::CommandError;
 
 type Result<T = ()> = std::result::Result<T, CommandError>;
@@ -81,6 +81,22 @@ pub fn no_touch(session: &mut Session<'_>) -> Result {
     Ok(())
 }
 
+/// CLIENT REPLY ON | OFF | SKIP; only ON is answered.
+pub fn reply(session: &mut Session<'_>) -> Result {
+    let (word, mode) = (session.request.arg(2), &session.client.reply_mode);
+    match word {
+        _ if is(word, "ON") => {
+            mode.set(ReplyMode::On);
+            session.reply.ok();
+        }
+        _ if is(word, "OFF") => mode.set(ReplyMode::Off),
+        _ if is(word, "SKIP") && mode.get() == ReplyMode::Off => {}
+        _ if is(word, "SKIP") => mode.set(ReplyMode::SkipNext),
+        _ => return Err(SYNTAX.into()),
+    }
+    Ok(())
+}
+
 fn switch(word: &[u8]) -> Result<bool> {
     match word {
         _ if is(word, "ON") => Ok(true),
@@ -119,8 +135,18 @@ const HELP: help::Lines = &[
     ("LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> [<id> ...]]", &["Tells about connections."]),
     ("NO-EVICT (ON|OFF)", &["Keeps this connection when memory runs short."]),
     ("NO-TOUCH (ON|OFF)", &["Reads of this connection do not count as uses of a key."]),
+    (
+        "PAUSE <timeout> [WRITE|ALL]",
+        &["Lets all commands of clients, or those that write, wait for so many milliseconds."],
+    ),
+    ("REPLY (ON|OFF|SKIP)", &["Whether this connection gets replies; SKIP: not to the next command."]),
     ("SETINFO (LIB-NAME|LIB-VER) <value>", &["Tells the server the client's library."]),
     ("SETNAME <name>", &["Gives this connection a name."]),
+    (
+        "UNBLOCK <id> [TIMEOUT|ERROR]",
+        &["Ends the wait of a blocked connection: as its timeout does, or by an error."],
+    ),
+    ("UNPAUSE", &["Ends a pause."]),
 ];
 
 /// A client's line in CLIENT LIST, with its line break. Fields that have no meaning here tell what is true: 0, or none.
@@ -133,18 +159,20 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
     // Writing into a string does not fail.
     let _ = writeln!(
         line,
-        "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi=-1 \
-         qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem=0 tot-mem={} events=r \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi=-1 \
+         qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem=0 tot-mem={} events={} \
          cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
         client.id,
         client.address,
         client.local_address,
+        client.descriptor.get(),
         text(&client.name.borrow()),
         seconds_since(client.created_unix_ms),
         seconds_since(client.active_unix_ms.get()),
         flags(client),
         client.db.get(),
         client.memory_bytes(),
+        if output > 0 { "rw" } else { "r" },
         table().get(usize::from(last)).map_or("NULL", |row| row.name),
         if client.protocol.get() == Protocol::Resp3 { 3 } else { 2 },
         text(&client.library_name.borrow()),
@@ -153,11 +181,17 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
     line
 }
 
-fn flags(client: &Client) -> &'static str {
-    match (client.no_evict.get(), client.no_touch.get()) {
-        (false, false) => "N",
-        (true, false) => "e",
-        (false, true) => "T",
-        (true, true) => "eT",
-    }
+fn flags(client: &Client) -> String {
+    let flags: String = [
+        (client.monitors.get(), 'O'),
+        (client.is_blocked(), 'b'),
+        (client.closing.get(), 'c'),
+        (client.killed.get(), 'A'),
+        (client.no_evict.get(), 'e'),
+        (client.no_touch.get(), 'T'),
+    ]
+    .into_iter()
+    .filter_map(|(is_set, flag)| is_set.then_some(flag))
+    .collect();
+    if flags.is_empty() { "N".to_owned() } else { flags }
 }

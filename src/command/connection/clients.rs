@@ -1,5 +1,6 @@
 //! CLIENT LIST and CLIENT KILL: about the connections of all shards.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use formats::resp::{Request, parse_i64};
@@ -66,17 +67,18 @@ pub fn list(invocation: Invocation) -> TaskFuture {
             Ok(filter) => filter,
             Err(error) => return invocation.error(&error.0),
         };
+        let ids = filter.ids.clone();
         let lines_of = move |shard: &Shard| {
             let now_ms = clock::unix_ms();
-            filter
-                .clients(shard)
-                .iter()
-                .map(|client| (client.id, describe(client, now_ms)))
-                .collect::<Vec<_>>()
+            let clients = filter.clients(shard);
+            clients.iter().map(|client| (client.id, describe(client, now_ms))).collect::<Vec<_>>()
         };
-        let mut lines = invocation.shard.shared.call_all(lines_of).await.concat();
-        lines.sort_unstable_by_key(|(id, _)| *id);
-        let text: String = lines.into_iter().map(|(_, line)| line).collect();
+        let lines: BTreeMap<u64, String> =
+            invocation.shard.shared.call_all(lines_of).await.into_iter().flatten().collect();
+        let text: String = match ids {
+            Some(ids) => ids.iter().filter_map(|id| lines.get(id)).map(String::as_str).collect(),
+            None => lines.into_values().collect(),
+        };
         invocation.reply(|reply| reply.verbatim("txt", text.as_bytes()))
     })
 }
@@ -87,7 +89,8 @@ fn list_filter(args: Request<'_>) -> Result<Filter> {
         (None, _) => {}
         (Some(word), 2) if is(word, "TYPE") => filter.normal = Some(is_normal(args.arg(1))?),
         (Some(word), 2..) if is(word, "ID") => {
-            let ids = args.skip(1).iter().map(|id| parse_i64(id).and_then(|id| u64::try_from(id).ok()));
+            // No client has the number 0, or one below.
+            let ids = args.skip(1).iter().map(|id| parse_i64(id).map(|id| u64::try_from(id).unwrap_or(0)));
             filter.ids = Some(ids.collect::<Option<_>>().ok_or("ERR Invalid client ID")?);
         }
         _ => return Err(SYNTAX.into()),

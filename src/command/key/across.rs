@@ -21,13 +21,19 @@ const LOG_FULL_WAIT: Duration = Duration::from_millis(2);
 
 /// Where a call is among the parts.
 #[derive(Clone, Copy)]
-struct Place {
+pub(in crate::command) struct Place {
     part: usize,
     call: usize,
 }
 
 /// Adds a call on the key `args[1]` for the shard that has it.
-fn add(parts: &mut Parts, shard: &Shard, call: &Call, args: &[&[u8]], record: Option<Record>) -> Place {
+pub(in crate::command) fn add(
+    parts: &mut Parts,
+    shard: &Shard,
+    call: &Call,
+    args: &[&[u8]],
+    record: Option<Record>,
+) -> Place {
     let hasher = shard.engine.borrow().hasher;
     let hash = hasher.hash(args[1]);
     let target = hasher.shard(args[1], hash, shard.shared.shards());
@@ -38,11 +44,11 @@ fn add(parts: &mut Parts, shard: &Shard, call: &Call, args: &[&[u8]], record: Op
 
 // The command as a whole is counted where it begins, its calls are not.
 
-fn reading(handler: Handler, db: u16) -> Call {
+pub(in crate::command) fn reading(handler: Handler, db: u16) -> Call {
     Call { handler, command: UNCOUNTED, writes: false, whole_keyspace: false, db }
 }
 
-fn writing(handler: Handler, db: u16) -> Call {
+pub(in crate::command) fn writing(handler: Handler, db: u16) -> Call {
     Call { handler, command: UNCOUNTED, writes: true, whole_keyspace: false, db }
 }
 
@@ -53,7 +59,7 @@ fn number(parts: &mut Parts, place: Place) -> i64 {
     digits.and_then(parse_i64).expect("these handlers answer integers")
 }
 
-fn encode(protocol: Protocol, write: impl FnOnce(&mut Reply<'_>)) -> Vec<u8> {
+pub(in crate::command) fn encode(protocol: Protocol, write: impl FnOnce(&mut Reply<'_>)) -> Vec<u8> {
     let mut out = Vec::new();
     write(&mut Reply::new(&mut out, protocol));
     out
@@ -66,8 +72,27 @@ fn detach(context: &mut Context<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// A detached copy of the value of the `index`-th key, which is counted as a hit or miss.
+pub(in crate::command) fn read_record(context: &mut Context<'_>, index: usize) -> Option<Record> {
+    let key = context.key(index);
+    context.read(key);
+    context.detach(context.db, key)
+}
+
+/// As [`detach`], and counted as a hit or miss.
+pub(in crate::command) fn fetch(context: &mut Context<'_>) -> Result<(), CommandError> {
+    *context.record = read_record(context, 0);
+    context.reply.ok();
+    Ok(())
+}
+
+/// What [`fetch`] read.
+pub(in crate::command) fn fetched(parts: &mut Parts, place: Place) -> Option<Record> {
+    parts.part(place.part).calls[place.call].record.take()
+}
+
 /// Stores the record of its call at the key.
-fn store(context: &mut Context<'_>) -> Result<(), CommandError> {
+pub(in crate::command) fn store(context: &mut Context<'_>) -> Result<(), CommandError> {
     if let Some(record) = context.record.take() {
         context.put_record(context.db, context.key(0), record);
     }
@@ -183,7 +208,7 @@ fn transfer_plan(shard: &Shard, invocation: &Invocation, options: CopyOptions, k
     let look = reading(basic::exists_uncounted, options.db);
     let exists = add(&mut read, shard, &look, &[&args[0], &args[2]], None);
     let decide = move |read: &mut Parts| {
-        let Some(record) = read.part(source.part).calls[source.call].record.take() else {
+        let Some(record) = fetched(read, source) else {
             return Decision::Release(kind.without_source(protocol));
         };
         if !options.replace && number(read, exists) > 0 {

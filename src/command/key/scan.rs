@@ -52,12 +52,17 @@ impl Found {
     }
 }
 
+/// A lone star takes every key, which a glob does not: none but the empty one matches an empty text.
+fn matches(pattern: &[u8], key: &[u8]) -> bool {
+    pattern == b"*" || glob_match(pattern, key, false)
+}
+
 /// KEYS pattern: this shard's part.
 pub fn keys(context: &mut Context<'_>) -> Result {
     let (pattern, now_ms) = (context.arg(1), context.now_ms);
     let mut found = Found::new(context);
     context.keyspace().for_each(|entry| {
-        if !entry.is_expired(now_ms) && glob_match(pattern, entry.key, false) {
+        if !entry.is_expired(now_ms) && matches(pattern, entry.key) {
             found.add(entry.key);
         }
     });
@@ -95,7 +100,7 @@ impl<'a> Filter<'a> {
 
     fn wants(&self, entry: &Entry<'_>, now_ms: u64) -> bool {
         !entry.is_expired(now_ms)
-            && self.pattern.is_none_or(|pattern| glob_match(pattern, entry.key, false))
+            && self.pattern.is_none_or(|pattern| matches(pattern, entry.key))
             && self.kind.is_none_or(|kind| is(kind, entry.kind.name()))
     }
 }

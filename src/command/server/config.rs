@@ -10,7 +10,6 @@ use crate::config::AppendFsync;
 use crate::persist::log::SyncPolicy;
 use crate::shard::Shard;
 use crate::shard::context::CommandError;
-use crate::shard::engine::EngineStats;
 
 /// CONFIG GET pattern [pattern ...]
 pub fn get(session: &mut Session<'_>) -> Result<(), CommandError> {
@@ -54,6 +53,7 @@ pub fn apply(shard: &Shard) {
     let mut engine = shard.engine.borrow_mut();
     engine.max_string_bytes = config.proto_max_bulk_len_bytes;
     engine.compresses_dumps = config.rdbcompression;
+    engine.watch(&config);
     let gated = policy == SyncPolicy::Always;
     if let Some(data_dir) = shard.shared.data_dir.get() {
         data_dir.set_policy(policy);
@@ -112,13 +112,7 @@ pub fn reset_stat(invocation: Invocation) -> TaskFuture {
         }
         shared.saves.reset_counts();
         let reset = |shard: &Shard| {
-            let stats = &mut shard.engine.borrow_mut().stats;
-            let commands = stats.calls_by_command.len();
-            *stats = EngineStats {
-                calls_by_command: vec![0; commands],
-                errors_by_command: vec![0; commands],
-                ..EngineStats::default()
-            };
+            shard.engine.borrow_mut().stats.reset();
         };
         shared.call_all(reset).await;
         invocation.reply(|reply| reply.ok())

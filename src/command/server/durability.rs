@@ -1,11 +1,78 @@
-//! WAITAOF: when is what was written on stable storage?
+//! WAITAOF: when is what was written on stable storage? WAIT: when do replicas have it?
 
+use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::command::args::integer;
+use crate::command::connection::pause::timeout_ms;
 use crate::command::{Invocation, TaskFuture};
+use crate::shard::client::Unblock;
 use crate::shard::context::CommandError;
 use crate::shard::{NoLog, Shard};
+
+/// WAIT numreplicas timeout-ms: answers how many replicas have what was written before. There are none yet: whoever wants one
+/// waits until the time is over, or for ever with a timeout of 0.
+pub fn wait(invocation: Invocation) -> TaskFuture {
+    Box::pin(async move {
+        let request = invocation.request();
+        let wanted =
+            match integer(request.arg(1)).and_then(|wanted| Ok((wanted, timeout_ms(request.arg(2))?))) {
+                Ok((replicas, _)) if replicas <= 0 => return invocation.reply(|reply| reply.integer(0)),
+                Ok((_, timeout_ms)) => timeout_ms,
+                Err(error) => return invocation.error(&error.0),
+            };
+        match blocked(&invocation, timeout_of(wanted), client_leaves(&invocation)).await {
+            Err(Unblock::Error) => invocation.error(UNBLOCKED),
+            _ => invocation.reply(|reply| reply.integer(0)),
+        }
+    })
+}
+
+const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+
+/// 0: none.
+fn timeout_of(millis: u64) -> Option<Duration> {
+    (millis > 0).then(|| Duration::from_millis(millis).min(LONGEST_TIMER))
+}
+
+/// A timer that no client outlives.
+const LONGEST_TIMER: Duration = Duration::from_secs(1 << 32);
+
+/// Waits for `enough` as a client does that CLIENT UNBLOCK can set free.
+///
+/// # Errors
+/// It was set free, or its time was over, which is the same as [`Unblock::Timeout`].
+async fn blocked(
+    invocation: &Invocation,
+    timeout: Option<Duration>,
+    enough: impl Future<Output = ()>,
+) -> Result<(), Unblock> {
+    let (sender, mut unblock) = oneshot::channel();
+    *invocation.client.unblock.borrow_mut() = Some(sender);
+    let time_is_over = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    let result = tokio::select! {
+        biased;
+        () = enough => Ok(()),
+        how = &mut unblock => Err(how.unwrap_or(Unblock::Timeout)),
+        () = time_is_over => Err(Unblock::Timeout),
+    };
+    invocation.client.unblock.borrow_mut().take();
+    result
+}
+
+/// Nobody waits any more for a client that has gone.
+async fn client_leaves(invocation: &Invocation) {
+    while !invocation.client.killed.get() {
+        tokio::time::sleep(CLIENT_CHECK).await;
+    }
+}
 
 /// WAITAOF numlocal numreplicas timeout-ms: answers how many logs here (0 or 1) and on replicas (there are none yet) have
 /// everything on stable storage that was appended before.
@@ -14,7 +81,7 @@ use crate::shard::{NoLog, Shard};
 /// as it takes.
 pub fn wait_aof(invocation: Invocation) -> TaskFuture {
     Box::pin(async move {
-        match wait(&invocation).await {
+        match wait_for_log(&invocation).await {
             Ok((local, replicas)) => invocation.reply(|reply| {
                 reply.array(2);
                 reply.integer(local);
@@ -47,16 +114,11 @@ impl Wanted {
         };
         let local = in_range(local, OUT_OF_RANGE, 1)? == 1;
         let replicas = in_range(replicas, NOT_POSITIVE, i64::MAX)?;
-        let millis = match integer(timeout) {
-            Ok(millis @ 0..) => millis.unsigned_abs(),
-            Ok(_) => return Err("ERR timeout is negative".into()),
-            Err(_) => return Err("ERR timeout is not an integer or out of range".into()),
-        };
-        Ok(Wanted { local, replicas, timeout: (millis > 0).then(|| Duration::from_millis(millis)) })
+        Ok(Wanted { local, replicas, timeout: timeout_of(timeout_ms(timeout)?) })
     }
 }
 
-async fn wait(invocation: &Invocation) -> Result<(i64, i64), CommandError> {
+async fn wait_for_log(invocation: &Invocation) -> Result<(i64, i64), CommandError> {
     let request = invocation.request();
     let wanted = Wanted::parse(request.arg(1), request.arg(2), request.arg(3))?;
     let shared = &invocation.shard.shared;
@@ -80,19 +142,15 @@ async fn wait(invocation: &Invocation) -> Result<(i64, i64), CommandError> {
     let enough = async {
         if wanted.replicas > 0 {
             durable.await;
-            while !invocation.client.killed.get() {
-                tokio::time::sleep(CLIENT_CHECK).await;
-            }
+            client_leaves(invocation).await;
         } else if wanted.local {
             durable.await;
         }
     };
-    let in_time = match wanted.timeout {
-        Some(timeout) => tokio::time::timeout(timeout, enough).await.is_ok(),
-        None => {
-            enough.await;
-            true
-        }
+    let in_time = match blocked(invocation, wanted.timeout, enough).await {
+        Ok(()) => true,
+        Err(Unblock::Timeout) => false,
+        Err(Unblock::Error) => return Err(UNBLOCKED.into()),
     };
     let local =
         in_time && wanted.local || has_log && shared.call_all(is_durable).await.into_iter().all(|is| is);

@@ -57,7 +57,7 @@ struct Usage {
 
 impl Usage {
     async fn collect(invocation: &Invocation) -> Option<Usage> {
-        let figures = Figures::collect(invocation).await;
+        let figures = Figures::collect(invocation, false).await;
         let bytes = invocation.shard.shared.call_all(|shard| {
             let engine = shard.engine.borrow();
             engine.dbs.iter().map(|db| (db.len(), db.memory_bytes())).collect::<Vec<_>>()

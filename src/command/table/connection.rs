@@ -1,7 +1,7 @@
 //! Commands about the connection.
 
 use super::{Command, Flags, Keys, Run, row};
-use crate::command::connection::{basic, client, clients, hello};
+use crate::command::connection::{basic, client, clients, hello, pause};
 
 const ADMIN: Flags = Flags::ADMIN;
 const NOSCRIPT: Flags = Flags::NOSCRIPT;
@@ -132,6 +132,18 @@ static CLIENT: &[Command] = &[
         "Lets reads of this connection not count as uses of a key.",
     ),
     connection(
+        row("client|pause", -3, OF_ALL, Keys::NONE, Run::Task(pause::pause)).syntax("timeout:integer [mode(WRITE | ALL)@6.2.0]"),
+        "2.9.50",
+        "O(1)",
+        "Lets commands of clients wait for a time.",
+    ),
+    connection(
+        row("client|reply", 3, OF_ONE, Keys::NONE, Run::Session(client::reply)).syntax("on_off_skip(ON | OFF | SKIP)"),
+        "3.2.0",
+        "O(1)",
+        "Chooses whether this connection gets replies.",
+    ),
+    connection(
         row("client|setinfo", 4, OF_ONE, Keys::NONE, Run::Session(client::set_info)).syntax("attr(LIB-NAME libname:string | LIB-VER libver:string)"),
         "7.2.0",
         "O(1)",
@@ -142,5 +154,17 @@ static CLIENT: &[Command] = &[
         "2.6.9",
         "O(1)",
         "Gives this connection a name.",
+    ),
+    connection(
+        row("client|unblock", -3, OF_ALL, Keys::NONE, Run::Task(pause::unblock)).syntax("client-id:integer [timeout_error(TIMEOUT | ERROR)]"),
+        "5.0.0",
+        "O(N) where N is the number of connections.",
+        "Ends the wait of a blocked connection.",
+    ),
+    connection(
+        row("client|unpause", 2, OF_ALL, Keys::NONE, Run::Task(pause::unpause)),
+        "6.2.0",
+        "O(N) where N is the number of connections that wait.",
+        "Ends a pause.",
     ),
 ];

@@ -5,9 +5,13 @@
 //! 2. A row's index never changes while the server runs; a subcommand has an index of its own.
 //! 3. [`find`] allocates nothing for a command that it finds.
 
+mod bitmap;
 mod connection;
+pub mod deviations;
 mod generic;
 mod index;
+mod monitoring;
+pub mod reference;
 mod server;
 mod string;
 pub mod syntax;
@@ -24,7 +28,8 @@ use index::Index;
 /// Bytes of a client's words that an error repeats.
 const QUOTED_BYTES: usize = 128;
 
-static GROUPS: [&[Command]; 4] = [string::ROWS, generic::ROWS, connection::ROWS, server::ROWS];
+static GROUPS: [&[Command]; 6] =
+    [string::ROWS, bitmap::ROWS, generic::ROWS, connection::ROWS, server::ROWS, monitoring::ROWS];
 
 /// All commands by index; subcommands stand behind their container.
 pub fn table() -> &'static [&'static Command] {
@@ -42,12 +47,26 @@ pub fn index_of(name: &[u8]) -> Option<u16> {
     table.subcommand(container, &name[bar + 1..])
 }
 
+/// A request that is none of the table's commands, or not with so many arguments.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The command that it seems to ask for.
+    pub index: Option<u16>,
+    pub error: CommandError,
+}
+
+impl From<CommandError> for Refusal {
+    fn from(error: CommandError) -> Self {
+        Self { index: None, error }
+    }
+}
+
 /// The command that a request asks for, with its index in [`table`]; the number of its arguments is right.
 #[inline]
-pub fn find(request: Request<'_>) -> Result<(u16, &'static Command), CommandError> {
+pub fn find(request: Request<'_>) -> Result<(u16, &'static Command), Refusal> {
     let table = shared();
-    let Some(name) = request.get(0) else { return Err("ERR empty command".into()) };
-    let Some(mut index) = table.commands.find(name) else { return Err(unknown_command(request)) };
+    let Some(name) = request.get(0) else { return Err(CommandError::from("ERR empty command").into()) };
+    let Some(mut index) = table.commands.find(name) else { return Err(unknown_command(request).into()) };
     let mut command = table.rows[usize::from(index)];
     if !command.subcommands.is_empty()
         && let Some(word) = request.get(1)
@@ -55,15 +74,24 @@ pub fn find(request: Request<'_>) -> Result<(u16, &'static Command), CommandErro
         index = table.subcommand(index, word).ok_or_else(|| unknown_subcommand(command, word))?;
         command = table.rows[usize::from(index)];
     }
-    if command.accepts(request.len()) { Ok((index, command)) } else { Err(wrong_arity(command.name)) }
+    if command.accepts(request.len()) {
+        return Ok((index, command));
+    }
+    Err(Refusal { index: Some(index), error: wrong_arity(command.name) })
 }
 
 impl Command {
     /// Whether it takes `count` arguments, its name among them.
     #[inline]
     pub fn accepts(&self, count: usize) -> bool {
+        self.has_arity(count) && keys::are_complete(self, count)
+    }
+
+    /// Whether its arity allows `count` arguments, its name among them.
+    #[inline]
+    pub fn has_arity(&self, count: usize) -> bool {
         let wanted = self.arity.unsigned_abs() as usize;
-        (if self.arity < 0 { count >= wanted } else { count == wanted }) && keys::are_complete(self, count)
+        if self.arity < 0 { count >= wanted } else { count == wanted }
     }
 }
 
@@ -196,7 +224,7 @@ mod tests {
     use crate::command::testing::with_request;
 
     fn look_up(words: &[&[u8]]) -> Result<&'static str, String> {
-        with_request(words, find).map(|(_, row)| row.name).map_err(|error| error.0.into_owned())
+        with_request(words, find).map(|(_, row)| row.name).map_err(|refusal| refusal.error.0.into_owned())
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Command, Flags, Keys, Run, row};
 use crate::command::server::{
-    config, database, debug, durability, info, introspection, lifetime, memory, saving,
+    config, database, debug, durability, info, introspection, lifetime, lolwut, memory, saving,
 };
 use crate::command::{Across, Merge};
 
@@ -126,6 +126,13 @@ pub(super) static ROWS: &[Command] = &[
     .acl(&["admin", "dangerous"])
     .tips(&["nondeterministic_output"]),
     server(
+        row("lolwut", -1, &[READONLY, FAST], Keys::NONE, Run::Session(lolwut::lolwut))
+            .syntax("[VERSION version:integer]"),
+        "5.0.0",
+        "O(1)",
+        "Shows a picture, and the version.",
+    ),
+    server(
         row("memory", -2, &[], Keys::NONE, Run::Container),
         "4.0.0",
         "Depends on the subcommand.",
@@ -178,6 +185,11 @@ pub(super) static ROWS: &[Command] = &[
         "Answers the server's Unix time: seconds, and microseconds beyond.",
     )
     .tips(&["nondeterministic_output"]),
+    row("wait", 3, &[NOSCRIPT], Keys::NONE, Run::Task(durability::wait))
+        .syntax("numreplicas:integer timeout:integer")
+        .docs("generic", "3.0.0", "O(1)", "Waits until replicas have what this connection wrote.")
+        .acl(&["connection"])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
     row("waitaof", 4, &[NOSCRIPT], Keys::NONE, Run::Task(durability::wait_aof))
         .syntax("numlocal:integer numreplicas:integer timeout:integer")
         .docs("generic", "7.2.0", "O(1)", "Waits until what this connection wrote is on stable storage.")

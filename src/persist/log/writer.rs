@@ -230,7 +230,9 @@ impl LogWriter {
         self.parts.segment.write(frames).map_err(Stop::Failed)?;
         crash_point!("log-after-write");
         let metrics = &self.parts.metrics;
-        metrics.write_us.record(clock::elapsed(started).as_micros() as u64);
+        let write_us = clock::elapsed(started).as_micros() as u64;
+        metrics.write_us.record(write_us);
+        metrics.longest_write_us.record(write_us);
         metrics.batch_bytes.record(frames.len() as u64);
         add(&metrics.bytes_written, frames.len() as u64);
         add(&metrics.writes, 1);
@@ -359,6 +361,7 @@ impl LogWriter {
         self.mean_sync_us = (self.mean_sync_us * 7 + sync_us) / 8;
         add(&self.parts.metrics.syncs, 1);
         self.parts.metrics.sync_us.record(sync_us);
+        self.parts.metrics.longest_sync_us.record(sync_us);
         if self.is_poisoned() {
             return self.synced_behind_cut(result);
         }

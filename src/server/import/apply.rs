@@ -141,7 +141,9 @@ impl<'m> Applier<'m> {
         let (index, found) = match command::find(request) {
             Ok(found) => found,
             // The arguments that the table shows were not given to it.
-            Err(error) => return unsupported(error.0.split(", with args").next().unwrap_or_default()),
+            Err(refusal) => {
+                return unsupported(refusal.error.0.split(", with args").next().unwrap_or_default());
+            }
         };
         let handler = match found.run {
             Run::Keys(handler, _) | Run::Everywhere(handler, _) => handler,

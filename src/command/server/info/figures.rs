@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use hdrhistogram::Histogram;
+
 use crate::clock;
-use crate::command::Invocation;
+use crate::command::monitoring::latency;
+use crate::command::{Invocation, table};
 use crate::config::Config;
 use crate::shard::Shard;
-use crate::shard::engine::EngineStats;
 use crate::shard::shared::Shared;
+use crate::shard::stats::EngineStats;
 
 /// One database, on one shard or on all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +33,7 @@ pub struct ShardFigures {
     /// Bytes that clients take with their buffers.
     pub client_bytes: usize,
     pub commands_per_second: u64,
+    pub blocked_clients: usize,
     /// The longest buffers of a client, in bytes.
     pub max_input_bytes: usize,
     pub max_output_bytes: usize,
@@ -48,7 +52,7 @@ impl ShardFigures {
             clients.iter().map(|(_, client)| bytes(client)).max().unwrap_or(0)
         };
         ShardFigures {
-            stats: engine.stats.clone(),
+            stats: engine.stats.figures(),
             changes: engine.changes,
             databases: engine
                 .dbs
@@ -63,6 +67,7 @@ impl ShardFigures {
             clients: clients.len(),
             client_bytes: clients.iter().map(|(_, client)| client.memory_bytes()).sum(),
             commands_per_second: shard.commands_rate.borrow().mean(),
+            blocked_clients: clients.iter().filter(|(_, client)| client.is_blocked()).count(),
             max_input_bytes: longest(|client| client.query_buffer_bytes.get()),
             max_output_bytes: longest(|client| client.output_bytes.get()),
             appended: engine.appended().0,
@@ -77,15 +82,22 @@ pub struct Figures {
     pub shared: Arc<Shared>,
     pub config: Config,
     pub now_ms: u64,
+    /// By command; only where they were asked for.
+    pub latencies: Vec<(u16, Histogram<u64>)>,
     pub shards: Vec<ShardFigures>,
 }
 
 impl Figures {
-    pub async fn collect(invocation: &Invocation) -> Figures {
+    /// `with_latencies`: those of all commands too, which take time to collect.
+    pub async fn collect(invocation: &Invocation, with_latencies: bool) -> Figures {
+        let latencies = match with_latencies {
+            true => latency::collect(invocation, (0..table().len() as u16).collect()).await,
+            false => Vec::new(),
+        };
         let shared = Arc::clone(&invocation.shard.shared);
         let shards = shared.call_all(ShardFigures::of).await;
         let config = shared.config().clone();
-        Figures { shared, config, now_ms: clock::unix_ms(), shards }
+        Figures { shared, config, now_ms: clock::unix_ms(), latencies, shards }
     }
 
     /// A figure added up over all shards.

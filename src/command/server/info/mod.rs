@@ -22,6 +22,8 @@ struct Section {
     by_default: bool,
 }
 
+const LATENCY_STATS: &str = "latencystats";
+
 /// In the order in which they are told.
 const SECTIONS: &[Section] = &[
     Section { name: "server", title: "Server", write: sections::server, by_default: true },
@@ -38,6 +40,7 @@ const SECTIONS: &[Section] = &[
         write: sections::command_stats,
         by_default: false,
     },
+    Section { name: LATENCY_STATS, title: "Latencystats", write: sections::latency_stats, by_default: false },
     Section { name: "errorstats", title: "Errorstats", write: sections::error_stats, by_default: true },
     Section { name: "cluster", title: "Cluster", write: sections::cluster, by_default: true },
     Section { name: "keyspace", title: "Keyspace", write: sections::keyspace, by_default: true },
@@ -56,8 +59,9 @@ impl Text {
 /// INFO [section [section ...]]
 pub fn info(invocation: Invocation) -> TaskFuture {
     Box::pin(async move {
-        let figures = Figures::collect(&invocation).await;
         let wanted: Vec<&[u8]> = invocation.request().skip(1).iter().collect();
+        let with_latencies = SECTIONS.iter().any(|row| row.name == LATENCY_STATS && is_wanted(row, &wanted));
+        let figures = Figures::collect(&invocation, with_latencies).await;
         let mut text = Text::default();
         for section in SECTIONS.iter().filter(|section| is_wanted(section, &wanted)) {
             if !text.0.is_empty() {

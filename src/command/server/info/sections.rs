@@ -8,7 +8,9 @@ use super::{Text, system};
 use crate::clock;
 use crate::command::connection::REDIS_VERSION;
 use crate::command::table;
+use crate::config::percentile_text;
 use crate::persist::log::{LogShared, LogStatus};
+use crate::shard::stats::CommandStats;
 
 pub fn server(text: &mut Text, figures: &Figures) {
     let shared = &figures.shared;
@@ -44,7 +46,7 @@ pub fn clients(text: &mut Text, figures: &Figures) {
     text.field("maxclients", figures.config.maxclients);
     text.field("client_recent_max_input_buffer", figures.max(|shard| shard.max_input_bytes));
     text.field("client_recent_max_output_buffer", figures.max(|shard| shard.max_output_bytes));
-    text.field("blocked_clients", 0);
+    text.field("blocked_clients", figures.sum(|shard| shard.blocked_clients as u64));
     text.field("tracking_clients", 0);
     for (index, shard) in figures.shards.iter().enumerate() {
         text.field(&format!("shard{index}_clients"), shard.clients);
@@ -156,7 +158,7 @@ pub fn log(text: &mut Text, figures: &Figures) {
     }
 }
 
-/// Latencies and sizes are upper bounds: powers of two.
+/// Latencies and sizes are upper bounds, at most a sixteenth too large.
 fn writer(text: &mut Text, log: &LogShared) {
     let metrics = log.metrics();
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -254,12 +256,32 @@ pub fn cpu(text: &mut Text, _: &Figures) {
 
 pub fn command_stats(text: &mut Text, figures: &Figures) {
     for (index, row) in table().iter().enumerate() {
-        let of = |counts: &[u64]| counts.get(index).copied().unwrap_or(0);
-        let calls = figures.sum(|shard| of(&shard.stats.calls_by_command));
-        if calls > 0 {
-            let failed = figures.sum(|shard| of(&shard.stats.errors_by_command));
-            text.field(&format!("cmdstat_{}", row.name), format!("calls={calls},failed_calls={failed}"));
+        let sum = |figure: fn(&CommandStats) -> u64| {
+            figures.sum(|shard| shard.stats.by_command.get(index).map_or(0, figure))
+        };
+        let (calls, rejected) = (sum(|stats| stats.calls), sum(|stats| stats.rejected));
+        if calls == 0 && rejected == 0 {
+            continue;
         }
+        let (micros, failed) = (sum(|stats| stats.nanos) / 1000, sum(|stats| stats.failed));
+        let mean = if calls == 0 { 0.0 } else { micros as f64 / calls as f64 };
+        let line = format!(
+            "calls={calls},usec={micros},usec_per_call={mean:.2},rejected_calls={rejected},failed_calls={failed}"
+        );
+        text.field(&format!("cmdstat_{}", row.name), line);
+    }
+}
+
+/// Percentiles of the commands' latencies, in µs.
+pub fn latency_stats(text: &mut Text, figures: &Figures) {
+    for (index, latencies) in &figures.latencies {
+        let percentile = |percentile: &f64| {
+            let nanos = latencies.value_at_quantile(percentile / 100.0);
+            format!("p{}={:.3}", percentile_text(*percentile), nanos as f64 / 1000.0)
+        };
+        let percentiles = figures.config.latency_tracking_info_percentiles.iter().map(percentile);
+        let name = table()[usize::from(*index)].name;
+        text.field(&format!("latency_percentiles_usec_{name}"), percentiles.collect::<Vec<_>>().join(","));
     }
 }
 

@@ -1,0 +1,185 @@
+//! What a shard counts for INFO and LATENCY HISTOGRAM.
+//!
+//! Invariants:
+//! 1. A command that comes in parts is counted once, by its first part; the time of all its parts is added up.
+//! 2. A command's histogram takes memory from its first call on, not before.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// Stands, in the command of a call, for one that is not in the table: nothing of it is counted.
+pub const UNCOUNTED: u16 = u16::MAX;
+/// Of a part of a command that is not its first one, only the time is counted.
+const LATER_PART: u16 = 1 << 15;
+
+/// A latency is counted as no less than the one and no more than the other of these, in ns.
+const LATENCY_NANOS: (u64, u64) = (1, 1_000_000_000);
+/// Latencies are told apart in so many decimal digits.
+const DIGITS: u8 = 2;
+
+/// Error codes that are told apart; a client cannot make up any, so this is never reached.
+const MAX_ERROR_CODES: usize = 128;
+
+/// The command `index` in a part of it that is not the first.
+#[inline]
+pub fn later_part(index: u16) -> u16 {
+    index | LATER_PART
+}
+
+/// What became of the calls of one command.
+#[derive(Clone, Debug, Default)]
+pub struct CommandStats {
+    pub calls: u64,
+    /// Time in its handler, in ns.
+    pub nanos: u64,
+    /// Refused before it ran: wrong number of arguments, no password, no memory.
+    pub rejected: u64,
+    /// It ran and answered an error.
+    pub failed: u64,
+    /// Latencies of its calls in ns; none before the first call, or while `latency-tracking` is off.
+    pub latencies: Option<Box<Histogram<u64>>>,
+}
+
+impl CommandStats {
+    /// The figures without the histogram, which is large.
+    fn figures(&self) -> CommandStats {
+        CommandStats { latencies: None, ..*self }
+    }
+
+    #[inline]
+    fn record(&mut self, nanos: u64) {
+        let histogram = self.latencies.get_or_insert_with(|| Box::new(new_histogram()));
+        histogram.saturating_record(nanos.clamp(LATENCY_NANOS.0, LATENCY_NANOS.1));
+    }
+}
+
+/// An empty histogram of latencies in ns.
+pub fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(LATENCY_NANOS.0, LATENCY_NANOS.1, DIGITS).expect("the bounds are far apart")
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct EngineStats {
+    pub keyspace_hits: u64,
+    pub keyspace_misses: u64,
+    pub expired_keys: u64,
+    /// What the search for expired keys took, and how often its time was up before it was through.
+    pub expire_time: Duration,
+    pub expire_slices_cut: u64,
+    /// Commands that were run.
+    pub commands: u64,
+    /// Indexed as the command table; empty: nothing is counted by command.
+    pub by_command: Vec<CommandStats>,
+    /// Errors by their code, the first word of the reply.
+    pub errors_by_code: BTreeMap<String, u64>,
+    /// Latencies go into histograms (`latency-tracking`).
+    pub tracks_latency: bool,
+}
+
+impl EngineStats {
+    /// For a table of so many commands.
+    pub fn new(commands: usize) -> Self {
+        Self { by_command: vec![CommandStats::default(); commands], tracks_latency: true, ..Self::default() }
+    }
+
+    /// Starts anew.
+    pub fn reset(&mut self) {
+        let tracks_latency = self.tracks_latency;
+        *self = Self { tracks_latency, ..Self::new(self.by_command.len()) };
+    }
+
+    /// All figures, without histograms.
+    pub fn figures(&self) -> EngineStats {
+        EngineStats {
+            by_command: self.by_command.iter().map(CommandStats::figures).collect(),
+            errors_by_code: self.errors_by_code.clone(),
+            ..*self
+        }
+    }
+
+    /// Counts a call that took `nanos`.
+    #[inline]
+    pub fn count(&mut self, command: u16, nanos: u64, failed: bool) {
+        let Some(stats) = self.by_command.get_mut(usize::from(command & !LATER_PART)) else { return };
+        stats.nanos += nanos;
+        if command & LATER_PART != 0 {
+            return;
+        }
+        self.commands += 1;
+        stats.calls += 1;
+        stats.failed += u64::from(failed);
+        if self.tracks_latency {
+            stats.record(nanos);
+        }
+    }
+
+    /// Counts a call that was refused before it ran.
+    pub fn count_rejected(&mut self, command: u16) {
+        if let Some(stats) = self.by_command.get_mut(usize::from(command)) {
+            stats.rejected += 1;
+        }
+    }
+
+    /// Counts an error that a client is told.
+    pub fn count_error(&mut self, text: &str) {
+        let code = text.split(' ').next().unwrap_or(text);
+        if let Some(count) = self.errors_by_code.get_mut(code) {
+            *count += 1;
+        } else if self.errors_by_code.len() < MAX_ERROR_CODES {
+            self.errors_by_code.insert(code.to_owned(), 1);
+        }
+    }
+}
+
+/// How many latencies, in ns, were at most so long, by upper bounds in µs that double from step to step, from 1 µs to a second:
+/// only the bounds that add something, the last one being where all are counted.
+pub fn cumulative(latencies: &Histogram<u64>) -> Vec<(u64, u64)> {
+    const FIRST_BOUND_NANOS: u64 = 1 << 10;
+    const LAST_NANOS: u64 = (1 << 30) - 1;
+    let mut steps = Vec::new();
+    let (mut seen, mut bound) = (0, FIRST_BOUND_NANOS);
+    while seen < latencies.len() {
+        let upper = latencies.highest_equivalent(bound).min(LAST_NANOS);
+        let count = latencies.count_between(0, bound);
+        if count > seen {
+            steps.push((upper / 1000, count));
+        }
+        (seen, bound) = (count, bound * 2);
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_command_are_one_call() {
+        let mut stats = EngineStats::new(3);
+        stats.count(1, 500, false);
+        stats.count(later_part(1), 700, true);
+        stats.count(UNCOUNTED, 900, false);
+        stats.count(later_part(UNCOUNTED), 900, false);
+        let one = &stats.by_command[1];
+        assert_eq!((one.calls, one.nanos, one.failed, stats.commands), (1, 1200, 0, 1));
+        assert_eq!(one.latencies.as_ref().unwrap().len(), 1);
+        stats.count_rejected(2);
+        assert_eq!((stats.by_command[2].calls, stats.by_command[2].rejected), (0, 1));
+        assert!(stats.by_command[2].latencies.is_none() && stats.figures().by_command[1].latencies.is_none());
+        stats.reset();
+        assert_eq!((stats.by_command[1].calls, stats.by_command.len(), stats.commands), (0, 3, 0));
+    }
+
+    #[test]
+    fn latencies_are_counted_by_bounds_that_double() {
+        let mut histogram = new_histogram();
+        assert_eq!(cumulative(&histogram), []);
+        for nanos in [300, 900, 1500, 40_000, 1_000_000_000] {
+            histogram.saturating_record(nanos);
+        }
+        assert_eq!(cumulative(&histogram), [(1, 2), (2, 3), (66, 4), (1_073_741, 5)]);
+    }
+}

@@ -108,7 +108,7 @@ fn watch_writers(shard: &Shard, threshold_ms: i64) {
 }
 
 /// Compares the memory in use with `maxmemory`. Nothing is evicted: what needs more memory is refused.
-fn watch_memory(shard: &Shard) {
+pub fn watch_memory(shard: &Shard) {
     let limit = shard.config.borrow().maxmemory_bytes;
     let is_over = limit > 0 && allocated_bytes().is_some_and(|bytes| bytes > limit);
     shard.shared.is_over_memory.store(is_over, Ordering::Relaxed);

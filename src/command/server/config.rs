@@ -8,8 +8,8 @@ use crate::command::args::SYNTAX;
 use crate::command::{Invocation, Session, TaskFuture, help};
 use crate::config::AppendFsync;
 use crate::persist::log::SyncPolicy;
-use crate::shard::{Shard, cron};
 use crate::shard::context::CommandError;
+use crate::shard::{Shard, cron};
 
 /// CONFIG GET pattern [pattern ...]
 pub fn get(session: &mut Session<'_>) -> Result<(), CommandError> {

@@ -158,6 +158,12 @@ impl Server {
             Some(data_dir) => recover(data_dir, &server.shared, &config, disk)?,
             None => load_dump(&server.shared, &config, disk, hash_seed)?,
         }
+        if let Some(data_dir) = server.data_dir.clone() {
+            let (shards, databases) = (config.shards, config.databases as usize);
+            let load =
+                move || offline::load_again(&data_dir, shards, databases).map_err(|error| error.to_string());
+            let _ = server.shared.load_log.set(Box::new(load)); // the first and only one
+        }
         let data_dir = server.data_dir.clone();
         let threads = Arc::clone(&server.savers);
         saver::install(&server.shared, disk, data_dir, hash_seed, move |work| threads.start(work));

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::config::{Config, LogLevel};
 use crate::persist::DataDir;
 use crate::persist::log::{LogShared, LogStatus};
+use crate::store::Keyspace;
 
 /// How far the recovery at the start has come.
 #[derive(Default)]
@@ -62,6 +63,9 @@ pub struct ShutdownRequest {
     pub save: bool,
 }
 
+/// See [`Shared::load_log`]. All that was logged must be durable, and nothing be logged meanwhile.
+pub type LoadLog = Box<dyn Fn() -> Result<Vec<Vec<Keyspace>>, String> + Send + Sync>;
+
 /// See the module.
 pub struct Shared {
     pub mailboxes: Box<[Mailbox]>,
@@ -69,6 +73,8 @@ pub struct Shared {
     pub logs: Box<[OnceLock<Arc<LogShared>>]>,
     /// The data directory, once it is recovered; none with `appendonly no`.
     pub data_dir: OnceLock<Arc<DataDir>>,
+    /// Reads the log as a start would: the databases of each shard. None without a log.
+    pub load_log: OnceLock<LoadLog>,
     /// Puts a changed `loglevel` into effect.
     pub set_log_level: OnceLock<Box<dyn Fn(LogLevel) + Send + Sync>>,
     /// Bytes that the allocator had given out: when the shards began, and at most.
@@ -113,6 +119,7 @@ impl Shared {
             sequencer: Sequencer::new(Gsn(1)),
             logs: (0..shards).map(|_| OnceLock::new()).collect(),
             data_dir: OnceLock::new(),
+            load_log: OnceLock::new(),
             set_log_level: OnceLock::new(),
             startup_bytes: AtomicU64::new(0),
             peak_bytes: AtomicU64::new(0),

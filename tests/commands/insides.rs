@@ -199,3 +199,74 @@ fn attributes_and_pushes_are_those_of_redis() {
         }
     }
 }
+
+const LOGGED: &[&str] = &["--enable-debug-command", "yes", "--appendonly", "yes"];
+
+#[test]
+fn the_log_holds_the_keys() {
+    compare_with(
+        LOGGED,
+        &[
+            "DEBUG LOADAOF",
+            "MSET a 1 b 2 c 3",
+            "EXPIRE b 100",
+            "SET gone 1 PX 20",
+            "APPEND c more",
+            "SELECT 3",
+            "SET a other",
+            "wait: 40",
+            "DEBUG LOADAOF",
+            "DEBUG LOADAOF x",
+            "GET a",
+            "SWAPDB 0 3",
+            "DEBUG LOADAOF",
+            "near: TTL b",
+            "MGET a b c gone",
+            "MOVE a 9",
+            "BGREWRITEAOF",
+            "wait: 500",
+            "DEL c",
+            "DEBUG DIGEST",
+            "DEBUG LOADAOF",
+            "DEBUG DIGEST",
+            "FLUSHALL",
+            "DEBUG LOADAOF",
+            "DEBUG DIGEST",
+        ],
+    );
+}
+
+/// Writers go on while the log is loaded again and again: what they were answered stays true.
+#[test]
+fn nothing_is_lost_where_the_log_is_loaded_under_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &[LOGGED, &["--shards", "3"]].concat());
+    std::thread::scope(|scope| {
+        for writer in 0..3 {
+            let mut client = server.client();
+            scope.spawn(move || {
+                for count in 1..400 {
+                    let (one, other) = (format!("one:{writer}"), format!("other:{writer}"));
+                    assert_eq!(client.call(&["INCR", &one]), Value::Integer(count));
+                    let value = count.to_string();
+                    client.call(&["MSET", &other, &value, &format!("third:{writer}"), &value]);
+                    let both = Value::Array(vec![Value::Bulk(value.clone().into()); 2]);
+                    assert_eq!(client.call(&["MGET", &other, &format!("third:{writer}")]), both);
+                }
+            });
+        }
+        let mut client = server.client();
+        for _ in 0..15 {
+            assert_eq!(client.call(&["DEBUG", "LOADAOF"]), Value::Simple("OK".into()));
+        }
+    });
+    assert_eq!(server.client().call(&["GET", "one:2"]), Value::Bulk(b"399".to_vec()));
+}
+
+#[test]
+fn without_a_log_none_is_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--enable-debug-command", "yes", "--appendonly", "no"]);
+    let answer = server.client().call(&["DEBUG", "LOADAOF"]);
+    assert_eq!(answer, Value::Error("ERR DEBUG LOADAOF needs a log: appendonly is no".into()));
+}

@@ -1,8 +1,9 @@
 //! DEBUG: what tests of clients and servers use. Off unless `enable-debug-command` allows it. [`digest`] makes Redis'
-//! digests, [`protocol`] shows replies of each kind, [`keys`] is about single keys.
+//! digests, [`protocol`] shows replies of each kind, [`keys`] is about single keys, [`load_log`] does what a start would.
 
 mod digest;
 mod keys;
+mod load_log;
 mod protocol;
 
 use std::sync::atomic::Ordering;
@@ -45,7 +46,7 @@ async fn run(invocation: &Invocation) -> Result<Vec<u8>, CommandError> {
         }
         (word, 2..) if is(word, "DIGEST-VALUE") => Ok(keys::digest_values(invocation).await),
         (word, 3) if is(word, "ERROR") => Ok(invocation.reply(|reply| reply.error_bytes(request.arg(2)))),
-        (word, 2) if is(word, "LOADAOF") => Err(NO_LOADAOF.into()),
+        (word, 2..) if is(word, "LOADAOF") => load_log::run(invocation).await,
         (word, 3) if is(word, "LOG") => {
             tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(request.arg(2)));
             Ok(invocation.reply(|reply| reply.ok()))
@@ -89,8 +90,6 @@ fn is_allowed(invocation: &Invocation) -> bool {
 fn asking(invocation: &Invocation, handler: Handler) -> Call {
     Call { handler, command: UNCOUNTED, writes: false, whole_keyspace: true, db: invocation.db }
 }
-
-const NO_LOADAOF: &str = "ERR DEBUG LOADAOF is not supported: restart the server to see what its log holds";
 
 /// MERGE changes nothing where all keys are those of now.
 fn check_reload_options(options: Request<'_>) -> Result<(), CommandError> {
@@ -145,6 +144,7 @@ const HELP: help::Lines = &[
     ("DIGEST", &["Answers a digest of all keys: Redis' own of the same keys."]),
     ("DIGEST-VALUE <key> [<key> ...]", &["Answers a digest of the value of each key."]),
     ("ERROR <text>", &["Answers an error of this text."]),
+    ("LOADAOF", &["Makes the log durable and puts what a start would find in it in the place of the keys."]),
     ("LOG <text>", &["Writes the text into the server's log."]),
     ("OBJECT <key>", &["Tells how the value of the key is kept."]),
     (

@@ -88,8 +88,8 @@ impl Usage {
         })
     }
 
-    /// Names and numbers, in Redis' order.
-    fn fields(&self) -> (Vec<(&'static str, Number)>, Vec<(&'static str, Number)>) {
+    /// In Redis' order: those before the databases, and those behind.
+    fn fields(&self) -> (Vec<Field>, Vec<Field>) {
         let heap = self.heap;
         let part = |part: usize, whole: usize| Number::Ratio(part as f64 * 100.0 / whole.max(1) as f64);
         let ratio = |whole: usize, part: usize| Number::Ratio(whole as f64 / part.max(1) as f64);
@@ -125,6 +125,8 @@ impl Usage {
         (before, behind)
     }
 }
+
+type Field = (&'static str, Number);
 
 enum Number {
     Bytes(i64),

@@ -64,6 +64,26 @@ pub static DEVIATIONS: &[Deviation] = &[
     of("command|info", "no `notes` on keys", "has some", "its texts are not ours to copy"),
     of(
         "debug",
+        "knows DIGEST, DIGEST-VALUE, ERROR, HELP, LOADAOF, LOG, OBJECT, POPULATE, PROTOCOL, RELOAD, SET-ACTIVE-EXPIRE, \
+         SLEEP",
+        "has many more",
+        "the others are about its own insides, or end the server",
+    ),
+    of(
+        "debug",
+        "LOADAOF with `appendonly no` is an error",
+        "loads what an older log holds, or ends",
+        "there is no log",
+    ),
+    of(
+        "debug",
+        "OBJECT tells no address and no time of last use",
+        "tells them",
+        "values move within their pages, and uses are not noted",
+    ),
+    of("debug", "POPULATE is logged", "is not", "what is in memory and what the log says are the same"),
+    of(
+        "debug",
         "RELOAD keeps the keys of now, without NOSAVE and NOFLUSH",
         "loads the file as it is",
         "what a client wrote meanwhile is not given up",
@@ -101,17 +121,54 @@ pub static DEVIATIONS: &[Deviation] = &[
         "a figure that says nothing misleads",
     ),
     of(
+        "keys",
+        "a pattern may have any number of stars",
+        "matches nothing with more than 1000 of them in a row to try",
+        "matching takes no deeper stack here",
+    ),
+    of(
+        "memory|doctor",
+        "says what the figures show, in words of its own",
+        "has its own",
+        "its texts are not ours to copy",
+    ),
+    of(
+        "memory|stats",
+        "leaves out what has no meaning here; a database has `dataset.bytes`",
+        "tells of replicas, clusters, scripts and hash tables",
+        "there are none",
+    ),
+    of(
+        "memory|usage",
+        "a record, its share of its page, and what stands outside",
+        "what its allocator gave for each part",
+        "keys are kept in pages",
+    ),
+    of(
         "object|encoding",
-        "tells the form of a value that was set as it is: `int`, `embstr`, or `raw` above 44 bytes",
-        "depends on how the value came about: what APPEND or SETRANGE changed is `raw`, what INCRBYFLOAT wrote never `int`",
-        "strings have one form here",
+        "of a string: what follows from its bytes",
+        "`raw` after APPEND, SETRANGE or SETBIT, `embstr` after INCRBYFLOAT, until the key is loaded from a file",
+        "a value does not remember how it was made",
     ),
     of(
         "object|idletime",
-        "an error: times of use are not kept",
-        "tells the seconds since the last use, under any policy but LFU",
-        "no policy here needs them yet",
+        "an error",
+        "tells, unless an LFU policy is selected",
+        "no time of last use is noted where nothing is evicted",
     ),
+    of(
+        "restore",
+        "only strings; another type is an error that names it",
+        "any type",
+        "the other types are not there yet",
+    ),
+    of(
+        "restore",
+        "a compressed string that would be longer than `proto-max-bulk-len` is refused",
+        "is restored",
+        "a few bytes may stand for very many",
+    ),
+    of("restore", "IDLETIME and FREQ are checked and forgotten", "are kept", "nothing is evicted"),
     of(
         "save",
         "its caller waits, all other clients are served; if it fails, the error says why; if a rewrite runs, it waits for \

@@ -5,6 +5,8 @@ use formats::resp::{Protocol, Reply};
 pub const UNKNOWN: &str = "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|\
                            null|array|set|map|attrib|push|verbatim|true|false";
 
+#[allow(clippy::approx_constant)] // that is what Redis answers
+const DOUBLE: f64 = 3.141;
 const BIG_NUMBER: &str = "1234567999999999999999999999999999999";
 
 /// The reply of this kind; nothing if there is none.
@@ -15,7 +17,7 @@ pub fn example(kind: &[u8], protocol: Protocol) -> Option<Vec<u8>> {
     match kind.to_ascii_lowercase().as_slice() {
         b"string" => reply.bulk_str("Hello World"),
         b"integer" => reply.integer(12_345),
-        b"double" => reply.double(3.141),
+        b"double" => reply.double(DOUBLE),
         b"bignum" if is_resp3 => reply.raw(format!("({BIG_NUMBER}\r\n").as_bytes()),
         b"bignum" => reply.bulk_str(BIG_NUMBER),
         b"null" => reply.null(),

@@ -19,6 +19,7 @@ fn the_redis_crate_works_in_both_protocols() {
         let mut other = clients[1].get_connection().unwrap();
         let _: () = redis::cmd("FLUSHALL").query(&mut connection).unwrap();
         strings_and_keys(&mut connection);
+        bits(&mut connection);
         pipelines(&mut connection);
         crowd(&clients[0]);
         databases(&mut connection, &mut other);
@@ -44,6 +45,18 @@ fn strings_and_keys(connection: &mut Connection) {
     assert_eq!(connection.get::<_, Vec<u8>>("bytes").unwrap(), bytes);
     let error = redis::cmd("INCR").arg("greeting").query::<i64>(connection).unwrap_err();
     assert!(error.to_string().contains("not an integer"), "{error}");
+}
+
+fn bits(connection: &mut Connection) {
+    assert_eq!(connection.setrange::<_, _, i64>("range", 5, "xyz").unwrap(), 8);
+    assert_eq!(connection.getrange::<_, String>("range", 5, -1).unwrap(), "xyz");
+    assert!(!connection.setbit::<_, bool>("bits", 7, true).unwrap());
+    assert_eq!(connection.bitcount::<_, i64>("bits").unwrap(), 1);
+    assert_eq!(connection.bit_not::<_, _, i64>("inverse", "bits").unwrap(), 1);
+    assert_eq!(connection.get::<_, Vec<u8>>("inverse").unwrap(), [0xfe]);
+    assert_eq!(connection.incr::<_, _, f64>("fraction", 0.1).unwrap(), 0.1);
+    assert_eq!(connection.object_encoding::<_, String>("count").unwrap(), "int");
+    assert_eq!(connection.del::<_, i64>(&["range", "bits", "inverse", "fraction"]).unwrap(), 4);
 }
 
 fn pipelines(connection: &mut Connection) {

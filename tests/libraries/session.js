@@ -38,6 +38,20 @@ async function strings(redis) {
   await assert.rejects(redis.incr("greeting"), /not an integer/);
 }
 
+async function bits(redis) {
+  assert.equal(await redis.setrange("range", 5, "xyz"), 8);
+  assert.equal(await redis.getrange("range", 5, -1), "xyz");
+  assert.equal(await redis.getset("range", "other"), "\0\0\0\0\0xyz");
+  assert.equal(await redis.setbit("bits", 7, 1), 0);
+  assert.equal(await redis.bitcount("bits"), 1);
+  assert.deepEqual(await redis.bitfield("bits", "SET", "u8", 8, 255, "GET", "u4", 12), [0, 15]);
+  assert.equal(await redis.incrbyfloat("fraction", "0.1"), "0.1");
+  assert.equal(await redis.restore("restored", 0, await redis.dumpBuffer("bits")), "OK");
+  assert.deepEqual(await redis.getBuffer("restored"), Buffer.from([1, 255]));
+  assert.equal(await redis.object("ENCODING", "count"), "int");
+  assert.equal(await redis.del("range", "bits", "fraction", "restored"), 4);
+}
+
 async function keys(redis) {
   assert.equal(await redis.exists("a", "b", "z"), 2);
   assert.equal(await redis.rename("a", "renamed"), "OK");
@@ -111,6 +125,7 @@ async function main() {
   const redis = connect();
   await redis.flushall();
   await strings(redis);
+  await bits(redis);
   await keys(redis);
   await pipelines(redis);
   await crowd();

@@ -1,6 +1,7 @@
 """A session with redis-py: arguments are the port and the protocol's version."""
 import sys
 import threading
+import time
 
 import redis
 from redis.backoff import ConstantBackoff
@@ -38,6 +39,31 @@ assert r.dbsize() == 5
 assert r.randomkey() in ("b", "c", "count", "greeting", "text")
 assert r.getdel("b") == "2"
 assert r.getex("c", ex=50) == "3"
+
+assert r.setrange("text", 5, "xyz") == 8
+assert r.getrange("text", 5, -1) == "xyz"
+assert r.getset("text", "other") == "abc\x00\x00xyz"
+assert r.setbit("bits", 7, 1) == 0
+assert r.getbit("bits", 7) == 1
+assert r.bitcount("bits") == 1
+assert r.bitpos("bits", 1) == 7
+assert r.bitop("NOT", "inverse", "bits") == 1
+assert r.bitfield("bits").set("u8", 8, 255).incrby("u8", 8, 1).get("u8", 0).execute() == [0, 0, 1]
+assert r.incrbyfloat("fraction", 0.1) == 0.1
+assert r.lcs("text", "greeting") == "e"
+assert r.object("encoding", "count") == "int"
+plain = redis.Redis(port=port, protocol=protocol)
+assert plain.restore("restored", 100000, plain.dump("count"), replace=True)
+assert r.get("restored") == "4" and 0 < r.pttl("restored") <= 100000
+assert r.expiretime("restored") > time.time()
+assert r.move("restored", 2) is True
+assert r.swapdb(2, 4) is True
+assert redis.Redis(port=port, protocol=protocol, db=4).get("restored") == b"4"
+assert r.memory_usage("text") > 0
+assert r.touch("text", "nothing") == 1
+assert r.delete("bits", "inverse", "fraction") == 3
+assert isinstance(r.slowlog_get(5), list)
+assert r.command_count() == len(r.command()) and "get" in r.command()
 
 try:
     r.incr("greeting")

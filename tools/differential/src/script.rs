@@ -37,7 +37,7 @@ impl Script {
     /// The script of a number within a campaign.
     pub fn new(grammar: &Grammar, seed: u64, number: u64, length: usize) -> Script {
         let mut random = Random::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number);
-        random.next();
+        random.draw();
         let connections = 1 + random.below(MAX_CONNECTIONS);
         let mut steps = Vec::with_capacity(length + connections);
         for connection in 0..connections {

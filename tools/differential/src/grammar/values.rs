@@ -193,9 +193,9 @@ fn key(random: &mut Random) -> Vec<u8> {
 
 fn value(random: &mut Random) -> Vec<u8> {
     match random.below(20) {
-        0 => (0..random.below(200)).map(|_| random.next() as u8).collect(),
-        1 => random.next().to_string().into_bytes(),
-        2 => (random.next() as i64).to_string().into_bytes(),
+        0 => (0..random.below(200)).map(|_| random.draw() as u8).collect(),
+        1 => random.draw().to_string().into_bytes(),
+        2 => (random.draw() as i64).to_string().into_bytes(),
         3 => random.below(1000).to_string().into_bytes(),
         4 => (0..random.below(40)).map(|_| b'a' + random.below(3) as u8).collect(),
         _ => random.pick(VALUES).to_vec(),

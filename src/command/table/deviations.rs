@@ -57,7 +57,7 @@ pub static DEVIATIONS: &[Deviation] = &[
     ),
     of(
         "command|getkeysandflags",
-        "of SET tells what it may do with any options",
+        "of SET and BITFIELD tells what they may do with any options",
         "looks at the options",
         "the flags stand in the table once; clients take `variable_flags` as a warning",
     ),

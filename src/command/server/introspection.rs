@@ -342,8 +342,15 @@ pub fn get_keys_and_flags(session: &mut Session<'_>) -> Result {
 
 /// The row of a command line that is asked about; it has keys and enough arguments.
 fn row_of(line: Request<'_>) -> std::result::Result<&'static Command, CommandError> {
-    let index = index_of(line.arg(0)).ok_or("ERR Invalid command specified")?;
-    let row = table()[usize::from(index)];
+    let name = line.arg(0);
+    let of_name = |name: &[u8]| index_of(name).map(|index| table()[usize::from(index)]);
+    let row = match (of_name(name), line.get(1)) {
+        (Some(container), Some(word)) if !container.subcommands.is_empty() => {
+            of_name(&[name, b"|", word].concat())
+        }
+        (row, _) => row,
+    };
+    let row = row.ok_or("ERR Invalid command specified")?;
     if row.keys.access.is_empty() {
         return Err("ERR The command has no key arguments".into());
     }

@@ -111,7 +111,11 @@ impl Connection {
             if self.client.closing.get() {
                 self.pause = Pause::Closing;
             }
-            if self.client.killed.get() || self.flush(context).is_err() || self.is_over_limits() {
+            if self.client.killed.get()
+                || self.is_over_hard_limit()
+                || self.flush(context).is_err()
+                || self.is_over_limits()
+            {
                 return Poll::Ready(());
             }
             if !self.may_parse(context) {
@@ -253,7 +257,7 @@ impl Connection {
         self.unparsed = false;
         self.wanted = 0;
         self.dispatcher.begin();
-        let mut consumed = 0;
+        let (mut consumed, mut running) = (0, 0);
         loop {
             if self.dispatcher.is_round_full() {
                 self.unparsed = true;
@@ -266,8 +270,12 @@ impl Connection {
                 }
                 Ok(Parsed::Nothing { consumed: count }) => consumed += count,
                 Ok(Parsed::Request { consumed: count }) => {
+                    // What runs now is still in the buffer, as CLIENT LIST tells it.
+                    self.client.query_buffer_bytes.set(bytes.len() - consumed);
                     let next = self.dispatcher.dispatch(self.parser.request(&bytes[consumed..]));
+                    let begin = consumed;
                     if !self.follow(next, &mut consumed, count) {
+                        running = consumed - begin;
                         break;
                     }
                 }
@@ -280,7 +288,7 @@ impl Connection {
             }
         }
         self.dispatcher.end();
-        self.client.query_buffer_bytes.set(bytes.len() - consumed);
+        self.client.query_buffer_bytes.set(bytes.len() - consumed + running);
         consumed
     }
 
@@ -340,6 +348,17 @@ impl Connection {
         }
     }
 
+    /// Looked at before anything is sent, as Redis does: replies that are too large do not begin to leave.
+    fn is_over_hard_limit(&self) -> bool {
+        let output = self.dispatcher.reply_bytes() - self.sent;
+        let limit = self.shard.config.borrow().client_output_buffer_limits.normal.hard_bytes;
+        let is_over = limit > 0 && output as u64 > limit;
+        if is_over {
+            tracing::warn!(client = self.client.id, bytes = output, "closed: output buffer over its limit");
+        }
+        is_over
+    }
+
     fn is_over_limits(&mut self) -> bool {
         let output = self.dispatcher.reply_bytes() - self.sent;
         self.client.output_bytes.set(output);
@@ -353,10 +372,6 @@ impl Connection {
             return true;
         }
         let limit = &config.client_output_buffer_limits.normal;
-        if limit.hard_bytes > 0 && output as u64 > limit.hard_bytes {
-            tracing::warn!(client = self.client.id, bytes = output, "closed: output buffer over its limit");
-            return true;
-        }
         if limit.soft_bytes == 0 || output as u64 <= limit.soft_bytes {
             self.over_soft_limit_since = None;
             return false;

@@ -39,6 +39,9 @@ pub const MAX_ROUNDS: usize = 64;
 /// Bytes of replies, and so many for each command sent to another shard, after which a round ends.
 const ROUND_BYTES: usize = 256 * 1024;
 
+/// To copy so much takes time that shows.
+const COPIED_BYTES: usize = 64 * 1024;
+
 /// Room for keys that an idle connection keeps.
 const KEEP_KEYS: usize = 64;
 
@@ -529,7 +532,11 @@ impl Dispatcher {
         }
         let keys = std::mem::take(&mut self.keys);
         if let Some((part, batch)) = &mut self.open[index] {
+            let before = batch.bytes();
             batch.push(call, request.iter(), keys.iter().copied());
+            if batch.bytes() - before > COPIED_BYTES {
+                self.shard.engine.borrow_mut().begin_calls(); // not the next command's time
+            }
             let piece = Piece::Remote { part: *part, call: (batch.calls.len() - 1) as u32 };
             self.push_piece(piece);
         }

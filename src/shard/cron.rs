@@ -124,7 +124,7 @@ fn watch_writers(shard: &Shard, threshold_ms: i64) {
 }
 
 /// Compares the memory in use with `maxmemory`. Nothing is evicted: what needs more memory is refused.
-fn watch_memory(shard: &Shard) {
+pub fn watch_memory(shard: &Shard) {
     let Some(bytes) = allocated_bytes() else { return };
     let limit = shard.config.borrow().maxmemory_bytes;
     shard.shared.is_over_memory.store(limit > 0 && bytes > limit, Ordering::Relaxed);

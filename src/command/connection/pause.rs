@@ -14,8 +14,8 @@ type Result<T> = std::result::Result<T, CommandError>;
 
 /// CLIENT PAUSE timeout-ms [WRITE|ALL]
 ///
-/// Answered when no shard runs a command any more that the pause holds up: with the first look every shard has read the flag and sent
-/// what it had begun, with the second the shards that this was sent to have run it.
+/// Answered when nothing runs any more that the pause holds up: once every shard has looked, none begins such a command; then
+/// transactions that had begun end, and with the second look what was sent to other shards has been run.
 pub fn pause(invocation: Invocation) -> TaskFuture {
     Box::pin(async move {
         let (kind, until_ms) = match arguments(&invocation) {
@@ -24,9 +24,9 @@ pub fn pause(invocation: Invocation) -> TaskFuture {
         };
         let shared = &invocation.shard.shared;
         shared.pause.begin(kind, until_ms);
-        for _ in 0..2 {
-            shared.call_all(|_| ()).await;
-        }
+        shared.call_all(|_| ()).await;
+        drop(shared.sequencer.exclusive().await);
+        shared.call_all(|_| ()).await;
         invocation.reply(|reply| reply.ok())
     })
 }

@@ -8,8 +8,8 @@ use crate::command::args::SYNTAX;
 use crate::command::{Invocation, Session, TaskFuture, help};
 use crate::config::AppendFsync;
 use crate::persist::log::SyncPolicy;
-use crate::shard::Shard;
 use crate::shard::context::CommandError;
+use crate::shard::{Shard, cron};
 
 /// CONFIG GET pattern [pattern ...]
 pub fn get(session: &mut Session<'_>) -> Result<(), CommandError> {
@@ -70,6 +70,9 @@ pub fn apply(shard: &Shard) {
     }
     drop(engine);
     *shard.config.borrow_mut() = config;
+    if shard.id.0 == 0 {
+        cron::watch_memory(shard);
+    }
 }
 
 /// The policy of the log for a value of `appendfsync`.

@@ -81,12 +81,7 @@ pub static DEVIATIONS: &[Deviation] = &[
         "tells them",
         "values move within their pages, and uses are not noted",
     ),
-    of(
-        "debug",
-        "POPULATE is logged",
-        "is not",
-        "what is in memory and what the log says are the same",
-    ),
+    of("debug", "POPULATE is logged", "is not", "what is in memory and what the log says are the same"),
     of(
         "debug",
         "RELOAD keeps the keys of now, without NOSAVE and NOFLUSH",
@@ -173,12 +168,7 @@ pub static DEVIATIONS: &[Deviation] = &[
         "is restored",
         "a few bytes may stand for very many",
     ),
-    of(
-        "restore",
-        "IDLETIME and FREQ are checked and forgotten",
-        "are kept",
-        "nothing is evicted",
-    ),
+    of("restore", "IDLETIME and FREQ are checked and forgotten", "are kept", "nothing is evicted"),
     of(
         "save",
         "its caller waits, all other clients are served; if it fails, the error says why; if a rewrite runs, it waits for \

@@ -151,17 +151,24 @@ impl Server {
         let (sender, shutdown) = mpsc::unbounded_channel();
         let _ = shared.shutdown.set(sender); // the first and only one
         let threads = start_shards(&shared, &config, KeyHasher::new(hash_seed))?;
+        shared.startup_bytes.store(cron::allocated_bytes().unwrap_or(0), Ordering::Relaxed);
         announce(&config);
         let server = Server { shared, data_dir, threads, shutdown, savers: Arc::default() };
         match &server.data_dir {
             Some(data_dir) => recover(data_dir, &server.shared, &config, disk)?,
             None => load_dump(&server.shared, &config, disk, hash_seed)?,
         }
+        if let Some(data_dir) = server.data_dir.clone() {
+            let (shards, databases) = (config.shards, config.databases as usize);
+            let load =
+                move || offline::load_again(&data_dir, shards, databases).map_err(|error| error.to_string());
+            let _ = server.shared.load_log.set(Box::new(load)); // the first and only one
+        }
         let data_dir = server.data_dir.clone();
         let threads = Arc::clone(&server.savers);
         saver::install(&server.shared, disk, data_dir, hash_seed, move |work| threads.start(work));
         server.shared.loading.active.store(false, Ordering::Release);
-        tracing::info!(took_ms = started.elapsed().as_millis() as u64, "ready to accept connections");
+        tracing::info!(took_ms = started.elapsed().as_millis() as u64, "Ready to accept connections");
         Ok(server)
     }
 

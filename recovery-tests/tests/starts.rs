@@ -54,7 +54,7 @@ fn write_file(sim: &SimDisk, name: &str, bytes: &[u8]) {
 
 type Model = BTreeMap<(u16, String), String>;
 
-/// Writes to three databases and flushes some of them, now one, now all.
+/// Writes to three databases, flushes some of them, now one, now all, and lets some change places.
 fn change(client: &mut Client, model: &mut Model, random: &mut Random) {
     for step in 0..120 {
         let db = random.below(3) as u16;
@@ -70,7 +70,34 @@ fn change(client: &mut Client, model: &mut Model, random: &mut Random) {
                 assert_eq!(call(client, &["FLUSHALL"]), ok());
                 model.clear();
             }
-            2..10 => {
+            2 => {
+                let to = random.below(3) as u16;
+                assert_eq!(call(client, &["SWAPDB", &db.to_string(), &to.to_string()]), ok());
+                let places = |at| {
+                    if at == db {
+                        to
+                    } else if at == to {
+                        db
+                    } else {
+                        at
+                    }
+                };
+                *model = std::mem::take(model)
+                    .into_iter()
+                    .map(|((at, key), value)| ((places(at), key), value))
+                    .collect();
+            }
+            3 => {
+                let to = (db + 1) % 3;
+                let is_moved =
+                    model.contains_key(&(db, key.clone())) && !model.contains_key(&(to, key.clone()));
+                let moved = call(client, &["MOVE", &key, &to.to_string()]);
+                assert_eq!(moved, Value::Integer(i64::from(is_moved)));
+                if is_moved && let Some(value) = model.remove(&(db, key.clone())) {
+                    model.insert((to, key), value);
+                }
+            }
+            4..10 => {
                 let there = i64::from(model.remove(&(db, key.clone())).is_some());
                 assert_eq!(call(client, &["DEL", &key]), Value::Integer(there));
             }
@@ -104,7 +131,7 @@ fn check(client: &mut Client, model: &Model, what: &str) {
 
 #[test]
 fn any_number_of_shards_replays_any_other_with_its_flushes() {
-    for seed in 0..6 {
+    for seed in 0..8 {
         let (sim, mut random, mut model) = (SimDisk::new(), Random::new(seed), Model::new());
         for (epoch, shards) in [3, 2, 5, 1, 4, 4].into_iter().enumerate() {
             let server = start(&sim, shards);

@@ -6,6 +6,7 @@ use crate::shard::context::CommandError;
 
 pub const SYNTAX: &str = "ERR syntax error";
 pub const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
+pub const NO_DATABASE: &str = "ERR DB index is out of range";
 const NOT_32_BITS: &str = "ERR value is out of range, value must between -2147483648 and 2147483647";
 
 /// An integer in Redis' strict form.
@@ -27,8 +28,24 @@ pub fn database(arg: &[u8], databases: u16) -> Result<u16, CommandError> {
     }
     match u16::try_from(number) {
         Ok(number) if number < databases => Ok(number),
-        _ => Err("ERR DB index is out of range".into()),
+        _ => Err(NO_DATABASE.into()),
     }
+}
+
+/// The places `start` to `end` of `length` places in a row, both included; negative ones are counted from the last, and those
+/// beyond the first or last are the first or last. `None`: there are no places between them.
+pub fn span(start: i64, end: i64, length: u64) -> Option<(u64, u64)> {
+    let from_first = |place: i64| match u64::try_from(place) {
+        Ok(place) => place,
+        Err(_) => length.saturating_sub(place.unsigned_abs()),
+    };
+    let (start, end) = (from_first(start), from_first(end).min(length.checked_sub(1)?));
+    (start <= end).then_some((start, end))
+}
+
+/// Whether both are counted from the last place, and `start` stands behind `end`.
+pub fn is_backwards(start: i64, end: i64) -> bool {
+    end < start && start < 0
 }
 
 /// `ERR wrong number of arguments for '<name>' command`
@@ -88,6 +105,26 @@ mod tests {
         assert_eq!(TimeForm::AtSeconds.unix_ms(i64::MAX / 1000 + 1, now_ms), None);
         assert_eq!(TimeForm::InMillis.unix_ms(i64::MAX - 999_999, now_ms), None);
         assert_eq!(TimeForm::InMillis.unix_ms(i64::MAX - 1_000_000, now_ms), Some(i64::MAX));
+    }
+
+    #[test]
+    fn spans_are_cut_to_what_is_there() {
+        for (start, end, length, expected) in [
+            (0, -1, 5, Some((0, 4))),
+            (1, 2, 5, Some((1, 2))),
+            (-3, -2, 5, Some((2, 3))),
+            (-9, 9, 5, Some((0, 4))),
+            (-9, -8, 5, Some((0, 0))),
+            (4, 4, 5, Some((4, 4))),
+            (5, 9, 5, None),
+            (3, 2, 5, None),
+            (0, -1, 0, None),
+            (i64::MIN, i64::MAX, 5, Some((0, 4))),
+            (i64::MAX, i64::MIN, 5, None),
+        ] {
+            assert_eq!(span(start, end, length), expected, "{start} {end} of {length}");
+        }
+        assert!(is_backwards(-1, -2) && !is_backwards(-2, -1) && !is_backwards(1, 0) && !is_backwards(0, -1));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What each command means.
 //!
 //! [`table`] is the single truth: a row per command, from which dispatch, COMMAND, its documentation and the tests follow.
-//! Handlers stand by type: [`string`], [`key`] (any type), [`connection`], [`server`],
+//! Handlers stand by type: [`string`], [`bitmap`] (strings bit by bit), [`key`] (any type), [`connection`], [`server`],
 //! [`monitoring`].
 
 pub mod args;
+pub mod bitmap;
 pub mod connection;
 mod help;
 pub mod key;

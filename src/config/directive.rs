@@ -108,18 +108,17 @@ impl Directive {
         if let Kind::List { parse, .. } = self.kind {
             return parse(config, args);
         }
+        if let Kind::Only { word, why } = self.kind {
+            return if is_only(args, word) { Ok(()) } else { Err(unsupported(word, why)) };
+        }
         let [arg] = args else { return Err(wrong_count(args)) };
         match self.kind {
             Kind::YesNo { set, .. } => set(config, parse_yes_no(arg)?),
             Kind::Integer { min, max, set, .. } => set(config, parse_integer(arg, min, max)?),
             Kind::Bytes { min, max, set, .. } => set(config, parse_bytes(arg, min, max)?),
             Kind::Choice { words, set, .. } => set(config, parse_choice(arg, words)?),
-            Kind::Only { word, .. } if arg.eq_ignore_ascii_case(word.as_bytes()) => {}
-            Kind::Only { word, why } => {
-                return Err(format!("known to Redis, only '{word}' is supported by Everfast: {why}"));
-            }
             Kind::Text { parse, .. } => parse(config, arg)?,
-            Kind::List { .. } => {}
+            Kind::Only { .. } | Kind::List { .. } => {}
         }
         Ok(())
     }
@@ -186,8 +185,40 @@ impl Directive {
     }
 }
 
+fn unsupported(word: &str, why: &str) -> String {
+    match word {
+        "" => format!("known to Redis, not supported by Everfast: {why}"),
+        word => format!("known to Redis, only '{word}' is supported by Everfast: {why}"),
+    }
+}
+
+/// Whether these arguments mean the one value that is possible: the same words, or the same size.
+fn is_only(args: &[Vec<u8>], word: &str) -> bool {
+    let text = args.join(&b' ');
+    let size = |text: &[u8]| parse_bytes(text, 0, u64::MAX).ok();
+    text.eq_ignore_ascii_case(word.as_bytes())
+        || size(&text).is_some_and(|bytes| size(word.as_bytes()) == Some(bytes))
+}
+
 fn wrong_count(args: &[Vec<u8>]) -> String {
     let comment = args.iter().any(|arg| arg.starts_with(b"#"));
     let hint = if comment { " (a comment needs a line of its own)" } else { "" };
     format!("wrong number of arguments{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_only;
+
+    fn words(text: &str) -> Vec<Vec<u8>> {
+        text.split(' ').map(|word| word.into()).collect()
+    }
+
+    #[test]
+    fn the_one_value_may_be_written_in_several_ways() {
+        assert!(is_only(&words("YES"), "yes") && is_only(&words("0 200 800"), "0 200 800"));
+        assert!(is_only(&words("1mb"), "1048576") && is_only(&words(""), ""));
+        assert!(!is_only(&words("no"), "yes") && !is_only(&words("2mb"), "1048576"));
+        assert!(!is_only(&words("0 200"), "0 200 800") && !is_only(&words("x"), ""));
+    }
 }

@@ -243,7 +243,11 @@ mod tests {
             ),
             (
                 "replicaof h 1",
-                "everfast.conf:1: 'replicaof' is known to Redis, not supported by Everfast: there is no replication",
+                "everfast.conf:1: replicaof: known to Redis, not supported by Everfast: there is no replication",
+            ),
+            (
+                "primaryauth x",
+                "everfast.conf:1: 'primaryauth' is known to Redis, not supported by Everfast: there is no replication",
             ),
             ("import /x", "everfast.conf:1: import: it is for one start: give it as a flag"),
             ("include", "everfast.conf:1: include: wrong number of arguments"),

@@ -176,7 +176,7 @@ mod tests {
             (&["--prot", "1"], "--prot: unknown directive 'prot'; did you mean 'port'?"),
             (
                 &["--replicaof=h"],
-                "--replicaof: 'replicaof' is known to Redis, not supported by Everfast: there is no replication",
+                "--replicaof: known to Redis, not supported by Everfast: there is no replication",
             ),
             (&["--port", "x"], "--port: argument couldn't be parsed into an integer"),
             (&["--timeout", "-1"], "--timeout: argument must be between 0 and 2147483647 inclusive"),

@@ -66,6 +66,7 @@ pub struct Config {
 
     pub port: u16,
     pub bind: Vec<BindAddress>,
+    pub protected_mode: bool,
     pub tcp_backlog: u32,
     /// 0: never.
     pub tcp_keepalive_seconds: u32,
@@ -131,6 +132,7 @@ impl Default for Config {
 
             port: 6379,
             bind: vec![BindAddress::required(IpAddr::V4(Ipv4Addr::LOCALHOST))],
+            protected_mode: true,
             tcp_backlog: 511,
             tcp_keepalive_seconds: 300,
 

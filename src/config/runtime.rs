@@ -119,13 +119,13 @@ mod tests {
     fn patterns_select() {
         let config = Config::default();
         assert_eq!(
-            get(&config, &["max*", "maxm*"]),
+            get(&config, &["maxc*s", "maxmemory", "maxmemory-p*"]),
             ["maxclients=10000", "maxmemory=0", "maxmemory-policy=noeviction"]
         );
         assert_eq!(get(&config, &["SAVE", "TIMEOUT"]), ["TIMEOUT=0", "SAVE=3600 1 300 100 60 10000"]);
         assert_eq!(get(&config, &["[TX]imeou?"]), ["timeout=0"]);
         assert_eq!(get(&config, &["max[c]lients", "MAXCLIENTS"]), ["maxclients=10000"]);
-        assert_eq!(get(&config, &["nosuch", "replicaof", "include"]), [""; 0]);
+        assert_eq!(get(&config, &["nosuch", "primaryauth", "include"]), [""; 0]);
         assert_eq!(get(&config, &["*"]).len(), table::DIRECTIVES.len());
     }
 

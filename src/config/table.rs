@@ -75,6 +75,34 @@ const fn only(name: &'static str, change: Change, word: &'static str, why: &'sta
     row(name, Fixed, change, word, Kind::Only { word, why }, why)
 }
 
+// Why a setting of Redis has one value here.
+const REPLICATION: &str = "there is no replication";
+const CLUSTER: &str = "there is no cluster mode";
+const TLS: &str = "there is no TLS; put a proxy in front";
+const SOCKETS: &str = "it listens on TCP, where 'bind' says";
+const EVICTION: &str = "keys are never evicted";
+const CLIENTS: &str =
+    "clients are bounded one by one, by 'client-query-buffer-limit' and 'client-output-buffer-limit'";
+const ENCODINGS: &str = "memory is laid out differently here: there are no such encodings";
+const PACKED: &str = "the keyspace never rehashes and packs its memory by itself";
+const ALLOCATOR: &str = "the allocator and its pages are as the system sets them up";
+const BY_PAGE: &str = "expired keys are found by page, not by sampling";
+const CONSTANT_HZ: &str = "'hz' is constant";
+const THREADS: &str = "threads are set by 'shards', 'log-writers' and 'snapshot-threads'";
+const LOG_FORMAT: &str = "the log has a format of its own; its files are named by the server";
+const SYNCS: &str = "files are written and synced as the durability promise needs";
+const CHECKED: &str = "what is restored is always checked in full";
+const ACL: &str = "there are no ACLs yet, only 'requirepass'";
+const MODULES: &str = "there are no modules";
+const SCRIPTS: &str = "there are no scripts yet";
+const NOTIFICATIONS: &str = "there are no keyspace notifications yet";
+const TRACKING: &str = "there is no client-side caching yet";
+const MESSAGES: &str = "messages go to 'logfile' or standard output";
+const CRASH: &str = "a crash is reported in the log";
+const PROCESS: &str = "the service manager looks after the process";
+const PROTECTED: &str = "settings that only a start can change stay as they are";
+const WARNINGS: &str = "no warning can be turned off";
+
 /// The row of that name, in either case.
 pub fn find(name: &[u8]) -> Option<&'static Directive> {
     DIRECTIVES.iter().find(|row| row.name.as_bytes().eq_ignore_ascii_case(name))
@@ -101,6 +129,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("port", Network, AtStart, "port", integer!(port, 1, 65_535), "TCP port to listen on"),
     row("bind", Network, AtStart, "address", Kind::List { parse: parse::set_bind, lines: parse::bind, gathers: false },
         "addresses to listen on; * and ::* are all, a leading - makes one optional"),
+    row("protected-mode", Network, AtRuntime, "yes|no", yes_no!(protected_mode), "without a password, serve clients on this machine alone"),
     row("tcp-backlog", Network, AtStart, "number", integer!(tcp_backlog, 1, INT_MAX), "connections that may wait to be accepted, per shard"),
     row("tcp-keepalive", Network, AtRuntime, "seconds", integer!(tcp_keepalive_seconds, 0, INT_MAX), "probe a silent connection after so long; 0: never"),
 
@@ -157,7 +186,151 @@ pub static DIRECTIVES: &[Directive] = &[
     only("rdbchecksum", AtStart, "yes", "files are always checksummed"),
     only("daemonize", AtStart, "no", "it runs in the foreground, under the service manager"),
     only("supervised", AtStart, "no", "the service manager is not told about readiness"),
-    only("protected-mode", AtRuntime, "no", "it listens on 127.0.0.1 unless 'bind' says otherwise; set 'requirepass' then"),
     only("cluster-enabled", AtStart, "no", "there is no cluster mode"),
     only("activedefrag", AtRuntime, "no", "the keyspace is packed without it"),
+    only("masterauth", AtRuntime, "", REPLICATION),
+    only("masteruser", AtRuntime, "", REPLICATION),
+    only("min-replicas-max-lag", AtRuntime, "10", REPLICATION),
+    only("min-replicas-to-write", AtRuntime, "0", REPLICATION),
+    only("min-slaves-max-lag", AtRuntime, "10", REPLICATION),
+    only("min-slaves-to-write", AtRuntime, "0", REPLICATION),
+    only("rdb-del-sync-files", AtRuntime, "no", REPLICATION),
+    only("repl-backlog-size", AtRuntime, "1048576", REPLICATION),
+    only("repl-backlog-ttl", AtRuntime, "3600", REPLICATION),
+    only("repl-disable-tcp-nodelay", AtRuntime, "no", REPLICATION),
+    only("repl-diskless-load", AtRuntime, "disabled", REPLICATION),
+    only("repl-diskless-sync", AtRuntime, "yes", REPLICATION),
+    only("repl-diskless-sync-delay", AtRuntime, "5", REPLICATION),
+    only("repl-diskless-sync-max-replicas", AtRuntime, "0", REPLICATION),
+    only("repl-ping-replica-period", AtRuntime, "10", REPLICATION),
+    only("repl-ping-slave-period", AtRuntime, "10", REPLICATION),
+    only("repl-timeout", AtRuntime, "60", REPLICATION),
+    only("replica-announce-ip", AtRuntime, "", REPLICATION),
+    only("replica-announce-port", AtRuntime, "0", REPLICATION),
+    only("replica-announced", AtRuntime, "yes", REPLICATION),
+    only("replica-ignore-disk-write-errors", AtRuntime, "no", REPLICATION),
+    only("replica-ignore-maxmemory", AtRuntime, "yes", REPLICATION),
+    only("replica-lazy-flush", AtRuntime, "no", REPLICATION),
+    only("replica-priority", AtRuntime, "100", REPLICATION),
+    only("replica-read-only", AtRuntime, "yes", REPLICATION),
+    only("replica-serve-stale-data", AtRuntime, "yes", REPLICATION),
+    only("replicaof", AtStart, "", REPLICATION),
+    only("slave-announce-ip", AtRuntime, "", REPLICATION),
+    only("slave-announce-port", AtRuntime, "0", REPLICATION),
+    only("slave-ignore-maxmemory", AtRuntime, "yes", REPLICATION),
+    only("slave-lazy-flush", AtRuntime, "no", REPLICATION),
+    only("slave-priority", AtRuntime, "100", REPLICATION),
+    only("slave-read-only", AtRuntime, "yes", REPLICATION),
+    only("slave-serve-stale-data", AtRuntime, "yes", REPLICATION),
+    only("slaveof", AtStart, "", REPLICATION),
+    only("propagation-error-behavior", AtRuntime, "ignore", REPLICATION),
+    only("cluster-allow-pubsubshard-when-down", AtRuntime, "yes", CLUSTER),
+    only("cluster-allow-reads-when-down", AtRuntime, "no", CLUSTER),
+    only("cluster-allow-replica-migration", AtRuntime, "yes", CLUSTER),
+    only("cluster-announce-bus-port", AtRuntime, "0", CLUSTER),
+    only("cluster-announce-hostname", AtRuntime, "", CLUSTER),
+    only("cluster-announce-ip", AtRuntime, "", CLUSTER),
+    only("cluster-announce-port", AtRuntime, "0", CLUSTER),
+    only("cluster-announce-tls-port", AtRuntime, "0", CLUSTER),
+    only("cluster-config-file", AtStart, "nodes.conf", CLUSTER),
+    only("cluster-link-sendbuf-limit", AtRuntime, "0", CLUSTER),
+    only("cluster-migration-barrier", AtRuntime, "1", CLUSTER),
+    only("cluster-node-timeout", AtRuntime, "15000", CLUSTER),
+    only("cluster-port", AtStart, "0", CLUSTER),
+    only("cluster-preferred-endpoint-type", AtRuntime, "ip", CLUSTER),
+    only("cluster-replica-no-failover", AtRuntime, "no", CLUSTER),
+    only("cluster-replica-validity-factor", AtRuntime, "10", CLUSTER),
+    only("cluster-require-full-coverage", AtRuntime, "yes", CLUSTER),
+    only("cluster-slave-no-failover", AtRuntime, "no", CLUSTER),
+    only("cluster-slave-validity-factor", AtRuntime, "10", CLUSTER),
+    only("tls-auth-clients", AtRuntime, "yes", TLS),
+    only("tls-ca-cert-dir", AtRuntime, "", TLS),
+    only("tls-ca-cert-file", AtRuntime, "", TLS),
+    only("tls-cert-file", AtRuntime, "", TLS),
+    only("tls-ciphers", AtRuntime, "", TLS),
+    only("tls-ciphersuites", AtRuntime, "", TLS),
+    only("tls-client-cert-file", AtRuntime, "", TLS),
+    only("tls-client-key-file", AtRuntime, "", TLS),
+    only("tls-client-key-file-pass", AtRuntime, "", TLS),
+    only("tls-cluster", AtRuntime, "no", TLS),
+    only("tls-dh-params-file", AtRuntime, "", TLS),
+    only("tls-key-file", AtRuntime, "", TLS),
+    only("tls-key-file-pass", AtRuntime, "", TLS),
+    only("tls-port", AtRuntime, "0", TLS),
+    only("tls-prefer-server-ciphers", AtRuntime, "no", TLS),
+    only("tls-protocols", AtRuntime, "", TLS),
+    only("tls-replication", AtRuntime, "no", TLS),
+    only("tls-session-cache-size", AtRuntime, "20480", TLS),
+    only("tls-session-cache-timeout", AtRuntime, "300", TLS),
+    only("tls-session-caching", AtRuntime, "yes", TLS),
+    only("unixsocket", AtStart, "", SOCKETS),
+    only("unixsocketperm", AtStart, "0", SOCKETS),
+    only("bind-source-addr", AtRuntime, "", SOCKETS),
+    only("socket-mark-id", AtStart, "0", SOCKETS),
+    only("maxmemory-samples", AtRuntime, "5", EVICTION),
+    only("maxmemory-eviction-tenacity", AtRuntime, "10", EVICTION),
+    only("lfu-decay-time", AtRuntime, "1", EVICTION),
+    only("lfu-log-factor", AtRuntime, "10", EVICTION),
+    only("maxmemory-clients", AtRuntime, "0", CLIENTS),
+    only("hash-max-listpack-entries", AtRuntime, "512", ENCODINGS),
+    only("hash-max-listpack-value", AtRuntime, "64", ENCODINGS),
+    only("hash-max-ziplist-entries", AtRuntime, "512", ENCODINGS),
+    only("hash-max-ziplist-value", AtRuntime, "64", ENCODINGS),
+    only("list-max-listpack-size", AtRuntime, "-2", ENCODINGS),
+    only("list-max-ziplist-size", AtRuntime, "-2", ENCODINGS),
+    only("list-compress-depth", AtRuntime, "0", ENCODINGS),
+    only("set-max-intset-entries", AtRuntime, "512", ENCODINGS),
+    only("zset-max-listpack-entries", AtRuntime, "128", ENCODINGS),
+    only("zset-max-listpack-value", AtRuntime, "64", ENCODINGS),
+    only("zset-max-ziplist-entries", AtRuntime, "128", ENCODINGS),
+    only("zset-max-ziplist-value", AtRuntime, "64", ENCODINGS),
+    only("hll-sparse-max-bytes", AtRuntime, "3000", ENCODINGS),
+    only("stream-node-max-bytes", AtRuntime, "4096", ENCODINGS),
+    only("stream-node-max-entries", AtRuntime, "100", ENCODINGS),
+    only("activerehashing", AtRuntime, "yes", PACKED),
+    only("active-defrag-cycle-max", AtRuntime, "25", PACKED),
+    only("active-defrag-cycle-min", AtRuntime, "1", PACKED),
+    only("active-defrag-ignore-bytes", AtRuntime, "104857600", PACKED),
+    only("active-defrag-max-scan-fields", AtRuntime, "1000", PACKED),
+    only("active-defrag-threshold-lower", AtRuntime, "10", PACKED),
+    only("active-defrag-threshold-upper", AtRuntime, "100", PACKED),
+    only("jemalloc-bg-thread", AtRuntime, "no", ALLOCATOR),
+    only("disable-thp", AtStart, "no", ALLOCATOR),
+    only("active-expire-effort", AtRuntime, "1", BY_PAGE),
+    only("dynamic-hz", AtRuntime, "no", CONSTANT_HZ),
+    only("io-threads", AtStart, "1", THREADS),
+    only("io-threads-do-reads", AtStart, "no", THREADS),
+    only("server_cpulist", AtStart, "", THREADS),
+    only("bio_cpulist", AtStart, "", THREADS),
+    only("aof_rewrite_cpulist", AtStart, "", THREADS),
+    only("bgsave_cpulist", AtStart, "", THREADS),
+    only("appendfilename", AtStart, "appendonly.aof", LOG_FORMAT),
+    only("appenddirname", AtStart, "appendonlydir", LOG_FORMAT),
+    only("aof-use-rdb-preamble", AtRuntime, "yes", LOG_FORMAT),
+    only("aof-timestamp-enabled", AtRuntime, "no", LOG_FORMAT),
+    only("aof-disable-auto-gc", AtRuntime, "no", LOG_FORMAT),
+    only("aof-rewrite-incremental-fsync", AtRuntime, "yes", SYNCS),
+    only("rdb-save-incremental-fsync", AtRuntime, "yes", SYNCS),
+    only("sanitize-dump-payload", AtRuntime, "yes", CHECKED),
+    only("aclfile", AtStart, "", ACL),
+    only("acllog-max-len", AtRuntime, "128", ACL),
+    only("acl-pubsub-default", AtRuntime, "resetchannels", ACL),
+    only("enable-module-command", AtStart, "no", MODULES),
+    only("lua-time-limit", AtRuntime, "5000", SCRIPTS),
+    only("busy-reply-threshold", AtRuntime, "5000", SCRIPTS),
+    only("notify-keyspace-events", AtRuntime, "", NOTIFICATIONS),
+    only("tracking-table-max-keys", AtRuntime, "1000000", TRACKING),
+    only("syslog-enabled", AtStart, "no", MESSAGES),
+    only("syslog-facility", AtStart, "local0", MESSAGES),
+    only("syslog-ident", AtStart, "redis", MESSAGES),
+    only("always-show-logo", AtStart, "no", MESSAGES),
+    only("crash-log-enabled", AtRuntime, "yes", CRASH),
+    only("crash-memcheck-enabled", AtRuntime, "no", CRASH),
+    only("pidfile", AtStart, "", PROCESS),
+    only("oom-score-adj", AtRuntime, "no", PROCESS),
+    only("oom-score-adj-values", AtRuntime, "0 200 800", PROCESS),
+    only("set-proc-title", AtStart, "no", PROCESS),
+    only("proc-title-template", AtRuntime, "{title} {listen-addr} {server-mode}", PROCESS),
+    only("enable-protected-configs", AtStart, "no", PROTECTED),
+    only("ignore-warnings", AtRuntime, "", WARNINGS),
 ];

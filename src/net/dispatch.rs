@@ -281,6 +281,10 @@ impl Dispatcher {
                 let call = self.call(handler, index, command);
                 self.dispatch_everywhere(&call, merge, request)
             }
+            // What is under way is answered in the protocol version that it was asked in.
+            Run::Session(_) if matches!(command.name, "hello" | "reset") && !self.is_drained() => {
+                Next::RetryDrained
+            }
             Run::Session(handler) => self.run_session(handler, index, request),
             Run::Task(start) => {
                 if !self.is_drained() {

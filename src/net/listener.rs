@@ -20,6 +20,10 @@ use crate::shard::client::Client;
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What a client from elsewhere is told where there is no password.
+const DENIED: &[u8] = b"-DENIED The server is in protected mode: it has no password, so it serves only clients on its own \
+    machine. Set a password with 'requirepass', or 'protected-mode no' if the network itself keeps strangers out.\r\n";
+
 /// Opens one listening socket that shares its address with those of the other shards.
 ///
 /// # Errors
@@ -74,6 +78,11 @@ fn admit(stream: TcpStream, address: SocketAddr, shard: &Rc<Shard>, buffers: &Rc
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
         return;
     }
+    if config.protected_mode && config.requirepass.is_empty() && !is_local(address) {
+        counters.rejected.fetch_add(1, Ordering::Relaxed);
+        let _ = stream.try_write(DENIED); // as above
+        return;
+    }
     if let Err(error) = prepare(&stream, config.tcp_keepalive_seconds) {
         tracing::debug!(%error, %address, "a connection ended before it began");
         return;
@@ -93,6 +102,11 @@ fn admit(stream: TcpStream, address: SocketAddr, shard: &Rc<Shard>, buffers: &Rc
     });
 }
 
+/// Whether this is a client on this machine.
+fn is_local(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
 fn prepare(stream: &TcpStream, keepalive_seconds: u32) -> io::Result<()> {
     stream.set_nodelay(true)?;
     if keepalive_seconds > 0 {
@@ -104,4 +118,25 @@ fn prepare(stream: &TcpStream, keepalive_seconds: u32) -> io::Result<()> {
         SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_of_this_machine_are_local() {
+        for (address, expected) in [
+            ("127.0.0.1:1", true),
+            ("127.8.8.8:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("10.0.0.1:1", false),
+            ("[::ffff:10.0.0.1]:1", false),
+            ("[fe80::1]:1", false),
+        ] {
+            assert_eq!(is_local(address.parse().unwrap()), expected, "{address}");
+        }
+        assert!(DENIED.ends_with(b"\r\n") && !DENIED[..DENIED.len() - 2].contains(&b'\n'));
+    }
 }

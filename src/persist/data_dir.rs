@@ -109,6 +109,12 @@ impl DataDir {
         Ok(recovered)
     }
 
+    /// What a recovery would find now; nothing is changed on disk, and what runs goes on. Its files may go away with the next
+    /// checkpoint: whoever asks sees to it that there is none meanwhile.
+    pub fn look(&self) -> Result<Recovered, PersistError> {
+        recovery::look(&self.files, None)
+    }
+
     /// Begins a new epoch: a log per writer, with its first segment, and a thread for each. Answers the
     /// shards' logs, by shard.
     ///

@@ -12,11 +12,12 @@ use crate::config::Config;
 use crate::persist::disk::{Disk, DiskFile};
 use crate::persist::fresh::FreshDir;
 use crate::persist::read_only::ReadOnlyDir;
-use crate::persist::{Gsn, Recovered, RecoveryReport, ShardId, SnapshotEntry};
+use crate::persist::{DataDir, Gsn, Recovered, RecoveryReport, ShardId, SnapshotEntry};
+use crate::shard::engine::Engine;
 use crate::shard::mailbox::Message;
 use crate::shard::shared::Shared;
 use crate::snapshot::{self, Aux, Options, Progress, WriteError};
-use crate::store::{Frozen, KeyHasher};
+use crate::store::{Frozen, KeyHasher, Keyspace};
 
 /// Most databases that a log can have.
 pub(super) const DATABASES: u32 = 65_535;
@@ -46,6 +47,19 @@ pub fn load(disk: Arc<dyn Disk>, dir: &Path) -> Result<Offline, ServerError> {
         }
     }
     Ok(Offline { report, databases })
+}
+
+/// What a start would find in the directory of a server that runs: the databases of each of as many shards. The server must
+/// stand still meanwhile, with all of its log durable.
+pub fn load_again(
+    data_dir: &DataDir,
+    shards: u16,
+    databases: usize,
+) -> Result<Vec<Vec<Keyspace>>, ServerError> {
+    let recovered = data_dir.look()?;
+    let memory = Memory::start(shards, recovered.hash_seed)?;
+    memory.replay(recovered)?;
+    memory.take(databases)
 }
 
 /// Views of the databases of one shard that have keys.
@@ -97,22 +111,38 @@ impl Memory {
         Ok(replay::replay_what_can_be(recovered, &self.shared)?)
     }
 
+    /// The first `databases` of every shard; the shards are without keys then.
+    fn take(&self, databases: usize) -> Result<Vec<Vec<Keyspace>>, ServerError> {
+        let hasher = self.hasher;
+        self.ask_each(move |engine| {
+            let taken = engine.dbs.iter_mut().take(databases);
+            taken.map(|keys| std::mem::replace(keys, Keyspace::new(hasher))).collect()
+        })
+    }
+
     /// A view of every shard.
     pub fn freeze(&self) -> Result<Vec<ShardView>, ServerError> {
+        self.ask_each(|engine| {
+            let views = engine.dbs.iter_mut().zip(0..).filter(|(keys, _)| !keys.is_empty());
+            views.map(|(keys, db)| (db, keys.freeze())).collect()
+        })
+    }
+
+    fn ask_each<T: Send + 'static>(
+        &self,
+        ask: impl Fn(&mut Engine) -> T + Copy + Send + 'static,
+    ) -> Result<Vec<T>, ServerError> {
         let gone = || ServerError::Replay(replay::ReplayFailure::Thread);
-        let mut views = Vec::new();
+        let mut answers = Vec::new();
         for mailbox in &self.shared.mailboxes {
             let (answer, answered) = mpsc::channel();
             mailbox.send(Message::Call(Box::new(move |shard| {
-                let mut engine = shard.engine.borrow_mut();
-                let views = engine.dbs.iter_mut().zip(0..).filter(|(keys, _)| !keys.is_empty());
-                let views: ShardView = views.map(|(keys, db)| (db, keys.freeze())).collect();
-                let _ = answer.send(views); // whoever asked waits
+                let _ = answer.send(ask(&mut shard.engine.borrow_mut())); // whoever asked waits
             })));
             mailbox.wake();
-            views.push(answered.recv().map_err(|_| gone())?);
+            answers.push(answered.recv().map_err(|_| gone())?);
         }
-        Ok(views)
+        Ok(answers)
     }
 }
 

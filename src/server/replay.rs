@@ -229,6 +229,10 @@ impl<'a> Reader<'a> {
             self.flush_chunk()?;
             return self.flush_keyspace(old_shard, db, name);
         }
+        if name.eq_ignore_ascii_case(b"SWAPDB") {
+            self.flush_chunk()?;
+            return self.swap_databases(old_shard, args);
+        }
         let (handler, command) = handler_of(args, &mut self.ranges)?;
         let key = args.get(1).ok_or_else(|| unknown(name))?;
         let hash = self.hasher.hash(key);
@@ -262,6 +266,25 @@ impl<'a> Reader<'a> {
         let args = [name, shard.as_bytes(), shards.as_bytes(), all];
         for target in 0..self.open.len() {
             self.push(target, &call(flush_former_shard, u16::MAX, db), &args, None)?;
+        }
+        Ok(())
+    }
+
+    /// As a flush: of a shard that had other keys, each of today's exchanges those that were the other's.
+    fn swap_databases(&mut self, old_shard: ShardId, args: &[&'a [u8]]) -> Result<(), ReplayFailure> {
+        let (handler, command) = handler_of(args, &mut self.ranges)?;
+        for db in args[1..].iter().filter_map(|db| std::str::from_utf8(db).ok()?.parse::<u16>().ok()) {
+            if u32::from(db) >= self.databases {
+                return Err(ReplayFailure::Database { db, databases: self.databases });
+            }
+        }
+        if self.old_shards == self.shared.shards() {
+            return self.push(usize::from(old_shard.0), &call(handler, command, 0), args, None);
+        }
+        let (shard, shards) = (old_shard.0.to_string(), self.old_shards.to_string());
+        let args = [args[0], shard.as_bytes(), shards.as_bytes(), args[1], args[2]];
+        for target in 0..self.open.len() {
+            self.push(target, &call(swap_former_shard, u16::MAX, 0), &args, None)?;
         }
         Ok(())
     }
@@ -357,11 +380,8 @@ fn stable_order<T>(items: &[T], groups: usize, group: impl Fn(&T) -> usize) -> V
 
 /// Arguments: the shard and the number of shards of that time, and whether all databases are meant.
 fn flush_former_shard(context: &mut Context<'_>) -> Result<(), CommandError> {
-    let number = |index: usize| {
-        std::str::from_utf8(context.request.arg(index)).ok().and_then(|text| text.parse::<u16>().ok())
-    };
-    let (Some(shard), Some(shards)) = (number(1), number(2)) else {
-        return Err("ERR not a shard".into());
+    let (Some(shard), Some(shards)) = (number(context, 1), number(context, 2)) else {
+        return Err(NOT_A_SHARD.into());
     };
     let databases =
         if context.arg(3) == b"all" { 0..context.databases() } else { context.db..context.db + 1 };
@@ -371,6 +391,27 @@ fn flush_former_shard(context: &mut Context<'_>) -> Result<(), CommandError> {
     }
     context.reply.ok();
     Ok(())
+}
+
+/// Arguments: the shard and the number of shards of that time, and the two databases.
+fn swap_former_shard(context: &mut Context<'_>) -> Result<(), CommandError> {
+    let numbers = (number(context, 1), number(context, 2), number(context, 3), number(context, 4));
+    let (Some(shard), Some(shards), Some(one), Some(other)) = numbers else {
+        return Err(NOT_A_SHARD.into());
+    };
+    if one.max(other) >= context.databases() {
+        return Err("ERR not a database".into());
+    }
+    let hasher = context.hasher();
+    context.swap_those(one, other, |key| hasher.shard(key, hasher.hash(key), shards) == shard);
+    context.reply.ok();
+    Ok(())
+}
+
+const NOT_A_SHARD: &str = "ERR not a shard";
+
+fn number(context: &Context<'_>, index: usize) -> Option<u16> {
+    std::str::from_utf8(context.request.arg(index)).ok()?.parse().ok()
 }
 
 #[cfg(test)]

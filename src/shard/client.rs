@@ -106,6 +106,11 @@ impl Client {
         })
     }
 
+    /// What the connection takes, with its buffers, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Client>() + self.query_buffer_bytes.get() + self.output_bytes.get()
+    }
+
     /// Makes the connection's task run.
     pub fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {

@@ -31,6 +31,8 @@ impl From<String> for CommandError {
 
 pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 
+const STRING_TOO_LONG: &str = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+
 /// How to call a handler: what the command table knows, as far as a shard needs it.
 #[derive(Clone, Copy)]
 pub struct Call {
@@ -125,6 +127,24 @@ impl<'a> Context<'a> {
     /// A string may not grow beyond this (`proto-max-bulk-len`).
     pub fn max_string_bytes(&self) -> u64 {
         self.engine.max_string_bytes
+    }
+
+    /// Refuses a string of `length` and `more` bytes that would be longer than [`Context::max_string_bytes`].
+    pub fn check_string_length(&self, length: u64, more: u64) -> Result<(), CommandError> {
+        // What a log holds has no limit, but no string is longer than what memory can address.
+        let limit = self.max_string_bytes().min(i64::MAX as u64);
+        if length.saturating_add(more) > limit { Err(STRING_TOO_LONG.into()) } else { Ok(()) }
+    }
+
+    /// Whether DUMP compresses strings (`rdbcompression`).
+    pub fn compresses_dumps(&self) -> bool {
+        self.engine.compresses_dumps
+    }
+
+    /// An estimate of what a living key takes in memory, in bytes.
+    pub fn memory_of(&mut self, key: Key<'_>) -> Option<usize> {
+        self.lookup(key)?;
+        self.keyspace().memory_of(key.hash, key.bytes)
     }
 
     /// Numbers that the shard counts.
@@ -225,6 +245,21 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// As [`Context::reply_string`], of a part of the string; nothing is answered where there is no key.
+    pub fn reply_part(
+        &mut self,
+        key: Key<'_>,
+        part: impl FnOnce(&[u8]) -> &[u8],
+    ) -> Result<bool, CommandError> {
+        if self.read_string(key)?.is_none() {
+            return Ok(false);
+        }
+        // A second look-up, beside which the reply can be borrowed; the page is in the cache by now.
+        let entry = self.engine.dbs[self.db as usize].get(key.hash, key.bytes);
+        self.reply.bulk(part(entry.and_then(|entry| entry.value.as_str()).unwrap_or(b"")));
+        Ok(true)
+    }
+
     /// As [`Context::read_string`] for commands that write: with the expiry, and not counted.
     pub fn string_to_change(&mut self, key: Key<'_>) -> Result<Option<StringWithEnd<'_>>, CommandError> {
         match self.lookup(key) {
@@ -281,6 +316,32 @@ impl<'a> Context<'a> {
         length
     }
 
+    /// Overwrites a string from `offset` on and returns its length; what is short of that place becomes zeros, and the key is
+    /// created where there is none. Effect: `SETRANGE key offset bytes`.
+    pub fn overwrite_string(&mut self, key: Key<'_>, offset: usize, bytes: &[u8]) -> usize {
+        let end = offset + bytes.len();
+        let db = &mut self.engine.dbs[self.db as usize];
+        let length = match db.update_str(key.hash, key.bytes, |value| {
+            if value.len() < end {
+                value.resize(end, 0);
+            }
+            value[offset..end].copy_from_slice(bytes);
+            value.len()
+        }) {
+            Some(length) => length,
+            None => {
+                let mut value = vec![0; end];
+                value[offset..].copy_from_slice(bytes);
+                db.set_object(key.hash, key.bytes, Object::string(value), None);
+                end
+            }
+        };
+        let mut digits = itoa::Buffer::new();
+        let offset = digits.format(offset).as_bytes();
+        self.engine.effect(self.db, key.hash, &[b"SETRANGE", key.bytes, offset, bytes]);
+        length
+    }
+
     /// Deletes a key; says whether there was one (expired ones do not count). Effect: `DEL key`.
     pub fn delete(&mut self, key: Key<'_>) -> bool {
         self.delete_in(self.db, key)
@@ -316,6 +377,41 @@ impl<'a> Context<'a> {
     /// Empties database `db`, or all of them. Effects: `FLUSHDB`, `FLUSHALL`.
     pub fn flush(&mut self, db: Option<u16>) {
         self.engine.flush(db);
+    }
+
+    /// Lets two databases change places. Effect: `SWAPDB one other`.
+    pub fn swap(&mut self, one: u16, other: u16) {
+        self.engine.swap(one, other);
+    }
+
+    /// As [`Context::swap`] for the keys that `belongs` wants, one by one. No effect: for the replay of an exchange on
+    /// a shard that had other keys than this one has.
+    pub fn swap_those(&mut self, one: u16, other: u16, belongs: impl Fn(&[u8]) -> bool) {
+        let of_one = self.take_those(one, &belongs);
+        let of_other = self.take_those(other, &belongs);
+        for (db, records) in [(other, of_one), (one, of_other)] {
+            for (key, Record { object, expire_at }) in records {
+                let hash = self.engine.hasher.hash(&key);
+                self.engine.dbs[db as usize].set_object(hash, &key, object, expire_at);
+            }
+        }
+    }
+
+    fn take_those(&mut self, db: u16, belongs: impl Fn(&[u8]) -> bool) -> Vec<(Vec<u8>, Record)> {
+        let (hasher, db) = (self.engine.hasher, &mut self.engine.dbs[db as usize]);
+        let mut keys = Vec::new();
+        db.for_each(|entry| {
+            if belongs(entry.key) {
+                keys.push(entry.key.to_vec());
+            }
+        });
+        let take = |key: Vec<u8>| {
+            let hash = hasher.hash(&key);
+            let (object, expire_at) = db.get_object(hash, &key)?;
+            db.remove(hash, &key);
+            Some((key, Record { object, expire_at }))
+        };
+        keys.into_iter().filter_map(take).collect()
     }
 
     /// Removes the keys of one database that `keep` does not want. No effect: for the replay of a flush of

@@ -4,9 +4,11 @@
 //! between, in which clients are served.
 
 use std::rc::Rc;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::engine::Engine;
 use super::pause::Paused;
 use super::saves::{LogSight, Sight};
 use super::{Shard, latency};
@@ -34,7 +36,8 @@ pub async fn run(shard: Rc<Shard>) {
 pub struct Cron {
     /// The database whose keys are looked at next.
     db: u16,
-    next_timeouts: Option<Instant>,
+    /// When what is due once a second is due again.
+    next_second: Option<Instant>,
 }
 
 impl Cron {
@@ -45,14 +48,19 @@ impl Cron {
         let threshold_ms = shard.config.borrow().latency_monitor_threshold_ms;
         shard.shared.note_latency(threshold_ms, latency::EXPIRE_CYCLE, clock::elapsed(began));
         if shard.id.0 == 0 {
-            watch_memory(shard);
+            watch_network(shard);
             watch_writers(shard, threshold_ms);
         }
+        shard.commands_rate.borrow_mut().look(shard.engine.borrow().stats.commands, clock::now());
         look_after_saves(shard);
         let now = clock::now();
-        if self.next_timeouts.is_none_or(|at| now >= at) {
+        let is_second = self.next_second.is_none_or(|at| now >= at);
+        if shard.id.0 == 0 && (is_second || shard.config.borrow().maxmemory_bytes > 0) {
+            watch_memory(shard); // some microseconds: not at every turn for INFO alone
+        }
+        if is_second {
             close_idle(shard);
-            self.next_timeouts = Some(now + Duration::from_secs(1));
+            self.next_second = Some(now + Duration::from_secs(1));
         }
         let tick = Duration::from_millis(1000 / u64::from(shard.config.borrow().hz.clamp(10, 500))).min(TICK);
         if more { PAUSE } else { tick }
@@ -69,6 +77,14 @@ fn expire(shard: &Shard, db: &mut u16) -> bool {
     }
     let started = clock::now();
     let mut engine = shard.engine.borrow_mut();
+    let more = expire_slice(&mut engine, db, started);
+    engine.stats.expire_time += clock::elapsed(started);
+    engine.stats.expire_slices_cut += u64::from(more.is_some());
+    more.unwrap_or(false)
+}
+
+/// Until the time of the slice is up (then: whether much had expired), or all databases have been looked through.
+fn expire_slice(engine: &mut Engine, db: &mut u16, started: Instant) -> Option<bool> {
     let databases = engine.dbs.len() as u16;
     let (mut pages, mut expired) = (0, 0);
     for _ in 0..databases {
@@ -77,7 +93,7 @@ fn expire(shard: &Shard, db: &mut u16) -> bool {
             pages += pass.pages;
             expired += pass.expired;
             if clock::now() - started > SLICE {
-                return expired > pages;
+                return Some(expired > pages);
             }
             if pass.finished {
                 break;
@@ -85,7 +101,7 @@ fn expire(shard: &Shard, db: &mut u16) -> bool {
         }
         *db = (*db + 1) % databases;
     }
-    false
+    None
 }
 
 /// Keeps what the logs' writers took long for, as events of latency.
@@ -109,9 +125,17 @@ fn watch_writers(shard: &Shard, threshold_ms: i64) {
 
 /// Compares the memory in use with `maxmemory`. Nothing is evicted: what needs more memory is refused.
 pub fn watch_memory(shard: &Shard) {
+    let Some(bytes) = allocated_bytes() else { return };
     let limit = shard.config.borrow().maxmemory_bytes;
-    let is_over = limit > 0 && allocated_bytes().is_some_and(|bytes| bytes > limit);
-    shard.shared.is_over_memory.store(is_over, Ordering::Relaxed);
+    shard.shared.is_over_memory.store(limit > 0 && bytes > limit, Ordering::Relaxed);
+    shard.shared.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+}
+
+fn watch_network(shard: &Shard) {
+    let (counters, now) = (&shard.shared.counters, clock::now());
+    let mut rates = shard.shared.net_rates.lock().unwrap_or_else(PoisonError::into_inner);
+    rates.input.look(counters.net_input_bytes.load(Ordering::Relaxed), now);
+    rates.output.look(counters.net_output_bytes.load(Ordering::Relaxed), now);
 }
 
 /// Bytes that the allocator has given out; `None` where it is not jemalloc.

@@ -79,6 +79,8 @@ pub struct Engine {
     pub shards: u16,
     /// A string may not grow beyond this (`proto-max-bulk-len`).
     pub max_string_bytes: u64,
+    /// DUMP compresses strings (`rdbcompression`).
+    pub compresses_dumps: bool,
     pub stats: EngineStats,
     /// A call that takes so long, in ns, is told of: to the slow log, or as an event of latency.
     pub notable_nanos: u64,
@@ -96,7 +98,7 @@ pub struct Engine {
     /// Replies wait for the log (`appendfsync always`).
     gated: bool,
     recent: Box<[RecentWrite]>,
-    /// Position behind the last flush.
+    /// Position behind the last flush, or exchange of databases.
     flushed: Position,
     cycles: Vec<ExpireCycle>,
     replaying: bool,
@@ -111,6 +113,7 @@ impl Engine {
             log: None,
             shards: 1,
             max_string_bytes: u64::MAX,
+            compresses_dumps: false,
             stats: EngineStats::default(),
             notable_nanos: u64::MAX,
             pause: Arc::default(),
@@ -290,6 +293,21 @@ impl Engine {
             let name: &[u8] = if db.is_some() { b"FLUSHDB" } else { b"FLUSHALL" };
             log.append(first, &[name]);
             self.flushed = log.appended();
+        }
+    }
+
+    /// Lets two databases change places, with how far the search for expired keys has come in them.
+    pub(super) fn swap(&mut self, one: u16, other: u16) {
+        if one == other {
+            return;
+        }
+        self.changes += 1;
+        self.dbs.swap(one as usize, other as usize);
+        self.cycles.swap(one as usize, other as usize);
+        if let Some(log) = &mut self.log {
+            let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
+            log.append(0, &[b"SWAPDB", first.format(one).as_bytes(), second.format(other).as_bytes()]);
+            self.flushed = log.appended(); // reads of either database wait for it, whatever their key
         }
     }
 

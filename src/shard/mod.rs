@@ -22,6 +22,7 @@ pub mod locks;
 pub mod mailbox;
 pub mod monitors;
 pub mod pause;
+pub mod rate;
 pub mod release;
 pub mod saves;
 pub mod sequencer;
@@ -47,6 +48,7 @@ use batch::{Batch, Origin};
 use client::Client;
 use engine::Engine;
 use mailbox::{Mailbox, Message};
+use rate::Rate;
 use release::{Held, Release};
 use shared::Shared;
 
@@ -71,6 +73,8 @@ pub struct Shard {
     pub engine: RefCell<Engine>,
     pub config: RefCell<Arc<Config>>,
     pub clients: RefCell<Slab<Rc<Client>>>,
+    /// How many commands this shard runs per second.
+    pub commands_rate: RefCell<Rate>,
     release: RefCell<Release>,
     /// Boxed, as they travel between shards: unboxing them to keep them would copy them.
     #[allow(clippy::vec_box)]
@@ -90,6 +94,7 @@ impl Shard {
     pub fn new(mut engine: Engine, config: Arc<Config>, shared: Arc<Shared>) -> Rc<Self> {
         engine.shards = shared.shards();
         engine.max_string_bytes = config.proto_max_bulk_len_bytes;
+        engine.compresses_dumps = config.rdbcompression;
         engine.pause = Arc::clone(&shared.pause);
         engine.watch(&config);
         Rc::new(Self {
@@ -98,6 +103,7 @@ impl Shard {
             engine: RefCell::new(engine),
             config: RefCell::new(config),
             clients: RefCell::new(Slab::new()),
+            commands_rate: RefCell::default(),
             release: RefCell::default(),
             spare: RefCell::default(),
             seen: Cell::new((Position(0), Gsn(0))),

@@ -13,6 +13,7 @@ use super::latency::{Events, Sample};
 use super::mailbox::{Mailbox, Message};
 use super::monitors::Monitors;
 use super::pause::ClientPause;
+use super::rate::Rate;
 use super::saves::Saves;
 use super::sequencer::Sequencer;
 use super::slow_log::SlowLog;
@@ -21,6 +22,7 @@ use crate::clock;
 use crate::config::{Config, LogLevel};
 use crate::persist::DataDir;
 use crate::persist::log::{LogShared, LogStatus};
+use crate::store::Keyspace;
 
 /// How far the recovery at the start has come.
 #[derive(Default)]
@@ -44,6 +46,13 @@ pub struct Counters {
     pub net_output_bytes: AtomicU64,
 }
 
+/// See [`Shared::net_rates`].
+#[derive(Default)]
+pub struct NetRates {
+    pub input: Rate,
+    pub output: Rate,
+}
+
 /// What a SHUTDOWN asks of the server.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShutdownRequest {
@@ -54,6 +63,9 @@ pub struct ShutdownRequest {
     pub save: bool,
 }
 
+/// See [`Shared::load_log`]. All that was logged must be durable, and nothing be logged meanwhile.
+pub type LoadLog = Box<dyn Fn() -> Result<Vec<Vec<Keyspace>>, String> + Send + Sync>;
+
 /// See the module.
 pub struct Shared {
     pub mailboxes: Box<[Mailbox]>,
@@ -61,8 +73,15 @@ pub struct Shared {
     pub logs: Box<[OnceLock<Arc<LogShared>>]>,
     /// The data directory, once it is recovered; none with `appendonly no`.
     pub data_dir: OnceLock<Arc<DataDir>>,
+    /// Reads the log as a start would: the databases of each shard. None without a log.
+    pub load_log: OnceLock<LoadLog>,
     /// Puts a changed `loglevel` into effect.
     pub set_log_level: OnceLock<Box<dyn Fn(LogLevel) + Send + Sync>>,
+    /// Bytes that the allocator had given out: when the shards began, and at most.
+    pub startup_bytes: AtomicU64,
+    pub peak_bytes: AtomicU64,
+    /// How many bytes come and go per second.
+    pub net_rates: Mutex<NetRates>,
     /// More memory is in use than `maxmemory` allows: commands that may need more are refused.
     pub is_over_memory: AtomicBool,
     pub loading: Loading,
@@ -100,7 +119,11 @@ impl Shared {
             sequencer: Sequencer::new(Gsn(1)),
             logs: (0..shards).map(|_| OnceLock::new()).collect(),
             data_dir: OnceLock::new(),
+            load_log: OnceLock::new(),
             set_log_level: OnceLock::new(),
+            startup_bytes: AtomicU64::new(0),
+            peak_bytes: AtomicU64::new(0),
+            net_rates: Mutex::default(),
             is_over_memory: AtomicBool::new(false),
             loading: Loading::default(),
             saves: Saves::default(),

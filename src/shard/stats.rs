@@ -5,6 +5,7 @@
 //! 2. A command's histogram takes memory from its first call on, not before.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::latencies::Latencies;
 
@@ -49,6 +50,9 @@ pub struct EngineStats {
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub expired_keys: u64,
+    /// What the search for expired keys took, and how often its time was up before it was through.
+    pub expire_time: Duration,
+    pub expire_slices_cut: u64,
     /// Commands that were run.
     pub commands: u64,
     /// Indexed as the command table; empty: nothing is counted by command.

@@ -38,7 +38,7 @@ use formats::rdb::encode::{EncodeError, EncodeVersion};
 
 pub use join::{Part, join};
 pub use read::{Checksum, Head, LoadedKey, ReadError, Summary, head, read, verify};
-pub use value::{LoadedValue, can_hold, with_article};
+pub use value::{LoadedValue, can_hold, decode, with_article};
 pub use write::write;
 
 /// Facts about a file, in their order there, as `redis-ver`. Redis and Valkey skip the names that they do not know.

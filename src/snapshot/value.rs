@@ -47,7 +47,7 @@ pub(super) fn encode(output: &mut Output<'_>, entry: &Entry<'_>) -> Result<(), W
 
 /// The value as a keyspace holds it; `None` for a type that this version has not.
 #[inline]
-pub(super) fn decode<'v>(
+pub fn decode<'v>(
     value: &Value<'v>,
     buffer: &'v mut StringBuffer,
 ) -> Result<Option<LoadedValue<'v>>, RdbError> {

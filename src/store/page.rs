@@ -179,6 +179,15 @@ impl Page {
         BLOCK_BYTES + self.data.capacity() + beside
     }
 
+    /// What the record at `spot` takes in memory, in bytes: with its objects, and its share of what no record takes.
+    pub(super) fn memory_of(&self, spot: Spot) -> usize {
+        let page = self.level(spot.level);
+        let record = page.bytes(spot.slot as usize).len();
+        let objects =
+            page.record(spot.slot as usize).outside().map(|number| page.object_at(number).heap_bytes());
+        record + objects.sum::<usize>() + (page.own_heap_bytes() - page.data.len()).div_ceil(page.own_len())
+    }
+
     /// What this page alone takes in memory, in bytes: without the objects beside it, and without a `next`. Does not depend on
     /// whether the objects were taken.
     pub(super) fn own_heap_bytes(&self) -> usize {

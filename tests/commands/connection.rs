@@ -68,6 +68,7 @@ fn about_clients() {
         "CLIENT LIST ID",
         "CLIENT LIST ID x",
         "CLIENT LIST ID 999999",
+        "CLIENT LIST ID -1",
         "CLIENT LIST foo",
         "CLIENT KILL",
         "CLIENT KILL 1.2.3.4:5",

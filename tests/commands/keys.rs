@@ -35,6 +35,19 @@ fn there_or_not() {
 }
 
 #[test]
+fn the_empty_key() {
+    compare(&[
+        "MSET \"\" 1 a 2",
+        "any-order: KEYS *",
+        "KEYS **",
+        "any-order: KEYS \"\"",
+        "KEYS ?",
+        "EXPIRE \"\" 100 \"x\\r\\n\"",
+        "EXPIRE a 100 \"\\r\\nx\\r\"",
+    ]);
+}
+
+#[test]
 fn other_names() {
     compare(&[
         "RENAME a b",

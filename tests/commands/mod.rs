@@ -3,25 +3,32 @@
 //! Tables of lines hold no replies: what Redis answers to the same line at the same time is what is expected. What is
 //! Everfast's own stands in tests with names.
 
+mod bitmaps;
 mod concurrency;
 mod connection;
 mod expiry;
+mod insides;
 mod keys;
 mod monitoring;
 mod offline;
+mod payloads;
 mod random;
 mod restart;
 mod saves;
 mod server;
 mod strings;
+mod table;
 mod walks;
 
 /// The sources of the tables.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 11] = [
+    include_str!("bitmaps.rs"),
     include_str!("connection.rs"),
     include_str!("expiry.rs"),
+    include_str!("insides.rs"),
     include_str!("keys.rs"),
     include_str!("monitoring.rs"),
+    include_str!("payloads.rs"),
     include_str!("saves.rs"),
     include_str!("server.rs"),
     include_str!("strings.rs"),

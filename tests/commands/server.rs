@@ -20,6 +20,7 @@ fn about_commands() {
         "COMMAND GETKEYS GET a",
         "COMMAND GETKEYS MSET a 1 b 2",
         "COMMAND GETKEYS MSET a",
+        "COMMAND GETKEYS MSET a 1 b",
         "COMMAND GETKEYS GET a b",
         "COMMAND GETKEYS PING a",
         "COMMAND GETKEYS nosuch a",
@@ -28,6 +29,12 @@ fn about_commands() {
         "COMMAND GETKEYSANDFLAGS INCR a",
         "COMMAND GETKEYSANDFLAGS DEL a b",
         "kind: COMMAND LIST",
+        "kind: LOLWUT",
+        "kind: LOLWUT VERSION 5 10 3",
+        "LOLWUT VERSION x",
+        "LOLWUT VERSION 5 x",
+        "kind: LOLWUT a b",
+        "COMMAND INFO lolwut",
         "COMMAND LIST foo",
         "COMMAND LIST FILTERBY foo bar",
         "COMMAND LIST FILTERBY MODULE x",
@@ -104,7 +111,7 @@ fn info_counts() {
     client.raw(&["CLIENT", "LIST", "foo"]);
     let info = text(client.call(&["INFO", "everything"]));
     for line in [
-        "db0:keys=30,expires=1,avg_ttl=0",
+        "db0:keys=30,expires=1,",
         "keyspace_hits:30",
         "keyspace_misses:1",
         "cmdstat_get:calls=31,rejected_calls=0,failed_calls=0",
@@ -121,12 +128,12 @@ fn info_counts() {
         "shards:3",
         "role:master",
     ] {
-        // How long commands took is left out.
+        // How long commands took is left out, and how long keys have to live.
         let is_there = info.lines().any(|known| match known.split_once(",usec=") {
             Some((calls, rest)) => rest
                 .split_once(",rejected")
                 .is_some_and(|(_, rest)| format!("{calls},rejected{rest}") == line),
-            None => known == line,
+            None => known == line || line.ends_with(',') && known.starts_with(line),
         });
         assert!(is_there, "{line} is not in\n{info}");
     }
@@ -211,4 +218,95 @@ fn strings_do_not_outgrow_their_limit() {
         let error = Value::Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)".into());
         assert_eq!(client.call(&["APPEND", key, "x"]), error);
     }
+}
+
+/// What is set on a server, by name.
+fn settings(server: &Server) -> std::collections::BTreeMap<String, String> {
+    let Value::Array(words) = server.client().call(&["CONFIG", "GET", "*"]) else {
+        panic!("CONFIG GET failed")
+    };
+    let words: Vec<String> = words.into_iter().map(text).collect();
+    words.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+}
+
+#[test]
+fn every_setting_of_redis_has_a_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let redis = settings(&Server::redis(dir.path()));
+    let server = Server::everfast(&dir.path().join("ours"), &[]);
+    let ours = settings(&server);
+    let missing: Vec<_> = redis.keys().filter(|name| !ours.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let mut client = server.client();
+    for (name, value) in &ours {
+        let reply = client.call(&["CONFIG", "SET", name, value]);
+        let is_fixed = matches!(&reply, Value::Error(text) if text.ends_with("can't set immutable config"));
+        assert!(reply == Value::Simple("OK".into()) || is_fixed, "{name} {value}: {reply:?}");
+    }
+}
+
+#[test]
+fn figures_tell_what_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--shards", "2"]);
+    let mut client = server.client();
+    let mut field = |name: &str| {
+        let info = text(client.call(&["INFO", "everything"]));
+        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("no {name}")).to_owned()
+    };
+    let number = |text: String| text.parse::<u64>().unwrap();
+    assert_eq!(number(field("instantaneous_ops_per_sec")), 0);
+    let mut writer = server.client();
+    for round in 0..40 {
+        for key in 0..50 {
+            writer.call(&["SET", &format!("k{key}"), &"x".repeat(20_000), "EX", "1000"]);
+        }
+        if round % 10 == 9 {
+            std::thread::sleep(std::time::Duration::from_millis(110));
+        }
+    }
+    assert!(number(field("instantaneous_ops_per_sec")) > 0);
+    assert_ne!(field("instantaneous_input_kbps"), "0.00");
+    let ttl = field("db0").rsplit_once('=').unwrap().1.parse::<u64>().unwrap();
+    assert!((900_000..=1_000_000).contains(&ttl), "{ttl}");
+    assert!(number(field("used_memory_dataset")) > 1_000_000);
+    assert!(number(field("used_memory_startup")) < number(field("used_memory")));
+    writer.call(&["FLUSHALL"]);
+    let peak = number(field("used_memory_peak"));
+    assert!(peak > number(field("used_memory_startup")) + 900_000, "{peak}");
+}
+
+/// An address of this machine that others can reach; nothing is sent to find it.
+fn outer_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    socket
+        .local_addr()
+        .ok()
+        .map(|address| address.ip())
+        .filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+}
+
+#[test]
+fn without_a_password_only_this_machine_is_served() {
+    let Some(outer) = outer_address() else {
+        return eprintln!("this machine has no address but its own: nothing to test");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--bind", "*"]);
+    // A server that turns a client away does not read what it says.
+    let from_outside = |says: &[u8]| {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect((outer, server.port)).unwrap();
+        let mut reply = [0; 7];
+        stream.write_all(says).and_then(|()| stream.read_exact(&mut reply)).unwrap();
+        String::from_utf8_lossy(&reply).into_owned()
+    };
+    assert_eq!(from_outside(b""), "-DENIED");
+    let mut client = server.client();
+    client.raw(&["CONFIG", "SET", "protected-mode", "no"]);
+    assert_eq!(from_outside(b"PING\r\n"), "+PONG\r\n");
+    client.raw(&["CONFIG", "SET", "protected-mode", "yes", "requirepass", "secret"]);
+    assert_eq!(from_outside(b"PING\r\n"), "-NOAUTH");
 }

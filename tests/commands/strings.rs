@@ -1,6 +1,7 @@
 //! Strings and counters.
 
-use crate::harness::compare;
+use crate::harness::random::Random;
+use crate::harness::{Pair, Server, compare, compare_with};
 
 #[test]
 fn set_and_get() {
@@ -175,6 +176,289 @@ fn counters() {
         "INCR s",
         "INCR",
         "INCR a 1",
+    ]);
+}
+
+#[test]
+fn parts_of_strings() {
+    compare(&[
+        "COMMAND INFO getset setrange getrange substr incrbyfloat lcs",
+        "any-order: COMMAND GETKEYSANDFLAGS LCS a b",
+        "SET a 'Hello World'",
+        "GETRANGE a 0 4",
+        "GETRANGE a -5 -1",
+        "GETRANGE a 0 -1",
+        "GETRANGE a 3 3",
+        "GETRANGE a 5 3",
+        "GETRANGE a -1 -3",
+        "GETRANGE a -100 -90",
+        "GETRANGE a -90 -100",
+        "GETRANGE a -100 100",
+        "GETRANGE a 10 100",
+        "GETRANGE a 11 100",
+        "GETRANGE a 0 -100",
+        "GETRANGE a -9223372036854775808 9223372036854775807",
+        "GETRANGE a 9223372036854775807 -9223372036854775808",
+        "GETRANGE a 0 9223372036854775808",
+        "GETRANGE a x 1",
+        "GETRANGE a 1 x",
+        "GETRANGE a 1",
+        "GETRANGE a 1 2 3",
+        "GETRANGE none 0 -1",
+        "SET e ''",
+        "GETRANGE e 0 -1",
+        "SUBSTR a -5 -1",
+        "SUBSTR none 0 1",
+        "SUBSTR a 0 x",
+        "SET number 1234567",
+        "GETRANGE number 1 -2",
+        "SETRANGE a 6 Redis",
+        "GET a",
+        "SETRANGE a 11 '!'",
+        "GET a",
+        "SETRANGE a 14 \"x\\x00\"",
+        "GET a",
+        "SETRANGE a 100 ''",
+        "SETRANGE none 0 ''",
+        "SETRANGE none 9 ''",
+        "EXISTS none",
+        "SETRANGE pad 5 abc",
+        "GET pad",
+        "SETRANGE pad 0 ABCDEFGHIJ",
+        "GET pad",
+        "SETRANGE number 2 x",
+        "GET number",
+        "SETRANGE a -1 x",
+        "SETRANGE a -1 ''",
+        "SETRANGE a x x",
+        "SETRANGE a 9223372036854775808 x",
+        "SETRANGE a 9223372036854775807 x",
+        "SETRANGE a 9223372036854775807 ''",
+        "SETRANGE a 536870911 xx",
+        "SETRANGE a 536870912 x",
+        "SETRANGE new 536870912 x",
+        "SETRANGE new 4294967296 x",
+        "EXISTS new",
+        "STRLEN a",
+        "SETRANGE a 0",
+        "SET t 1 EX 100",
+        "SETRANGE t 3 x",
+        "near: TTL t",
+        "GETSET t 2",
+        "TTL t",
+        "GETSET none 1",
+        "GETSET none ''",
+        "GET none",
+        "GETSET none",
+        "GETSET none a b",
+        "DEL big",
+        "SETRANGE big 2000 x",
+        "SETRANGE big 10 y",
+        "GETRANGE big 8 12",
+        "STRLEN big",
+    ]);
+}
+
+#[test]
+fn strings_do_not_outgrow_their_limit() {
+    compare_with(
+        &["--proto-max-bulk-len", "1mb"],
+        &[
+            "SETRANGE a 1048575 x",
+            "SETRANGE a 1048576 x",
+            "SETRANGE a 1048570 123456",
+            "SETRANGE a 1048570 1234567",
+            "SETRANGE b 1048576 x",
+            "SETRANGE b 1048576 ''",
+            "EXISTS b",
+            "STRLEN a",
+            "APPEND a x",
+            "SETBIT a 8388607 1",
+            "SETBIT a 8388608 1",
+            "SETBIT b 8388608 1",
+            "GETBIT a 8388607",
+            "GETBIT a 8388608",
+            "BITFIELD a GET u8 8388608",
+            "BITFIELD a SET u8 8388607 255",
+            "STRLEN a",
+            "BITFIELD a SET u63 8388607 -1",
+            "STRLEN a",
+            "BITFIELD a GET u63 8388607 GET u8 #131071 GET u8 #131072",
+            "SETRANGE a 1048575 x",
+            "LCS a b",
+            "LCS a a",
+            "SETRANGE c 510 x",
+            "SETRANGE d 511 x",
+            "LCS c d LEN",
+            "SETRANGE d 512 x",
+            "LCS c d LEN",
+            "LCS a b LEN IDX",
+            "LCS a b nosuch",
+        ],
+    );
+}
+
+#[test]
+fn numbers_with_a_fraction() {
+    compare(&[
+        "INCRBYFLOAT a 1",
+        "INCRBYFLOAT a 0.1",
+        "INCRBYFLOAT a -1.1",
+        "INCRBYFLOAT a 1e3",
+        "INCRBYFLOAT a 1.5E+2",
+        "INCRBYFLOAT a .5",
+        "INCRBYFLOAT a 5.",
+        "INCRBYFLOAT a +1",
+        "GET a",
+        "TYPE a",
+        "SET b 10.50",
+        "INCRBYFLOAT b 0.1",
+        "SET b 5.0e3",
+        "INCRBYFLOAT b 2.0e2",
+        "INCRBYFLOAT b 0x10",
+        "INCRBYFLOAT b 0x.8p1",
+        "INCRBYFLOAT b 0X1P-3",
+        "INCRBYFLOAT b 0x1",
+        "INCRBYFLOAT b 0x",
+        "INCRBYFLOAT b 0x1p",
+        "INCRBYFLOAT b inf",
+        "INCRBYFLOAT b -Infinity",
+        "INCRBYFLOAT b +inf",
+        "INCRBYFLOAT b nan",
+        "INCRBYFLOAT b 'nan(1)'",
+        "INCRBYFLOAT b infinit",
+        "INCRBYFLOAT b ' 1'",
+        "INCRBYFLOAT b '1 '",
+        "INCRBYFLOAT b ''",
+        "INCRBYFLOAT b \"1\\x00\"",
+        "INCRBYFLOAT b 1e",
+        "INCRBYFLOAT b 1e+",
+        "INCRBYFLOAT b 1.2.3",
+        "INCRBYFLOAT b .",
+        "INCRBYFLOAT b -",
+        "INCRBYFLOAT b +-1",
+        "INCRBYFLOAT b 1e5000",
+        "INCRBYFLOAT b -1e5000",
+        "INCRBYFLOAT b 1e-5000",
+        "INCRBYFLOAT b 0e99999999999999999999",
+        "INCRBYFLOAT b 1e99999999999999999999",
+        "INCRBYFLOAT b 1e-99999999999999999999",
+        "GET b",
+        "INCRBYFLOAT big 1e4932",
+        "INCRBYFLOAT big 1e4932",
+        "INCRBYFLOAT big -1e4932",
+        "INCRBYFLOAT tiny 1e-18",
+        "INCRBYFLOAT tiny -1e-18",
+        "SET tiny 2e-4951",
+        "INCRBYFLOAT tiny 0",
+        "SET tiny 1e-4951",
+        "INCRBYFLOAT tiny 0",
+        "INCRBYFLOAT minus -0",
+        "INCRBYFLOAT minus -0.000000000000000000001",
+        "SET n 9223372036854775807",
+        "INCRBYFLOAT n 1",
+        "INCRBYFLOAT n 1",
+        "SET n 18446744073709551616",
+        "INCRBYFLOAT n 1",
+        "SET n inf",
+        "INCRBYFLOAT n 1",
+        "INCRBYFLOAT n -inf",
+        "SET n 3",
+        "INCRBYFLOAT n 1.5",
+        "INCR n",
+        "SET s abc",
+        "INCRBYFLOAT s 1",
+        "SET s ''",
+        "INCRBYFLOAT s 1",
+        "INCRBYFLOAT s x",
+        "INCRBYFLOAT none x",
+        "EXISTS none",
+        "SET t 1 EX 100",
+        "INCRBYFLOAT t 0.5",
+        "near: TTL t",
+        "INCRBYFLOAT t",
+        "INCRBYFLOAT t 1 2",
+    ]);
+}
+
+#[test]
+fn sums_are_those_of_a_long_double() {
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let redis = Server::redis_with(dir.path(), &[]);
+    let ours = Server::everfast(&dir.path().join("ours"), &["--shards", "1"]);
+    let mut pair = Pair::connect(&redis, &ours);
+    let mut random = Random::new(1);
+    for _ in 0..sums() / 250 {
+        let commands = (0..250).flat_map(|_| {
+            let [one, other] = [(); 2].map(|()| number(&mut random));
+            [["SET", "a", &*one], ["INCRBYFLOAT", "a", &*other]]
+                .map(|words| (words.map(|word| word.as_bytes().to_vec()).to_vec(), ""))
+        });
+        pair.compare_pipeline(&commands.collect::<Vec<_>>())
+            .unwrap_or_else(|difference| panic!("{difference}"));
+    }
+}
+
+/// How many sums are compared: `EVERFAST_SUMS`, else a few.
+fn sums() -> usize {
+    std::env::var("EVERFAST_SUMS").ok().and_then(|sums| sums.parse().ok()).unwrap_or(2500)
+}
+
+/// A number in one of the forms that C reads.
+fn number(random: &mut Random) -> String {
+    let mut digits = |most: usize, base: &str| -> String {
+        let count = random.below(most);
+        (0..count).map(|_| char::from(base.as_bytes()[random.below(base.len())])).collect()
+    };
+    let (decimal, hexadecimal) = ("0123456789", "0123456789abcdefABCDEF");
+    let (whole, fraction, exponent) = (digits(22, decimal), digits(24, decimal), digits(4, decimal));
+    let (hex_whole, hex_fraction) = (digits(20, hexadecimal), digits(20, hexadecimal));
+    let sign = random.pick(&["", "-", "+", "-", ""]);
+    match random.below(8) {
+        0 => format!("{sign}{whole}"),
+        1 | 2 => format!("{sign}{whole}.{fraction}"),
+        3 => format!("{sign}{whole}e{exponent}"),
+        4 => format!("{sign}{whole}.{fraction}E-{exponent}"),
+        5 => format!("{sign}.{fraction}e-{}", random.below(30)),
+        6 => format!("{sign}0x{hex_whole}.{hex_fraction}p-{}", random.below(90)),
+        _ => format!("{sign}0X{hex_whole}P{exponent}"),
+    }
+}
+
+#[test]
+fn the_longest_common_sequence() {
+    compare(&[
+        "MSET a ohmytext b mynewtext e '' n 12345 m 2345",
+        "LCS a b",
+        "LCS a b LEN",
+        "LCS a b IDX",
+        "LCS a b IDX WITHMATCHLEN",
+        "LCS a b IDX MINMATCHLEN 4",
+        "LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN",
+        "LCS a b IDX MINMATCHLEN 5",
+        "LCS a b IDX MINMATCHLEN -5",
+        "LCS a b MINMATCHLEN 4",
+        "LCS a b WITHMATCHLEN",
+        "LCS a b MINMATCHLEN",
+        "LCS a b MINMATCHLEN x",
+        "LCS a b LEN IDX",
+        "LCS a b nosuch",
+        "LCS a",
+        "LCS a a IDX",
+        "LCS a e",
+        "LCS e e IDX",
+        "LCS a none LEN",
+        "LCS none none2",
+        "LCS none none2 IDX",
+        "LCS n m IDX WITHMATCHLEN",
+        "MSET {t}a abcabcabcabc {t}b acbacbacb",
+        "LCS {t}a {t}b",
+        "LCS {t}a {t}b IDX WITHMATCHLEN",
+        "LCS {t}b {t}a IDX WITHMATCHLEN MINMATCHLEN 2",
+        "MSET x 'aaaaabbbbbaaaaa' y 'baabaabaab'",
+        "LCS x y IDX WITHMATCHLEN",
+        "LCS y x IDX WITHMATCHLEN",
+        "LCS y x",
     ]);
 }
 

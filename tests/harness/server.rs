@@ -14,6 +14,7 @@ const START: Duration = Duration::from_secs(60);
 /// A running server; it is killed when this is dropped.
 pub struct Server {
     child: Child,
+    command: Command,
     pub port: u16,
 }
 
@@ -51,15 +52,27 @@ impl Server {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let child =
             child.unwrap_or_else(|error| panic!("{:?} does not start: {error}", command.get_program()));
-        let mut server = Server { child, port };
+        let mut server = Server { child, command, port };
+        server.wait();
+        server
+    }
+
+    fn wait(&mut self) {
         let deadline = Instant::now() + START;
-        while !server.serves() {
+        while !self.serves() {
             assert!(Instant::now() < deadline, "the server does not serve");
-            let ended = server.child.try_wait().expect("a child can be waited for");
+            let ended = self.child.try_wait().expect("a child can be waited for");
             assert!(ended.is_none(), "the server has ended: {ended:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
-        server
+    }
+
+    /// Kills it and starts it again on the same port and directory.
+    pub fn restart(&mut self) {
+        self.child.kill().expect("a server that runs can be killed");
+        self.child.wait().expect("a child can be waited for");
+        self.child = self.command.spawn().expect("what started once starts again");
+        self.wait();
     }
 
     fn serves(&self) -> bool {

@@ -3,6 +3,8 @@ import sys
 import threading
 
 import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 port, protocol = int(sys.argv[1]), int(sys.argv[2])
 r = redis.Redis(port=port, protocol=protocol, decode_responses=True)
@@ -68,7 +70,28 @@ for thread in threads:
     thread.join()
 assert r.get("shared") == "1600"
 
-other = redis.Redis(port=port, protocol=protocol, db=3, decode_responses=True, client_name="tester")
+blocking = redis.BlockingConnectionPool(port=port, protocol=protocol, max_connections=2, timeout=20)
+
+
+def fill(name):
+    client = redis.Redis(connection_pool=blocking, decode_responses=True)
+    with client.pipeline(transaction=False) as pipe:
+        for index in range(100):
+            pipe.set(f"{name}:{index}", index).expire(f"{name}:{index}", 1000)
+        assert all(pipe.execute())
+
+
+threads = [threading.Thread(target=fill, args=(name,)) for name in ("x", "y", "z", "w")]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(list(r.scan_iter("[w-z]:*", count=50))) == 400
+
+patient = Retry(ConstantBackoff(0.05), 200)
+other = redis.Redis(
+    port=port, protocol=protocol, db=3, decode_responses=True, client_name="tester", retry=patient
+)
 assert other.get("greeting") is None
 other.set("greeting", "three")
 assert other.client_getname() == "tester"
@@ -77,6 +100,23 @@ assert r.info("server")["redis_mode"] == "standalone"
 assert r.config_get("appendonly") == {"appendonly": "yes"}
 assert r.execute_command("WAITAOF", 1, 0, 5000) == [1, 0]
 assert len(r.client_list()) >= 2
+
+# The server is killed and comes back: connections are made anew, in their database and under their name.
+print("restart")
+input()
+assert other.get("greeting") == "three"
+assert other.client_getname() == "tester"
+try:
+    old = r.get("greeting")
+except redis.ConnectionError:  # without retries the first call may see the old connection end
+    old = r.get("greeting")
+assert old == "bye"
+assert r.get("shared") == "1600"
+assert r.get("p999") == "999"
+assert 0 < r.ttl("x:99") <= 1000
+counted = redis.Redis(connection_pool=pool, decode_responses=True, retry=patient)
+pool.disconnect()
+assert counted.incr("shared") == 1601
 other.flushdb()
 assert other.dbsize() == 0
 print("all well")

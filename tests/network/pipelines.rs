@@ -47,6 +47,28 @@ fn pipeline(
     commands
 }
 
+#[test]
+fn the_protocol_may_change_within_a_pipeline() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--shards", "4"]);
+    let mut client = server.client();
+    let keys: Vec<String> = (0..20).map(|key| key.to_string()).collect();
+    let gets = || keys.iter().map(|key| vec!["GET", key]);
+    for round in 0..50 {
+        let mut pipeline = vec![vec!["HELLO", "3"]];
+        pipeline.extend(gets());
+        pipeline.push(vec!["RESET"]);
+        pipeline.extend(gets());
+        client.send_all(pipeline.iter().map(|words| &words[..]));
+        for null in ["_\r\n", "$-1\r\n"] {
+            client.receive(); // to HELLO, to RESET
+            for key in &keys {
+                assert_eq!(String::from_utf8_lossy(&client.receive().0), null, "round {round}, key {key}");
+            }
+        }
+    }
+}
+
 fn run(server: &Server, name: usize, rounds: usize) {
     let mut random = Random::new(100 + name as u64);
     let mut client = server.client();

@@ -78,7 +78,7 @@ const fn cost_of_hops(name: &'static str, scenario: &'static Scenario, needed: f
 use Metric::{BytesPerKey, CpuMicrosecondsPerOp, ProbeP99Microseconds, RestartSeconds};
 use Role::{OneShard, TwoShards};
 
-pub static ROWS: [Row; 21] = [
+pub static ROWS: [Row; 25] = [
     more("SET always, 1 client", &scenario::ALWAYS_1, OneShard, 1.0, 1.2),
     more("SET always, 10 clients", &scenario::ALWAYS_10, OneShard, 1.2, 1.5),
     more("SET always, 50 clients", &scenario::ALWAYS_50, OneShard, 1.0, 1.3),
@@ -98,6 +98,10 @@ pub static ROWS: [Row; 21] = [
     cost_of_hops("CPU 2 shards against 1: GET, pipeline 16", &scenario::GET_P16, 1.5, 1.3),
     cost_of_hops("CPU 2 shards against 1: SET plain", &scenario::SET_P1, 1.8, 1.5),
     cost_of_hops("CPU 2 shards against 1: GET plain", &scenario::GET_P1, 1.8, 1.5),
+    more("BITCOUNT, pipeline 16", &scenario::BITCOUNT_P16, OneShard, 1.0, 1.2),
+    more("SETBIT everysec, pipeline 16", &scenario::SETBIT_P16, OneShard, 1.0, 1.5),
+    more("SETRANGE everysec, pipeline 16", &scenario::SETRANGE_P16, OneShard, 1.0, 1.5),
+    more("INCRBYFLOAT everysec, pipeline 16", &scenario::INCRBYFLOAT_P16, OneShard, 1.0, 1.5),
     less("memory per key", &scenario::FILL, BytesPerKey, 0.9, 0.8),
     less("restart after kill -9", &scenario::FILL, RestartSeconds, 0.4, 0.15),
 ];

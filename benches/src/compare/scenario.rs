@@ -96,11 +96,31 @@ pub static GET_P16: Scenario = load("GET, 50 clients, pipeline 16", Policy::Ever
 pub static SET_P1: Scenario = load("SET everysec, 50 clients", Policy::EverySecond, SET, 50, 1);
 pub static SET_P16: Scenario =
     load("SET everysec, 50 clients, pipeline 16", Policy::EverySecond, SET, 50, 16);
+/// Strings of 64 bytes stay as long as they are, so that these loads meet what the others meet.
+pub static BITCOUNT_P16: Scenario =
+    load("BITCOUNT, 50 clients, pipeline 16", Policy::EverySecond, "BITCOUNT {key}", 50, 16);
+pub static SETBIT_P16: Scenario =
+    load("SETBIT everysec, 50 clients, pipeline 16", Policy::EverySecond, "SETBIT {key} 300 1", 50, 16);
+pub static SETRANGE_P16: Scenario = load(
+    "SETRANGE everysec, 50 clients, pipeline 16",
+    Policy::EverySecond,
+    "SETRANGE {key} 20 0123456789",
+    50,
+    16,
+);
+/// One counter: other keys hold no numbers.
+pub static INCRBYFLOAT_P16: Scenario = load(
+    "INCRBYFLOAT everysec, 50 clients, pipeline 16",
+    Policy::EverySecond,
+    "INCRBYFLOAT counter 0.125",
+    50,
+    16,
+);
 pub static FILL: Scenario =
     Scenario { name: "fill and restart", policy: Policy::EverySecond, work: Work::FillAndRestart };
 
 /// All, in the order in which they run: what writes most comes last.
-pub static SCENARIOS: [&Scenario; 10] = [
+pub static SCENARIOS: [&Scenario; 14] = [
     &ALWAYS_1,
     &ALWAYS_10,
     &ALWAYS_50,
@@ -110,5 +130,9 @@ pub static SCENARIOS: [&Scenario; 10] = [
     &GET_P16,
     &SET_P1,
     &SET_P16,
+    &BITCOUNT_P16,
+    &SETBIT_P16,
+    &SETRANGE_P16,
+    &INCRBYFLOAT_P16,
     &FILL,
 ];

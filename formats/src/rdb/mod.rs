@@ -25,6 +25,7 @@
 //! Sources: Redis' and Valkey's `rdb.h`, `listpack.c`, `ziplist.c`, `zipmap.c`, `intset.c`, `t_stream.c`.
 
 pub mod decode;
+pub mod dump;
 pub mod encode;
 pub mod error;
 pub mod input;

@@ -53,15 +53,17 @@ impl<'a> Reply<'a> {
         self.line(b'+', text.as_bytes());
     }
 
-    /// An error with its code, as `ERR no such key`. Line breaks become blanks, as in Redis.
+    /// An error with its code, as `ERR no such key`. Line breaks become blanks, at the end nothing, as in Redis.
     pub fn error(&mut self, text: &str) {
         self.error_bytes(text.as_bytes());
     }
 
     /// As [`Reply::error`], for texts that quote what a client sent.
     pub fn error_bytes(&mut self, text: &[u8]) {
+        let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let end = text.iter().rposition(|byte| !is_break(byte)).map_or(0, |last| last + 1);
         self.out.push(b'-');
-        self.out.extend(text.iter().map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
+        self.out.extend(text[..end].iter().map(|byte| if is_break(byte) { b' ' } else { *byte }));
         self.out.extend_from_slice(b"\r\n");
     }
 
@@ -102,6 +104,19 @@ impl<'a> Reply<'a> {
         match self.protocol {
             Protocol::Resp2 => self.integer(i64::from(value)),
             Protocol::Resp3 => self.out.extend_from_slice(if value { b"#t\r\n" } else { b"#f\r\n" }),
+        }
+    }
+
+    /// A floating-point number, with 17 digits where it needs them.
+    pub fn double(&mut self, value: f64) {
+        let text = seventeen_digits(value);
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => {
+                self.out.push(b',');
+                self.out.extend_from_slice(text.as_bytes());
+                self.out.extend_from_slice(b"\r\n");
+            }
         }
     }
 
@@ -169,6 +184,33 @@ impl<'a> Reply<'a> {
     }
 }
 
+/// As C's `%.17g`.
+fn seventeen_digits(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() {
+            "nan"
+        } else if value > 0.0 {
+            "inf"
+        } else {
+            "-inf"
+        }
+        .to_owned();
+    }
+    let scientific = format!("{value:.16e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..17).contains(&exponent) {
+        return without_zeros(&format!("{value:.*}", (16 - exponent) as usize)).to_owned();
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", without_zeros(mantissa), exponent.unsigned_abs())
+}
+
+/// A number without the zeros at the end of its fraction.
+fn without_zeros(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,7 +225,7 @@ mod tests {
     fn shapes_follow_the_protocol() {
         use Protocol::{Resp2, Resp3};
         type Case = (fn(&mut Reply<'_>), &'static str, &'static str);
-        let cases: [Case; 10] = [
+        let cases: [Case; 11] = [
             (|r| r.null(), "$-1\r\n", "_\r\n"),
             (|r| r.null_array(), "*-1\r\n", "_\r\n"),
             (|r| r.boolean(true), ":1\r\n", "#t\r\n"),
@@ -194,10 +236,31 @@ mod tests {
             (|r| r.bulk(b"0123456789"), "$10\r\n0123456789\r\n", "$10\r\n0123456789\r\n"),
             (|r| r.bulk(b""), "$0\r\n\r\n", "$0\r\n\r\n"),
             (|r| r.error_bytes(b"ERR a\r\nb"), "-ERR a  b\r\n", "-ERR a  b\r\n"),
+            (|r| r.error_bytes(b"ERR a\n\r\n"), "-ERR a\r\n", "-ERR a\r\n"),
         ];
         for (write, resp2, resp3) in cases {
             assert_eq!(written(Resp2, write), resp2);
             assert_eq!(written(Resp3, write), resp3);
+        }
+    }
+
+    #[test]
+    fn doubles_are_written_as_by_c() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (2.25, "2.25"),
+            (5.141, "5.141"),
+            (0.1, "0.10000000000000001"),
+            (1.5e16, "15000000000000000"),
+            (1e17, "1e+17"),
+            (123_456_789.125, "123456789.125"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (-1e300, "-1.0000000000000001e+300"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(seventeen_digits(value), text);
         }
     }
 }

@@ -28,6 +28,16 @@ pub enum Expiry {
     Far,
 }
 
+/// What BITOP makes of several strings. NOT is left out: what it makes of a text is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitOperation {
+    And,
+    Or,
+    Xor,
+}
+
+/// What MOVE and SWAPDB take keys to; all other commands are run in database 0.
+const SPARE_DATABASE: &str = "1";
 /// Seconds that no history lasts.
 const FAR_SECONDS: &str = "100000";
 
@@ -46,7 +56,12 @@ pub enum Command {
         expiry: Expiry,
     },
     SetNx(Key, String),
+    GetSet(Key, String),
     Append(Key, String),
+    SetRange(Key, usize, String),
+    SetBit(Key, usize, bool),
+    /// `SET u8 #place byte`
+    BitField(Key, usize, u8),
     /// INCR, DECR, INCRBY or DECRBY, as the number says.
     Add(Key, i64),
     Expire(Key),
@@ -65,6 +80,15 @@ pub enum Command {
         to: Key,
         replace: bool,
     },
+    BitOp {
+        operation: BitOperation,
+        to: Key,
+        from: Vec<Key>,
+    },
+    /// To the spare database.
+    Move(Key),
+    /// The database and the spare one change places.
+    SwapDb,
     FlushAll,
     FlushDb,
     DbSize,
@@ -88,10 +112,15 @@ impl Command {
             | Self::GetEx(key, _)
             | Self::Set { key, .. }
             | Self::SetNx(key, _)
+            | Self::GetSet(key, _)
             | Self::Append(key, _)
+            | Self::SetRange(key, ..)
+            | Self::SetBit(key, ..)
+            | Self::BitField(key, ..)
             | Self::Add(key, _)
             | Self::Expire(key)
             | Self::Persist(key)
+            | Self::Move(key)
             | Self::Ttl(key) => set(&[*key]),
             Self::Exists(keys) | Self::Del(keys) | Self::MGet(keys) => set(keys),
             Self::MSet(pairs) | Self::MSetNx(pairs) => {
@@ -100,7 +129,8 @@ impl Command {
             Self::Rename(from, to) | Self::RenameNx(from, to) | Self::Copy { from, to, .. } => {
                 set(&[*from, *to])
             }
-            Self::FlushAll | Self::FlushDb | Self::DbSize | Self::Keys => ALL_KEYS,
+            Self::BitOp { to, from, .. } => set(&[*to]) | set(from),
+            Self::SwapDb | Self::FlushAll | Self::FlushDb | Self::DbSize | Self::Keys => ALL_KEYS,
         }
     }
 
@@ -139,7 +169,18 @@ impl Command {
                 .add(if *get { "GET" } else { "" })
                 .expiry(*expiry, Expiry::Clear),
             Self::SetNx(key, value) => words.add("SETNX").key(name(*key)).add(value),
+            Self::GetSet(key, value) => words.add("GETSET").key(name(*key)).add(value),
             Self::Append(key, value) => words.add("APPEND").key(name(*key)).add(value),
+            Self::SetRange(key, place, value) => {
+                words.add("SETRANGE").key(name(*key)).add(&place.to_string()).add(value)
+            }
+            Self::SetBit(key, place, bit) => {
+                words.add("SETBIT").key(name(*key)).add(&place.to_string()).add(if *bit { "1" } else { "0" })
+            }
+            Self::BitField(key, place, byte) => {
+                let words = words.add("BITFIELD").key(name(*key)).add("SET").add("u8");
+                words.add(&format!("#{place}")).add(&byte.to_string())
+            }
             Self::Add(key, 1) => words.add("INCR").key(name(*key)),
             Self::Add(key, -1) => words.add("DECR").key(name(*key)),
             Self::Add(key, number) if *number < 0 => {
@@ -159,6 +200,16 @@ impl Command {
             Self::Copy { from, to, replace } => {
                 words.add("COPY").key(name(*from)).key(name(*to)).add(if *replace { "REPLACE" } else { "" })
             }
+            Self::BitOp { operation, to, from } => {
+                let operation = match operation {
+                    BitOperation::And => "AND",
+                    BitOperation::Or => "OR",
+                    BitOperation::Xor => "XOR",
+                };
+                words.add("BITOP").add(operation).key(name(*to)).all(from, name)
+            }
+            Self::Move(key) => words.add("MOVE").key(name(*key)).add(SPARE_DATABASE),
+            Self::SwapDb => words.add("SWAPDB").add("0").add(SPARE_DATABASE),
             Self::FlushAll => words.add("FLUSHALL"),
             Self::FlushDb => words.add("FLUSHDB"),
             Self::DbSize => words.add("DBSIZE"),
@@ -230,6 +281,17 @@ mod tests {
             (Command::Add(a, -12), "DECRBY a 12", 0b01, false),
             (Command::MSet(vec![(a, "1".into()), (b, "2".into())]), "MSET a 1 b 2", 0b11, false),
             (Command::Copy { from: a, to: b, replace: true }, "COPY a b REPLACE", 0b11, false),
+            (Command::SetRange(b, 5, "7".into()), "SETRANGE b 5 7", 0b10, false),
+            (Command::SetBit(b, 5, true), "SETBIT b 5 1", 0b10, false),
+            (Command::BitField(b, 5, 7), "BITFIELD b SET u8 #5 7", 0b10, false),
+            (
+                Command::BitOp { operation: BitOperation::Xor, to: a, from: vec![b, b] },
+                "BITOP XOR a b b",
+                0b11,
+                false,
+            ),
+            (Command::Move(b), "MOVE b 1", 0b10, false),
+            (Command::SwapDb, "SWAPDB 0 1", ALL_KEYS, false),
             (Command::Keys, "KEYS *", ALL_KEYS, true),
         ];
         for (command, text, keys, only_reads) in cases {

@@ -121,6 +121,7 @@ impl Operation {
             | Command::Del(_)
             | Command::MSetNx(_)
             | Command::RenameNx(..)
+            | Command::Move(_)
             | Command::Copy { .. } => *reply == Value::Integer(0),
             Command::GetDel(_) | Command::GetEx(..) | Command::Set { get: false, .. } => {
                 *reply == Value::Null

@@ -3,7 +3,7 @@
 //! Which kinds of commands there are at all is drawn anew for each history: a few kinds often meet in ways that a mixture
 //! of everything seldom shows (Groce and others, "Swarm testing", 2012).
 
-use super::command::{Command, Condition, Expiry, Key};
+use super::command::{BitOperation, Command, Condition, Expiry, Key};
 use crate::random::Random;
 
 /// Kinds of commands, by number: see [`Script::command`].
@@ -74,9 +74,12 @@ impl Script {
             0 => Command::Get(key),
             1 => self.set(key),
             2 => Command::Add(key, [1, -1, 10, -10][self.random.below(4) as usize]),
-            3 => Command::Append(key, self.random.below(10).to_string()),
+            3 => self.change(key),
             4 => Command::GetDel(key),
-            5 => Command::SetNx(key, self.value()),
+            5 => match self.random.below(2) {
+                0 => Command::SetNx(key, self.value()),
+                _ => Command::GetSet(key, self.value()),
+            },
             6 => Command::StrLen(key),
             7 => Command::Expire(key),
             8 => Command::Persist(key),
@@ -91,9 +94,14 @@ impl Script {
                 0 => Command::Rename(key, other),
                 _ => Command::RenameNx(key, other),
             },
-            17 => Command::Copy { from: key, to: other, replace: self.random.below(3) > 0 },
-            18 => match self.random.below(2) {
-                0 => Command::FlushAll,
+            17 => match self.random.below(5) {
+                0 => Command::Move(key),
+                1 | 2 => Command::Copy { from: key, to: other, replace: self.random.below(3) > 0 },
+                _ => Command::BitOp { operation: self.operation(), to: key, from: self.keys() },
+            },
+            18 => match self.random.below(4) {
+                0 | 1 => Command::SwapDb,
+                2 => Command::FlushAll,
                 _ => Command::FlushDb,
             },
             19 => Command::DbSize,
@@ -109,6 +117,22 @@ impl Script {
         };
         let expiry = if self.random.below(4) == 0 { self.expiry() } else { Expiry::Clear };
         Command::Set { key, value: self.value(), condition, get: self.random.below(3) == 0, expiry }
+    }
+
+    /// Changes a part of what a key holds.
+    fn change(&mut self, key: Key) -> Command {
+        let (digit, place) = (self.random.below(10) as u8, self.random.below(6) as usize);
+        match self.random.below(4) {
+            0 => Command::Append(key, digit.to_string()),
+            1 => Command::SetRange(key, place, digit.to_string()),
+            // The lowest bit of a byte: a digit stays one.
+            2 => Command::SetBit(key, 8 * place + 7, digit > 4),
+            _ => Command::BitField(key, place, b'0' + digit),
+        }
+    }
+
+    fn operation(&mut self) -> BitOperation {
+        [BitOperation::And, BitOperation::Or, BitOperation::Xor][self.random.below(3) as usize]
     }
 
     fn expiry(&mut self) -> Expiry {

@@ -5,7 +5,7 @@
 
 use formats::resp::Value;
 
-use super::command::{Command, Condition, Expiry, Key};
+use super::command::{BitOperation, Command, Condition, Expiry, Key};
 
 /// A key's value, and whether it has a time to live.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,9 +14,9 @@ pub struct Entry {
     pub expires: bool,
 }
 
-/// What the database holds: one place for each of a history's keys.
+/// What the database and the spare one hold: one place for each of a history's keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct State(Vec<Option<Entry>>);
+pub struct State(Vec<Option<Entry>>, Vec<Option<Entry>>);
 
 const NO_SUCH_KEY: &str = "ERR no such key";
 const SAME_OBJECT: &str = "ERR source and destination objects are the same";
@@ -44,9 +44,9 @@ fn bulk(value: Option<&Entry>) -> Value {
 }
 
 impl State {
-    /// An empty database, for a history with so many keys.
+    /// Empty databases, for a history with so many keys.
     pub fn empty(keys: usize) -> Self {
-        Self(vec![None; keys])
+        Self(vec![None; keys], vec![None; keys])
     }
 
     pub fn get(&self, key: Key) -> Option<&Entry> {
@@ -83,7 +83,33 @@ impl State {
                 }
             }
             Command::SetNx(key, value) => flag(self.set(*key, value, Condition::IfMissing, Expiry::Clear)),
+            Command::GetSet(key, value) => {
+                let old = self.get(*key).cloned();
+                self.put(*key, value);
+                bulk(old.as_ref())
+            }
             Command::Append(key, value) => self.append(*key, value),
+            Command::SetRange(key, place, value) => {
+                self.change_bytes(*key, place + value.len(), |bytes| {
+                    bytes[*place..][..value.len()].copy_from_slice(value.as_bytes());
+                });
+                count(self.get(*key).map_or(0, |entry| entry.value.len()))
+            }
+            Command::SetBit(key, place, bit) => {
+                let mask = 0x80 >> (place % 8);
+                flag(self.change_bytes(*key, place / 8 + 1, |bytes| {
+                    let byte = &mut bytes[place / 8];
+                    let old = *byte & mask != 0;
+                    *byte = if *bit { *byte | mask } else { *byte & !mask };
+                    old
+                }))
+            }
+            Command::BitField(key, place, byte) => {
+                let old =
+                    self.change_bytes(*key, place + 1, |bytes| std::mem::replace(&mut bytes[*place], *byte));
+                Value::Array(vec![Value::Integer(old.into())])
+            }
+            Command::BitOp { operation, to, from } => self.bit_op(*operation, *to, from),
             Command::Add(key, number) => self.add(*key, *number),
             Command::Expire(key) => match self.place(*key) {
                 Some(entry) => {
@@ -125,7 +151,17 @@ impl State {
             },
             Command::Copy { from, to, .. } if from == to => error(SAME_OBJECT),
             Command::Copy { from, to, replace } => flag(self.copy(*from, *to, *replace)),
-            Command::FlushAll | Command::FlushDb => {
+            Command::Move(key) => flag(self.move_away(*key)),
+            Command::SwapDb => {
+                std::mem::swap(&mut self.0, &mut self.1);
+                ok()
+            }
+            Command::FlushAll => {
+                self.0.fill(None);
+                self.1.fill(None);
+                ok()
+            }
+            Command::FlushDb => {
                 self.0.fill(None);
                 ok()
             }
@@ -170,6 +206,36 @@ impl State {
         count(entry.value.len())
     }
 
+    /// Changes the bytes of a string that is at least so long, with zeros at its end if it was not.
+    fn change_bytes<R>(&mut self, key: Key, length: usize, change: impl FnOnce(&mut [u8]) -> R) -> R {
+        let entry = self.place(key).get_or_insert_with(|| Entry { value: String::new(), expires: false });
+        let mut bytes = std::mem::take(&mut entry.value).into_bytes();
+        bytes.resize(bytes.len().max(length), 0);
+        let result = change(&mut bytes);
+        entry.value = String::from_utf8(bytes).expect("all that histories write is ASCII");
+        result
+    }
+
+    fn bit_op(&mut self, operation: BitOperation, to: Key, from: &[Key]) -> Value {
+        let sources: Vec<&[u8]> =
+            from.iter().map(|key| self.get(*key).map_or(&b""[..], |entry| entry.value.as_bytes())).collect();
+        let length = sources.iter().map(|source| source.len()).max().unwrap_or(0);
+        let byte = |place| {
+            let bytes = sources.iter().map(|source| source.get(place).copied().unwrap_or(0));
+            bytes.reduce(|a, b| match operation {
+                BitOperation::And => a & b,
+                BitOperation::Or => a | b,
+                BitOperation::Xor => a ^ b,
+            })
+        };
+        let result: Vec<u8> = (0..length).filter_map(byte).collect();
+        *self.place(to) = None;
+        if length > 0 {
+            self.change_bytes(to, length, |bytes| bytes.copy_from_slice(&result));
+        }
+        count(length)
+    }
+
     fn add(&mut self, key: Key, number: i64) -> Value {
         let entry = self.get(key).cloned().unwrap_or(Entry { value: "0".into(), expires: false });
         // Only what an integer would be printed as counts as one: not `07`.
@@ -190,6 +256,15 @@ impl State {
         let entry = self.place(from).take();
         *self.place(to) = entry;
         Some(true)
+    }
+
+    fn move_away(&mut self, key: Key) -> bool {
+        let spare = &mut self.1[usize::from(key.0)];
+        let is_moved = spare.is_none() && self.0[usize::from(key.0)].is_some();
+        if is_moved {
+            *spare = self.0[usize::from(key.0)].take();
+        }
+        is_moved
     }
 
     fn copy(&mut self, from: Key, to: Key, replace: bool) -> bool {
@@ -321,6 +396,56 @@ mod tests {
             ],
             "a=9, b=1 (expires)",
         );
+        let bit_op = |operation, from| Command::BitOp { operation, to: B, from };
+        run(
+            &[
+                (bit_op(BitOperation::Or, vec![A]), "0"),
+                (Command::SetRange(A, 1, "12".into()), "3"),
+                (Command::BitField(A, 0, b'5'), "0"),
+                (Command::BitField(A, 2, b'6'), "50"),
+                (Command::SetBit(A, 15, false), "1"),
+                (Command::SetBit(A, 15, true), "0"),
+                (Command::GetSet(B, "3".into()), "nil"),
+                (Command::GetSet(B, "4".into()), "'3'"),
+                (Command::Expire(B), "1"),
+                (bit_op(BitOperation::And, vec![A, B]), "3"),
+                (Command::Get(B), "'4\0\0'"),
+                (bit_op(BitOperation::Xor, vec![A, B]), "3"),
+                (Command::Get(B), "'\u{1}16'"),
+                (bit_op(BitOperation::Or, vec![A, B]), "3"),
+            ],
+            "a=516, b=516",
+        );
         run(&[(set(A, "1"), "OK"), (Command::FlushAll, "OK"), (Command::DbSize, "0")], "nothing");
+    }
+
+    #[test]
+    fn two_databases() {
+        run(
+            &[
+                (Command::Move(A), "0"),
+                (set(A, "1"), "OK"),
+                (Command::Move(A), "1"),
+                (Command::Get(A), "nil"),
+                (set(A, "2"), "OK"),
+                (Command::Move(A), "0"),
+                (set(B, "3"), "OK"),
+                (Command::SwapDb, "OK"),
+                (Command::MGet(vec![A, B]), "'1' nil"),
+                (Command::FlushDb, "OK"),
+                (Command::SwapDb, "OK"),
+                (Command::Move(B), "1"),
+            ],
+            "a=2",
+        );
+        run(
+            &[
+                (set(A, "1"), "OK"),
+                (Command::SwapDb, "OK"),
+                (Command::FlushAll, "OK"),
+                (Command::SwapDb, "OK"),
+            ],
+            "nothing",
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! This does not know what commands mean or who issued them: it takes effects as they were logged. That they are the right
 //! ones is for the model to find out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use everfast::persist::log::journal::Entry;
 use everfast::persist::{Gsn, Position};
@@ -107,11 +107,11 @@ fn moments(base: &Keys, entries: &[&Entry], found: &Keys) -> Vec<usize> {
         .count();
     let mut moments: Vec<usize> = if wrong == 0 { vec![0] } else { Vec::new() };
     for (number, entry) in entries.iter().enumerate() {
-        for key in touched(&state, entry) {
-            wrong -= usize::from(differs(&state, &key));
-            apply(&mut state, entry, &key);
-            wrong += usize::from(differs(&state, &key));
-        }
+        let keys = touched(&state, entry);
+        let wrong_of = |state: &Keys| keys.iter().filter(|key| differs(state, key)).count();
+        wrong -= wrong_of(&state);
+        apply(&mut state, entry, &keys);
+        wrong += wrong_of(&state);
         let ends_here = entry.ends_command && (entry.transaction.is_none() || ends_transaction(entry));
         if wrong == 0 && ends_here {
             moments.push(number + 1);
@@ -134,20 +134,50 @@ fn touched(state: &Keys, entry: &Entry) -> Vec<(u16, Vec<u8>)> {
         b"" => Vec::new(),
         b"FLUSHALL" => state.keys().cloned().collect(),
         b"FLUSHDB" => state.keys().filter(|(db, _)| *db == entry.database).cloned().collect(),
+        b"SWAPDB" => {
+            let [one, other] = databases(entry);
+            let keys = state.keys().filter(|(db, _)| [one, other].contains(db));
+            let both = keys.flat_map(|(_, key)| [(one, key.clone()), (other, key.clone())]);
+            both.collect::<BTreeSet<_>>().into_iter().collect()
+        }
         _ => vec![(entry.database, entry.args[1].clone())],
     }
 }
 
-/// What an effect means, for one key. docs/data-files.md has the list.
-fn apply(state: &mut Keys, entry: &Entry, key: &(u16, Vec<u8>)) {
-    let time = |arg: &[u8]| std::str::from_utf8(arg).ok().and_then(|text| text.parse().ok());
+/// Those that a SWAPDB names.
+fn databases(entry: &Entry) -> [u16; 2] {
+    let number = |arg: &[u8]| std::str::from_utf8(arg).ok().and_then(|text| text.parse().ok());
+    [1, 2].map(|index| entry.args.get(index).and_then(|arg| number(arg)).expect("SWAPDB has two numbers"))
+}
+
+/// What an effect means for the keys that it touches. docs/data-files.md has the list.
+fn apply(state: &mut Keys, entry: &Entry, keys: &[(u16, Vec<u8>)]) {
+    if name(entry) != b"SWAPDB" {
+        return keys.iter().for_each(|key| apply_to(state, entry, key));
+    }
+    let [one, other] = databases(entry);
+    let values: Vec<_> = keys.iter().map(|key| state.remove(key)).collect();
+    for ((db, key), value) in keys.iter().zip(values) {
+        let db = if *db == one { other } else { one };
+        value.map(|value| state.insert((db, key.clone()), value));
+    }
+}
+
+fn apply_to(state: &mut Keys, entry: &Entry, key: &(u16, Vec<u8>)) {
+    let number = |arg: &[u8]| std::str::from_utf8(arg).ok().and_then(|text| text.parse::<u64>().ok());
     match name(entry) {
         b"SET" => {
-            let ends = entry.args.get(4).and_then(|at| time(at));
+            let ends = entry.args.get(4).and_then(|at| number(at));
             state.insert(key.clone(), (entry.args[2].clone(), ends));
         }
+        b"SETRANGE" => {
+            let (value, bytes) = (&mut state.entry(key.clone()).or_default().0, &entry.args[3]);
+            let start = number(&entry.args[2]).unwrap_or(0) as usize;
+            value.resize(value.len().max(start + bytes.len()), 0);
+            value[start..start + bytes.len()].copy_from_slice(bytes);
+        }
         b"APPEND" => state.entry(key.clone()).or_default().0.extend_from_slice(&entry.args[2]),
-        b"PEXPIREAT" => drop(state.get_mut(key).map(|held| held.1 = time(&entry.args[2]))),
+        b"PEXPIREAT" => drop(state.get_mut(key).map(|held| held.1 = number(&entry.args[2]))),
         b"PERSIST" => drop(state.get_mut(key).map(|held| held.1 = None)),
         b"DEL" | b"FLUSHALL" | b"FLUSHDB" => drop(state.remove(key)),
         other => panic!("an effect that the checker does not know: {}", other.escape_ascii()),
@@ -199,9 +229,8 @@ fn difference(base: &Keys, entries: &[&Entry], found: &Keys) -> String {
     };
     let mut closest = (wrong(&state), 0, state.clone());
     for (number, entry) in entries.iter().enumerate() {
-        for key in touched(&state, entry) {
-            apply(&mut state, entry, &key);
-        }
+        let keys = touched(&state, entry);
+        apply(&mut state, entry, &keys);
         let now = wrong(&state);
         if now.len() <= closest.0.len() {
             closest = (now, number + 1, state.clone());
@@ -244,6 +273,7 @@ mod tests {
     }
 
     const PLAIN: &[(u16, u64, &str)] = &[(0, 0, "SET a 1"), (0, 0, "APPEND a 2"), (0, 0, "DEL a")];
+    const IN_PART: &[(u16, u64, &str)] = &[(0, 0, "SETRANGE a 2 xy"), (0, 0, "SETRANGE a 1 z")];
     const SPLIT: &[(u16, u64, &str)] =
         &[(0, 0, "SET a 1"), (0, 7, "SET a 2"), (0, 7, ""), (1, 7, "SET b 2"), (1, 7, ""), (1, 0, "SET b 3")];
 
@@ -265,6 +295,8 @@ mod tests {
         assert_eq!(verdict(PLAIN, 1, 0, &[("a", "1")]), Ok(2));
         assert_eq!(verdict(PLAIN, 2, 0, &[("a", "12")]), Ok(1));
         assert_eq!(verdict(PLAIN, 3, 0, &[]), Ok(0));
+        assert_eq!(verdict(IN_PART, 0, 0, &[("a", "\0\0xy")]), Ok(1));
+        assert_eq!(verdict(IN_PART, 2, 0, &[("a", "\0zxy")]), Ok(0));
         for (released, found) in [(2, ("a", "1")), (0, ("a", "2")), (0, ("x", "2"))] {
             assert!(verdict(PLAIN, released, 0, &[found]).is_err(), "{released} {found:?}");
         }
@@ -296,6 +328,24 @@ mod tests {
         let key = |key: &str| ((0, key.as_bytes().to_vec()), (b"1".to_vec(), None));
         assert!(check(&before, &[key("a1")].into(), |_| 0).is_err());
         assert!(check(&before, &[key("a1"), key("a2")].into(), |_| 0).is_ok());
+    }
+
+    #[test]
+    fn databases_change_places() {
+        let journal =
+            journal(&[(0, 0, "SET a 1"), (0, 0, "SWAPDB 0 2"), (0, 0, "SET b 2"), (0, 0, "SWAPDB 2 0")]);
+        let before = Before { base: Keys::new(), journal, released: vec![Position(0)], kept_until_ms: 0 };
+        let holds = |found: &[(u16, &str, &str)]| {
+            let key = |(db, key, value): &(u16, &str, &str)| {
+                ((*db, key.as_bytes().to_vec()), (value.as_bytes().to_vec(), None))
+            };
+            check(&before, &found.iter().map(key).collect(), |_| 0)
+        };
+        assert_eq!(holds(&[(0, "a", "1")]), Ok(3));
+        assert_eq!(holds(&[(2, "a", "1")]), Ok(2));
+        assert_eq!(holds(&[(2, "a", "1"), (0, "b", "2")]), Ok(1));
+        assert_eq!(holds(&[(0, "a", "1"), (2, "b", "2")]), Ok(0));
+        assert!(holds(&[(0, "a", "1"), (0, "b", "2")]).is_err());
     }
 
     #[test]

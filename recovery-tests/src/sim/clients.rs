@@ -11,7 +11,7 @@ use formats::resp::{Value, decode, encode_command};
 
 use super::commands::{FLIGHT_MS, Meets};
 use super::model::{Item, living};
-use super::world::{CLIENTS, World};
+use super::world::{CLIENTS, DATABASES, World};
 
 /// A version of an item, by their numbers.
 type Version = (usize, usize);
@@ -22,8 +22,8 @@ enum Awaited {
     Own { item: usize, reply: Value, version: Option<usize> },
     /// A reading of keys, of anybody's.
     Read { keys: Vec<ReadKey>, sent: u64 },
-    /// FLUSHALL or FLUSHDB, and the versions that it made.
-    Flush { versions: Vec<Version> },
+    /// FLUSHALL, FLUSHDB or SWAPDB, and the versions that it made; another command on the same items is behind it, or not.
+    Flush { versions: Vec<Version>, is_last: bool },
     /// WAITAOF, and the versions that are durable when it says so.
     Durable { versions: Vec<Version> },
     /// CONFIG SET appendfsync
@@ -160,6 +160,7 @@ impl World {
                 drop(items);
                 self.send(client, None, &args, Awaited::Durable { versions });
             }
+            6 if self.below(3) == 0 => self.swap_twice(client),
             6 => self.flush(client),
             7 | 8 => {
                 let policy = self.of(&[AppendFsync::Always, AppendFsync::Everysec]);
@@ -214,7 +215,42 @@ impl World {
         drop(items);
         let (command, database) =
             if database == 2 { ("FLUSHALL", None) } else { ("FLUSHDB", Some(database)) };
-        self.send(client, database, &[command.as_bytes().to_vec()], Awaited::Flush { versions });
+        self.send(
+            client,
+            database,
+            &[command.as_bytes().to_vec()],
+            Awaited::Flush { versions, is_last: true },
+        );
+    }
+
+    /// SWAPDB with a database that never held anything, and back, while nothing else is under way: the items of the
+    /// database are away and come back.
+    fn swap_twice(&self, client: usize) {
+        let (database, spare) = (self.below(2) as u16, self.next_spare.get());
+        if spare >= DATABASES || !self.clients.borrow().iter().flatten().all(Client::is_idle) {
+            return;
+        }
+        let mut items = self.items.borrow_mut();
+        if items.iter().any(|item| item.rests(self.now(), FLIGHT_MS)) {
+            return;
+        }
+        self.next_spare.set(spare + 1);
+        let (mut away, mut back) = (Vec::new(), Vec::new());
+        for (index, item) in items.iter_mut().enumerate().filter(|(_, item)| item.database == database) {
+            let state = item.latest().to_vec();
+            item.issue(vec![None; item.keys.len()]);
+            away.push((index, item.version()));
+            item.issue(state);
+            back.push((index, item.version()));
+            item.is_busy = true;
+        }
+        drop(items);
+        for (versions, [one, other], is_last) in
+            [(away, [database, spare], false), (back, [spare, database], true)]
+        {
+            let args = ["SWAPDB".to_owned(), one.to_string(), other.to_string()].map(String::into_bytes);
+            self.send(client, None, &args, Awaited::Flush { versions, is_last });
+        }
     }
 
     fn next_serial(&self) -> u64 {
@@ -327,9 +363,9 @@ impl World {
                 self.is_switching.set(false);
                 self.is_gated.set(policy == AppendFsync::Always && reply == ok());
             }
-            Awaited::Flush { versions } => {
+            Awaited::Flush { versions, is_last } => {
                 for (item, version) in versions {
-                    items[item].is_busy = false;
+                    items[item].is_busy = !is_last;
                     if is_refused {
                         items[item].retract();
                         continue;

@@ -1,7 +1,8 @@
 //! The commands that a client issues, with what each means: the state that it makes and the reply that it gets.
 //!
-//! Values name the number of their command, so that no two writes make the same state.
+//! Values name the number of their command, so that hardly two writes make the same state.
 
+use formats::rdb::dump::encode_string;
 use formats::resp::Value;
 
 use super::choices::Choices;
@@ -70,7 +71,10 @@ impl Meets<'_> {
         let held = |value: Vec<u8>, ends: Option<Ends>| Some(Some(Held { value, ends }));
         let soon = self.now + 1 + choices.below(20);
         let later = self.now + HOUR_MS + choices.below(1000);
-        match choices.below(25) {
+        if choices.below(30) == 29 {
+            return self.restored(key, before, choices);
+        }
+        match choices.below(29) {
             0..=3 => {
                 let value = self.value(choices);
                 ([words(&["SET", key]), vec![value.clone()]].concat(), held(value, None), ok())
@@ -137,12 +141,25 @@ impl Meets<'_> {
                 let length = Value::Integer(value.len() as i64);
                 ([words(&["APPEND", key]), vec![suffix]].concat(), held(value, was.ends), length)
             }
+            23..=25 if before.as_ref().is_none_or(|was| was.value.len() < LONG_BYTES) => {
+                self.in_part(key, before, choices)
+            }
+            26 => {
+                let value = self.value(choices);
+                ([words(&["GETSET", key]), vec![value.clone()]].concat(), held(value, None), bulk(before))
+            }
             17 | 18 => match before.as_ref().map_or(Some(0), |was| number(&was.value)) {
                 Some(was) => {
-                    let (name, by) = choices.of(&[("INCRBY", 7), ("DECRBY", -3), ("INCRBY", 1_000_000)]);
+                    let forms = [("INCRBY", 7), ("DECRBY", -3), ("INCRBY", 1_000_000), ("INCRBYFLOAT", 12)];
+                    let (name, by) = choices.of(&forms);
                     let value = was + by;
                     let args = words(&[name, key, &by.abs().to_string()]);
-                    (args, held(value.to_string().into_bytes(), ends), Value::Integer(value))
+                    let text = value.to_string().into_bytes();
+                    let reply = match name {
+                        "INCRBYFLOAT" => Value::Bulk(text.clone()),
+                        _ => Value::Integer(value),
+                    };
+                    (args, held(text, ends), reply)
                 }
                 None => {
                     let value = self.serial.to_string();
@@ -176,6 +193,74 @@ impl Meets<'_> {
         }
     }
 
+    /// Changes a part of a string: the last bytes become those of this command's number, or a bit behind the end a one.
+    fn in_part(
+        &self,
+        key: &str,
+        before: &Slot,
+        choices: &mut Choices,
+    ) -> (Vec<Vec<u8>>, Option<Slot>, Value) {
+        let mut held = before.clone().unwrap_or(Held { value: Vec::new(), ends: None });
+        let (serial, length) = (self.serial.to_string(), held.value.len());
+        let mut overwrite = |place: usize, bytes: &[u8]| {
+            held.value.resize(held.value.len().max(place + bytes.len()), 0);
+            held.value[place..place + bytes.len()].copy_from_slice(bytes);
+            held.value.len()
+        };
+        let (args, reply) = match choices.below(3) {
+            0 => {
+                let place = length.saturating_sub(3);
+                let length = Value::Integer(overwrite(place, serial.as_bytes()) as i64);
+                (vec!["SETRANGE".into(), key.into(), place.to_string(), serial], length)
+            }
+            1 => {
+                let place = length + choices.below(3) as usize;
+                overwrite(place, &[1]);
+                let bit = (8 * place + 7).to_string();
+                (vec!["SETBIT".into(), key.into(), bit, "1".into()], Value::Integer(0))
+            }
+            _ => {
+                // Two integers with a gap between: one effect, or two.
+                let places = [length, length + [2, 100][choices.below(2) as usize]];
+                let mut args: Vec<String> = vec!["BITFIELD".into(), key.into()];
+                for place in places {
+                    overwrite(place, &(self.serial as u32).to_be_bytes());
+                    let (offset, value) = ((8 * place).to_string(), (self.serial as u32).to_string());
+                    args.extend(["SET".into(), "u32".into(), offset, value]);
+                }
+                let old = if places[1] == length + 2 { i64::from(self.serial as u16) << 16 } else { 0 };
+                (args, Value::Array(vec![Value::Integer(0), Value::Integer(old)]))
+            }
+        };
+        (args.into_iter().map(String::into_bytes).collect(), Some(Some(held)), reply)
+    }
+
+    /// RESTORE, of a payload that says the value as SET would.
+    fn restored(
+        &self,
+        key: &str,
+        before: &Slot,
+        choices: &mut Choices,
+    ) -> (Vec<Vec<u8>>, Option<Slot>, Value) {
+        let (value, at) = (self.value(choices), choices.of(&[0, self.now + HOUR_MS, 1]));
+        let payload = encode_string(&value, choices.below(2) == 1);
+        let replaces = choices.below(4) > 0;
+        let mut args =
+            vec![b"RESTORE".to_vec(), key.into(), at.to_string().into(), payload, b"ABSTTL".to_vec()];
+        if replaces {
+            args.push(b"REPLACE".to_vec());
+        }
+        if before.is_some() && !replaces {
+            return (args, None, Value::Error("BUSYKEY Target key name already exists.".into()));
+        }
+        let after = match at {
+            1 => before.as_ref().map(|_| None), // ended long ago
+            0 => Some(Some(Held { value, ends: None })),
+            at => Some(Some(Held { value, ends: Some(Ends::at(at)) })),
+        };
+        (args, after, Value::Simple("OK".into()))
+    }
+
     /// On all keys of the item, or from one to another.
     fn on_all(&self, choices: &mut Choices) -> Command {
         let named = |name: &str| -> Vec<Vec<u8>> {
@@ -184,7 +269,7 @@ impl Meets<'_> {
         };
         let count = self.state.iter().flatten().count() as i64;
         let empty = || vec![None; self.keys.len()];
-        match choices.below(10) {
+        match choices.below(11) {
             0..=3 => self.set_all("MSET", Value::Simple("OK".into()), choices),
             4 if count == 0 => self.set_all("MSETNX", Value::Integer(1), choices),
             4 => Command { after: None, ..self.set_all("MSETNX", Value::Integer(0), choices) },
@@ -197,6 +282,7 @@ impl Meets<'_> {
                 Command { args: named("MGET"), after: None, reply: Value::Array(values) }
             }
             7 => Command { args: named("EXISTS"), after: None, reply: Value::Integer(count) },
+            8 => self.invert_one(choices),
             _ => self.move_one(choices),
         }
     }
@@ -209,6 +295,22 @@ impl Meets<'_> {
         }
         let after = self.keys.iter().map(|_| Some(Held { value: value.clone(), ends: None })).collect();
         Command { args, after: Some(after), reply }
+    }
+
+    /// BITOP NOT of one key, stored at another.
+    fn invert_one(&self, choices: &mut Choices) -> Command {
+        let keys = self.keys.len() as u64;
+        let (from, to) = (choices.below(keys) as usize, choices.below(keys) as usize);
+        let source = self.state[from].as_ref().map_or(&b""[..], |held| &held.value);
+        let result: Vec<u8> = source.iter().map(|byte| !byte).collect();
+        let words = ["BITOP", "NOT", &self.keys[to], &self.keys[from]];
+        let reply = Value::Integer(result.len() as i64);
+        let after = (!result.is_empty() || self.state[to].is_some()).then(|| {
+            let mut state = self.state.to_vec();
+            state[to] = (!result.is_empty()).then_some(Held { value: result, ends: None });
+            state
+        });
+        Command { args: words.map(|word| word.as_bytes().to_vec()).to_vec(), after, reply }
     }
 
     /// RENAME, RENAMENX, COPY.

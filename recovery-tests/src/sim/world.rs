@@ -25,6 +25,9 @@ use super::clients::Client;
 use super::model::Item;
 
 pub(super) const CLIENTS: usize = 3;
+/// Items are in the first two; SWAPDB takes each of the others once.
+pub const DATABASES: u16 = 12;
+const FIRST_SPARE: u16 = 2;
 /// A wait that takes so many turns will not end.
 const MAX_TURNS: u64 = 20_000;
 /// Where the clock begins: Unix ms.
@@ -68,7 +71,7 @@ impl Setup {
         Config {
             dir: PathBuf::from("/data"),
             shards: self.shards,
-            databases: 4,
+            databases: u32::from(DATABASES),
             appendfsync: self.policy,
             log_writers: LogWriters::Count(self.writers),
             segment_size_bytes: self.segment_bytes,
@@ -110,6 +113,8 @@ pub struct World {
     pub(super) clients: RefCell<Vec<Option<Client>>>,
     pub items: RefCell<Vec<Item>>,
     pub(super) serial: Cell<u64>,
+    /// The first database that has never held a key.
+    pub(super) next_spare: Cell<u16>,
     phase: Cell<Phase>,
     turns: Cell<u64>,
     /// Disk calls at which the power goes.
@@ -168,6 +173,7 @@ pub fn within<T>(choices: Choices, traced: bool, run: impl FnOnce(&World) -> T) 
             server: RefCell::default(),
             clients: RefCell::default(),
             serial: Cell::new(0),
+            next_spare: Cell::new(FIRST_SPARE),
             phase: Cell::new(Phase::Serving),
             turns: Cell::new(0),
             power_fails_at: Cell::new(u64::MAX),

@@ -171,7 +171,7 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
         seconds_since(client.active_unix_ms.get()),
         flags(client),
         client.db.get(),
-        size_of::<Client>() + query + output,
+        client.memory_bytes(),
         if output > 0 { "rw" } else { "r" },
         table().get(usize::from(last)).map_or("NULL", |row| row.name),
         if client.protocol.get() == Protocol::Resp3 { 3 } else { 2 },

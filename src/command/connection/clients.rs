@@ -89,8 +89,8 @@ fn list_filter(args: Request<'_>) -> Result<Filter> {
         (None, _) => {}
         (Some(word), 2) if is(word, "TYPE") => filter.normal = Some(is_normal(args.arg(1))?),
         (Some(word), 2..) if is(word, "ID") => {
-            let ids = args.skip(1).iter().map(|id| Some(u64::try_from(parse_i64(id)?).unwrap_or(0)));
-            // No client has such a number as is negative.
+            // No client has the number 0, or one below.
+            let ids = args.skip(1).iter().map(|id| parse_i64(id).map(|id| u64::try_from(id).unwrap_or(0)));
             filter.ids = Some(ids.collect::<Option<_>>().ok_or("ERR Invalid client ID")?);
         }
         _ => return Err(SYNTAX.into()),

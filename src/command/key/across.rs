@@ -1,4 +1,4 @@
-//! RENAME, RENAMENX and MSETNX where the keys are on several shards, and COPY: two-step transactions.
+//! RENAME, RENAMENX and MSETNX where the keys are on several shards, COPY and MOVE: two-step transactions.
 //!
 //! The first step reads under the locks of all keys: a value comes back detached, in its call's record, whether a key
 //! is there as an integer. The second step writes, with the value in the record of its call.
@@ -10,7 +10,7 @@ use formats::log::ShardId;
 use formats::resp::{Protocol, Reply, parse_i64};
 
 use super::basic;
-use super::transfer::{CopyOptions, NO_SUCH_KEY};
+use super::transfer::{CopyOptions, NO_SUCH_KEY, move_target};
 use crate::command::{Invocation, TaskFuture, TwoStepPlan, string};
 use crate::shard::Shard;
 use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef, Record, UNCOUNTED};
@@ -21,13 +21,19 @@ const LOG_FULL_WAIT: Duration = Duration::from_millis(2);
 
 /// Where a call is among the parts.
 #[derive(Clone, Copy)]
-struct Place {
+pub(in crate::command) struct Place {
     part: usize,
     call: usize,
 }
 
 /// Adds a call on the key `args[1]` for the shard that has it.
-fn add(parts: &mut Parts, shard: &Shard, call: &Call, args: &[&[u8]], record: Option<Record>) -> Place {
+pub(in crate::command) fn add(
+    parts: &mut Parts,
+    shard: &Shard,
+    call: &Call,
+    args: &[&[u8]],
+    record: Option<Record>,
+) -> Place {
     let hasher = shard.engine.borrow().hasher;
     let hash = hasher.hash(args[1]);
     let target = hasher.shard(args[1], hash, shard.shared.shards());
@@ -38,11 +44,11 @@ fn add(parts: &mut Parts, shard: &Shard, call: &Call, args: &[&[u8]], record: Op
 
 // The command as a whole is counted where it begins, its calls are not.
 
-fn reading(handler: Handler, db: u16) -> Call {
+pub(in crate::command) fn reading(handler: Handler, db: u16) -> Call {
     Call { handler, command: UNCOUNTED, writes: false, whole_keyspace: false, db }
 }
 
-fn writing(handler: Handler, db: u16) -> Call {
+pub(in crate::command) fn writing(handler: Handler, db: u16) -> Call {
     Call { handler, command: UNCOUNTED, writes: true, whole_keyspace: false, db }
 }
 
@@ -53,7 +59,7 @@ fn number(parts: &mut Parts, place: Place) -> i64 {
     digits.and_then(parse_i64).expect("these handlers answer integers")
 }
 
-fn encode(protocol: Protocol, write: impl FnOnce(&mut Reply<'_>)) -> Vec<u8> {
+pub(in crate::command) fn encode(protocol: Protocol, write: impl FnOnce(&mut Reply<'_>)) -> Vec<u8> {
     let mut out = Vec::new();
     write(&mut Reply::new(&mut out, protocol));
     out
@@ -66,8 +72,27 @@ fn detach(context: &mut Context<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// A detached copy of the value of the `index`-th key, which is counted as a hit or miss.
+pub(in crate::command) fn read_record(context: &mut Context<'_>, index: usize) -> Option<Record> {
+    let key = context.key(index);
+    context.read(key);
+    context.detach(context.db, key)
+}
+
+/// As [`detach`], and counted as a hit or miss.
+pub(in crate::command) fn fetch(context: &mut Context<'_>) -> Result<(), CommandError> {
+    *context.record = read_record(context, 0);
+    context.reply.ok();
+    Ok(())
+}
+
+/// What [`fetch`] read.
+pub(in crate::command) fn fetched(parts: &mut Parts, place: Place) -> Option<Record> {
+    parts.part(place.part).calls[place.call].record.take()
+}
+
 /// Stores the record of its call at the key.
-fn store(context: &mut Context<'_>) -> Result<(), CommandError> {
+pub(in crate::command) fn store(context: &mut Context<'_>) -> Result<(), CommandError> {
     if let Some(record) = context.record.take() {
         context.put_record(context.db, context.key(0), record);
     }
@@ -91,8 +116,22 @@ pub fn rename_nx(shard: &Shard, invocation: &Invocation) -> Result<TwoStepPlan, 
 ///
 /// Two-step wherever its keys are: the copy may go to another database, and only here is it locked there.
 pub fn copy(invocation: Invocation) -> TaskFuture {
+    two_step(invocation, copy_plan)
+}
+
+/// MOVE key db
+///
+/// Both keys are on one shard; as with COPY, only here is the one in the other database locked.
+pub fn move_key(invocation: Invocation) -> TaskFuture {
+    two_step(invocation, move_plan)
+}
+
+fn two_step(
+    invocation: Invocation,
+    plan: fn(&Invocation) -> Result<TwoStepPlan, CommandError>,
+) -> TaskFuture {
     Box::pin(async move {
-        let plan = match copy_plan(&invocation) {
+        let plan = match plan(&invocation) {
             Ok(plan) => plan,
             Err(error) => return invocation.error(&error.0),
         };
@@ -111,8 +150,15 @@ fn copy_plan(invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
     Ok(transfer_plan(shard, invocation, options, Kind::Copy))
 }
 
+fn move_plan(invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
+    let (shard, request) = (&invocation.shard, invocation.request());
+    let databases = shard.engine.borrow().dbs.len() as u16;
+    let db = move_target(request, invocation.db, databases)?;
+    Ok(transfer_plan(shard, invocation, CopyOptions { db, replace: false }, Kind::Move))
+}
+
 /// Waits until the logs of all parts have room; the error if one takes no writes.
-async fn wait_for_log(invocation: &Invocation, parts: &Parts) -> Option<String> {
+pub async fn wait_for_log(invocation: &Invocation, parts: &Parts) -> Option<String> {
     let shared = &invocation.shard.shared;
     loop {
         if let Some(reason) = shared.log_refuses() {
@@ -130,12 +176,14 @@ enum Kind {
     Rename,
     RenameNx,
     Copy,
+    /// To the same name in another database.
+    Move,
 }
 
 impl Kind {
     fn without_source(self, protocol: Protocol) -> Vec<u8> {
         encode(protocol, |reply| match self {
-            Kind::Copy => reply.integer(0),
+            Kind::Copy | Kind::Move => reply.integer(0),
             Kind::Rename | Kind::RenameNx => reply.error(NO_SUCH_KEY),
         })
     }
@@ -143,21 +191,24 @@ impl Kind {
     fn done(self, protocol: Protocol) -> Vec<u8> {
         encode(protocol, |reply| match self {
             Kind::Rename => reply.ok(),
-            Kind::Copy | Kind::RenameNx => reply.integer(1),
+            Kind::Copy | Kind::RenameNx | Kind::Move => reply.integer(1),
         })
     }
 }
 
 fn transfer_plan(shard: &Shard, invocation: &Invocation, options: CopyOptions, kind: Kind) -> TwoStepPlan {
     let (db, protocol) = (invocation.db, invocation.protocol);
-    let args: Vec<Vec<u8>> = invocation.request().iter().take(3).map(<[u8]>::to_vec).collect();
+    let mut args: Vec<Vec<u8>> = invocation.request().iter().take(3).map(<[u8]>::to_vec).collect();
+    if kind == Kind::Move {
+        args[2] = args[1].clone();
+    }
     let shard_of_client = Rc::clone(&invocation.shard);
     let mut read = Parts::default();
     let source = add(&mut read, shard, &reading(detach, db), &[&args[0], &args[1]], None);
     let look = reading(basic::exists_uncounted, options.db);
     let exists = add(&mut read, shard, &look, &[&args[0], &args[2]], None);
     let decide = move |read: &mut Parts| {
-        let Some(record) = read.part(source.part).calls[source.call].record.take() else {
+        let Some(record) = fetched(read, source) else {
             return Decision::Release(kind.without_source(protocol));
         };
         if !options.replace && number(read, exists) > 0 {

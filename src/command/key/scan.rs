@@ -1,7 +1,17 @@
 //! KEYS and SCAN.
 //!
-//! One cursor covers all shards, one after the other: the shard's number in the upper 16 bits, the keyspace's own
-//! cursor in the 48 below. What a walk promises is what the keyspace promises on each shard.
+//! One cursor covers all shards, one after the other. What a walk promises is what the keyspace promises on each shard.
+//!
+//! ```text
+//! +------------------------------------------+------------------+
+//! | the keyspace's cursor, its bits reversed | the shard        |
+//! | 48 bits                                  | 16 bits          |
+//! +------------------------------------------+------------------+
+//! ```
+//!
+//! The keyspace's cursor is where a page starts: a fraction, of which a page that shares `n` bits with no other has `n`
+//! digits, and zeros behind them. Reversed, it is below `2^n`. So a cursor stays below 2^53, beyond which clients that
+//! keep numbers as floating-point ones lose digits, up to 2^37 pages in a shard.
 
 use formats::glob::glob_match;
 use formats::resp::{Reply, Request};
@@ -12,7 +22,8 @@ use crate::store::Entry;
 
 type Result<T = ()> = std::result::Result<T, CommandError>;
 
-const CURSOR_BITS: u32 = 48;
+/// Bits of the shard's number.
+const SHARD_BITS: u32 = 16;
 /// Keys that a call looks at unless it asks for another number.
 const DEFAULT_COUNT: u64 = 10;
 /// Pages that one call looks at, per key that was asked for: where pages are nearly empty it ends early.
@@ -41,12 +52,17 @@ impl Found {
     }
 }
 
+/// A lone star takes every key, which a glob does not: none but the empty one matches an empty text.
+fn matches(pattern: &[u8], key: &[u8]) -> bool {
+    pattern == b"*" || glob_match(pattern, key, false)
+}
+
 /// KEYS pattern: this shard's part.
 pub fn keys(context: &mut Context<'_>) -> Result {
     let (pattern, now_ms) = (context.arg(1), context.now_ms);
     let mut found = Found::new(context);
     context.keyspace().for_each(|entry| {
-        if !entry.is_expired(now_ms) && glob_match(pattern, entry.key, false) {
+        if !entry.is_expired(now_ms) && matches(pattern, entry.key) {
             found.add(entry.key);
         }
     });
@@ -84,7 +100,7 @@ impl<'a> Filter<'a> {
 
     fn wants(&self, entry: &Entry<'_>, now_ms: u64) -> bool {
         !entry.is_expired(now_ms)
-            && self.pattern.is_none_or(|pattern| glob_match(pattern, entry.key, false))
+            && self.pattern.is_none_or(|pattern| matches(pattern, entry.key))
             && self.kind.is_none_or(|kind| is(kind, entry.kind.name()))
     }
 }
@@ -108,18 +124,18 @@ fn parse_cursor(text: &[u8]) -> Result<u64> {
 
 /// The shard that a SCAN goes to. A cursor from a time with more shards ends the walk, wherever it is answered.
 pub fn route(request: Request<'_>, shards: u16) -> Result<u16> {
-    let shard = (parse_cursor(request.arg(1))? >> CURSOR_BITS) as u16;
+    let (shard, _) = split_cursor(parse_cursor(request.arg(1))?);
     Ok(if shard < shards { shard } else { 0 })
 }
 
 /// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
 pub fn scan(context: &mut Context<'_>) -> Result {
-    let cursor = parse_cursor(context.arg(1))?;
+    let (wanted, cursor) = split_cursor(parse_cursor(context.arg(1))?);
     let filter = Filter::parse(context.request.skip(2))?;
     let mut found = Found::new(context);
     let (shard, shards) = context.shard();
-    let next = if cursor >> CURSOR_BITS == u64::from(shard) {
-        let next = walk(context, cursor & ((1 << CURSOR_BITS) - 1), &filter, &mut found);
+    let next = if wanted == shard {
+        let next = walk(context, cursor, &filter, &mut found);
         join_cursor(shard, shards, next)
     } else {
         0
@@ -150,10 +166,15 @@ fn walk(context: &Context<'_>, mut cursor: u64, filter: &Filter<'_>, found: &mut
 /// The cursor that goes on at `next` of this shard, or, where that is 0, with the next shard.
 fn join_cursor(shard: u16, shards: u16, next: u64) -> u64 {
     match next {
-        0 if shard + 1 < shards => u64::from(shard + 1) << CURSOR_BITS,
+        0 if shard + 1 < shards => u64::from(shard + 1),
         0 => 0,
-        next => u64::from(shard) << CURSOR_BITS | next,
+        next => next.reverse_bits() | u64::from(shard), // the keyspace's cursor has 48 bits: 16 are free below them
     }
+}
+
+/// The shard of a cursor, and where to go on there. Any number is a cursor.
+fn split_cursor(cursor: u64) -> (u16, u64) {
+    (cursor as u16, (cursor >> SHARD_BITS << SHARD_BITS).reverse_bits())
 }
 
 #[cfg(test)]
@@ -182,9 +203,21 @@ mod tests {
     #[test]
     fn a_cursor_leads_through_all_shards_and_ends() {
         assert_eq!(join_cursor(0, 1, 0), 0);
-        assert_eq!(join_cursor(0, 3, 0), 1 << 48);
-        assert_eq!(join_cursor(1, 3, 5), 1 << 48 | 5);
-        assert_eq!(join_cursor(1, 3, 0), 2 << 48);
+        assert_eq!(join_cursor(0, 3, 0), 1);
+        assert_eq!(join_cursor(1, 3, 0), 2);
         assert_eq!(join_cursor(2, 3, 0), 0);
+        for (shard, next) in [(0, 1), (1, 5), (2, (1 << 48) - 1), (1023, 1 << 47)] {
+            assert_eq!(split_cursor(join_cursor(shard, 1024, next)), (shard, next));
+        }
+        assert_eq!(split_cursor(7), (7, 0));
+        assert_eq!(split_cursor(u64::MAX), (u16::MAX, (1 << 48) - 1));
+    }
+
+    #[test]
+    fn cursors_of_many_shards_fit_into_a_floating_point_number() {
+        for bits in 1..=37 {
+            let last_page = ((1 << bits) - 1) << (48 - bits);
+            assert!(join_cursor(1023, 1024, last_page) < 1 << 53, "pages told apart by {bits} bits");
+        }
     }
 }

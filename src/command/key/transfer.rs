@@ -1,4 +1,4 @@
-//! RENAME and RENAMENX where both keys are on this shard, and the options of COPY.
+//! RENAME and RENAMENX where both keys are on this shard, and the arguments of COPY and MOVE.
 
 use formats::resp::Request;
 
@@ -59,8 +59,18 @@ impl CopyOptions {
             index += 1;
         }
         if options.db == db && request.arg(1) == request.arg(2) {
-            return Err("ERR source and destination objects are the same".into());
+            return Err(SAME_OBJECT.into());
         }
         Ok(options)
+    }
+}
+
+const SAME_OBJECT: &str = "ERR source and destination objects are the same";
+
+/// The database that MOVE moves to, from the whole request; `db` is the selected database.
+pub fn move_target(request: Request<'_>, db: u16, databases: u16) -> Result<u16> {
+    match database(request.arg(2), databases)? {
+        target if target == db => Err(SAME_OBJECT.into()),
+        target => Ok(target),
     }
 }

@@ -52,6 +52,7 @@ pub fn apply(shard: &Shard) {
     let policy = sync_policy(config.appendfsync);
     let mut engine = shard.engine.borrow_mut();
     engine.max_string_bytes = config.proto_max_bulk_len_bytes;
+    engine.compresses_dumps = config.rdbcompression;
     engine.watch(&config);
     let gated = policy == SyncPolicy::Always;
     if let Some(data_dir) = shard.shared.data_dir.get() {

@@ -1,6 +1,8 @@
-//! DBSIZE, FLUSHDB, FLUSHALL: each shard answers for its part.
+//! DBSIZE, FLUSHDB, FLUSHALL, SWAPDB: each shard answers for its part.
 
-use crate::command::args::{SYNTAX, is};
+use formats::resp::parse_i64;
+
+use crate::command::args::{NO_DATABASE, SYNTAX, is};
 use crate::shard::context::{CommandError, Context};
 
 type Result = std::result::Result<(), CommandError>;
@@ -32,4 +34,20 @@ fn flush(context: &mut Context<'_>, db: Option<u16>) -> Result {
     context.flush(db);
     context.reply.ok();
     Ok(())
+}
+
+/// SWAPDB index1 index2
+pub fn swap_db(context: &mut Context<'_>) -> Result {
+    let databases = context.databases();
+    let one = number(context.arg(1), "ERR invalid first DB index")?;
+    let other = number(context.arg(2), "ERR invalid second DB index")?;
+    let is_there = |number: i32| u16::try_from(number).ok().filter(|&db| db < databases);
+    let (one, other) = is_there(one).zip(is_there(other)).ok_or(NO_DATABASE)?;
+    context.swap(one, other);
+    context.reply.ok();
+    Ok(())
+}
+
+fn number(arg: &[u8], otherwise: &'static str) -> std::result::Result<i32, CommandError> {
+    parse_i64(arg).and_then(|number| i32::try_from(number).ok()).ok_or_else(|| otherwise.into())
 }

@@ -1,4 +1,10 @@
-//! DEBUG: what tests of clients and servers use. Off unless `enable-debug-command` allows it.
+//! DEBUG: what tests of clients and servers use. Off unless `enable-debug-command` allows it. [`digest`] makes Redis'
+//! digests, [`protocol`] shows replies of each kind, [`keys`] is about single keys, [`load_log`] does what a start would.
+
+mod digest;
+mod keys;
+mod load_log;
+mod protocol;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +15,7 @@ use super::{reload, saving};
 use crate::command::args::{is, quoted};
 use crate::command::{Invocation, TaskFuture, help};
 use crate::config::DebugCommand;
-use crate::shard::context::CommandError;
+use crate::shard::context::{Call, CommandError, Handler, UNCOUNTED};
 
 /// Bytes of a word that an error quotes.
 const QUOTED_BYTES: usize = 128;
@@ -34,6 +40,22 @@ async fn run(invocation: &Invocation) -> Result<Vec<u8>, CommandError> {
     let request = invocation.request();
     match (request.arg(1), request.len()) {
         (word, 2) if is(word, "HELP") => Ok(invocation.reply(|reply| help::write(reply, "DEBUG", HELP))),
+        (word, 2) if is(word, "DIGEST") => {
+            let digest = digest::of_all(invocation).await;
+            Ok(invocation.reply(|reply| reply.simple(&digest)))
+        }
+        (word, 2..) if is(word, "DIGEST-VALUE") => Ok(keys::digest_values(invocation).await),
+        (word, 3) if is(word, "ERROR") => Ok(invocation.reply(|reply| reply.error_bytes(request.arg(2)))),
+        (word, 2..) if is(word, "LOADAOF") => load_log::run(invocation).await,
+        (word, 3) if is(word, "LOG") => {
+            tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(request.arg(2)));
+            Ok(invocation.reply(|reply| reply.ok()))
+        }
+        (word, 3) if is(word, "OBJECT") => Ok(keys::object(invocation).await),
+        (word, 3..=5) if is(word, "POPULATE") => keys::populate(invocation).await,
+        (word, 3) if is(word, "PROTOCOL") => {
+            protocol::example(request.arg(2), invocation.protocol).ok_or_else(|| protocol::UNKNOWN.into())
+        }
         (word, 2..) if is(word, "RELOAD") => {
             check_reload_options(request.skip(2))?;
             reload_all(invocation).await?;
@@ -62,6 +84,11 @@ fn is_allowed(invocation: &Invocation) -> bool {
         DebugCommand::Yes => true,
         DebugCommand::Local => invocation.client.address.ip().to_canonical().is_loopback(),
     }
+}
+
+/// A call that is not counted, in the database of the one who asks.
+fn asking(invocation: &Invocation, handler: Handler) -> Call {
+    Call { handler, command: UNCOUNTED, writes: false, whole_keyspace: true, db: invocation.db }
 }
 
 /// MERGE changes nothing where all keys are those of now.
@@ -114,6 +141,19 @@ fn leading_number(text: &[u8]) -> f64 {
 }
 
 const HELP: help::Lines = &[
+    ("DIGEST", &["Answers a digest of all keys: Redis' own of the same keys."]),
+    ("DIGEST-VALUE <key> [<key> ...]", &["Answers a digest of the value of each key."]),
+    ("ERROR <text>", &["Answers an error of this text."]),
+    ("LOADAOF", &["Makes the log durable and puts what a start would find in it in the place of the keys."]),
+    ("LOG <text>", &["Writes the text into the server's log."]),
+    ("OBJECT <key>", &["Tells how the value of the key is kept."]),
+    (
+        "POPULATE <count> [<prefix>] [<size>]",
+        &[
+            "Makes keys <prefix>:0, <prefix>:1, ... where they are not there; values are padded with zeros to <size>.",
+        ],
+    ),
+    ("PROTOCOL <kind>", &["Answers an example of a kind of reply."]),
     (
         "RELOAD [MERGE]",
         &["Saves; then all keys go through the form that they have in a snapshot and come back."],

@@ -147,8 +147,14 @@ fn write_info(reply: &mut Reply<'_>, row: &Command) {
 /// Where keys begin, how they go on, and what is done with them.
 fn write_key_spec(reply: &mut Reply<'_>, row: &Command, index: usize) {
     let keys = row.keys;
-    // The place of the last key counts from the first one; of several lists each is about one key.
-    let last = if keys.access.len() > 1 || keys.last > 0 { 0 } else { keys.last };
+    // Each list is about one key, the last one about all that are left. The place of the last key counts from the first one
+    // of the list, or from the end.
+    let first = keys.first + index as i32;
+    let last = match keys.last {
+        _ if index + 1 < keys.access.len() => 0,
+        from_end @ ..0 => from_end,
+        last => last - first,
+    };
     reply.map(3);
     reply.bulk_str("flags");
     write_set(reply, row.access(index));
@@ -159,7 +165,7 @@ fn write_key_spec(reply: &mut Reply<'_>, row: &Command, index: usize) {
     reply.bulk_str("spec");
     reply.map(1);
     reply.bulk_str("index");
-    reply.integer(i64::from(keys.first) + index as i64);
+    reply.integer(first.into());
     reply.bulk_str("find_keys");
     reply.map(2);
     reply.bulk_str("type");
@@ -341,7 +347,8 @@ fn row_of(line: Request<'_>) -> std::result::Result<&'static Command, CommandErr
     if row.keys.access.is_empty() {
         return Err("ERR The command has no key arguments".into());
     }
-    if !row.accepts(line.len()) {
+    // That a value is missing behind the last key is nothing to this command.
+    if !row.has_arity(line.len()) {
         return Err("ERR Invalid number of arguments specified for command".into());
     }
     Ok(row)

@@ -1,4 +1,4 @@
-//! SET and what grew around it: SETNX, SETEX, PSETEX, MSET, MSETNX, and GETEX, which shares its options.
+//! SET and what grew around it: GETSET, SETNX, SETEX, PSETEX, MSET, MSETNX, and GETEX, which shares its options.
 
 use formats::resp::Request;
 
@@ -154,6 +154,14 @@ fn put(context: &mut Context<'_>, key: Key<'_>, value: &[u8], expire_at: Option<
     } else {
         context.put_string(key, value, expire_at);
     }
+}
+
+/// GETSET key value
+pub fn get_set(context: &mut Context<'_>) -> Result {
+    let (key, value) = (context.key(0), context.arg(2));
+    context.reply_string(key)?;
+    context.put_string(key, value, None);
+    Ok(())
 }
 
 /// SETNX key value

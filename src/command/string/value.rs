@@ -43,9 +43,7 @@ pub fn append(context: &mut Context<'_>) -> Result {
     let (key, bytes) = (context.key(0), context.arg(2));
     let old = context.string_to_change(key)?.map(|(old, _)| old.len());
     if let Some(old) = old {
-        if (old as u64).saturating_add(bytes.len() as u64) > context.max_string_bytes() {
-            return Err("ERR string exceeds maximum allowed size (proto-max-bulk-len)".into());
-        }
+        context.check_string_length(old as u64, bytes.len() as u64)?;
         if bytes.is_empty() {
             context.reply.integer(old as i64);
             return Ok(());

@@ -1,7 +1,7 @@
 //! Commands on keys of any type.
 
 use super::{Command, Flags, Keys, Run, many, one, row, two};
-use crate::command::key::{across, basic, expiry, random, scan, transfer};
+use crate::command::key::{across, basic, expiry, object, random, scan, serialize, transfer};
 use crate::command::{Across, Merge};
 
 const WRITE: Flags = Flags::WRITE;
@@ -50,6 +50,13 @@ pub(super) static ROWS: &[Command] = &[
     )
     .tips(SUM_TIPS),
     generic(
+        row("dump", 2, &[READONLY], one(READ), Run::Keys(serialize::dump, ON_KEY)).syntax("key:key"),
+        "2.6.0",
+        "O(N) where N is the length of the value.",
+        "Answers what a key holds, in a form that RESTORE takes.",
+    )
+    .tips(&["nondeterministic_output"]),
+    generic(
         row("exists", -2, &[READONLY, FAST], many(1, LOOK), Run::Keys(basic::exists, SUM))
             .syntax("key:key..."),
         "1.0.0",
@@ -93,6 +100,16 @@ pub(super) static ROWS: &[Command] = &[
     )
     .acl(&["keyspace", "dangerous"])
     .tips(&["request_policy:all_shards", "nondeterministic_output_order"]),
+    generic(
+        row("move", 3, &[WRITE, FAST], one(&[&["RW", "access", "update"]]), Run::Task(across::move_key))
+            .syntax("key:key db:integer"),
+        "1.0.0",
+        "O(1)",
+        "Moves a key to another database, unless one of its name is there.",
+    ),
+    row("object", -2, &[], Keys::NONE, Run::Container)
+        .docs("generic", "2.2.3", "Depends on the subcommand.", "Commands about how values are kept.")
+        .subcommands(OBJECT),
     generic(
         row("persist", 2, &[WRITE, FAST], one(UPDATE), Run::Keys(expiry::persist, ON_KEY)).syntax("key:key"),
         "2.2.0",
@@ -161,6 +178,23 @@ pub(super) static ROWS: &[Command] = &[
         "Gives a key another name unless a key has it.",
     ),
     generic(
+        row(
+            "restore",
+            -4,
+            &[WRITE, DENYOOM],
+            one(&[&["OW", "update"]]),
+            Run::Keys(serialize::restore, ON_KEY),
+        )
+        .syntax(
+            "key:key ttl:integer serialized-value:string [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds:integer@5.0.0] \
+             [FREQ frequency:integer@5.0.0]",
+        ),
+        "2.6.0",
+        "O(N) where N is the length of the value.",
+        "Makes a key of what DUMP answered.",
+    )
+    .acl(&["keyspace", "dangerous"]),
+    generic(
         row("scan", -2, &[READONLY, Flags::WHOLE_KEYSPACE], Keys::NONE, Run::Routed(scan::scan, scan::route))
             .syntax("cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type:string@6.0.0]"),
         "2.8.0",
@@ -197,3 +231,42 @@ pub(super) static ROWS: &[Command] = &[
     )
     .tips(SUM_TIPS),
 ];
+
+/// The key of a subcommand.
+const SECOND: Keys = Keys { first: 2, last: 2, step: 1, access: LOOK };
+
+static OBJECT: &[Command] = &[
+    about_object(
+        row("object|encoding", 3, &[READONLY], SECOND, Run::Keys(object::encoding_of, ON_KEY))
+            .syntax("key:key"),
+        "2.2.3",
+        "Answers what Redis calls the form of a value.",
+    ),
+    about_object(
+        row("object|freq", 3, &[READONLY], SECOND, Run::Keys(object::frequency, ON_KEY)).syntax("key:key"),
+        "4.0.0",
+        "Answers how often a key is used.",
+    ),
+    generic(
+        row("object|help", 2, &[Flags::LOADING, Flags::STALE], Keys::NONE, Run::Session(object::help)),
+        "6.2.0",
+        "O(1)",
+        "Tells about the subcommands.",
+    ),
+    about_object(
+        row("object|idletime", 3, &[READONLY], SECOND, Run::Keys(object::idle_time, ON_KEY))
+            .syntax("key:key"),
+        "2.2.3",
+        "Answers for how long a key was not used.",
+    ),
+    about_object(
+        row("object|refcount", 3, &[READONLY], SECOND, Run::Keys(object::refcount_of, ON_KEY))
+            .syntax("key:key"),
+        "2.2.3",
+        "Answers how many references a value has.",
+    ),
+];
+
+const fn about_object(command: Command, since: &'static str, summary: &'static str) -> Command {
+    generic(command, since, "O(1)", summary).tips(&["nondeterministic_output"])
+}

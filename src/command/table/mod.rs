@@ -5,10 +5,13 @@
 //! 2. A row's index never changes while the server runs; a subcommand has an index of its own.
 //! 3. [`find`] allocates nothing for a command that it finds.
 
+mod bitmap;
 mod connection;
+pub mod deviations;
 mod generic;
 mod index;
 mod monitoring;
+pub mod reference;
 mod server;
 mod string;
 pub mod syntax;
@@ -25,8 +28,8 @@ use index::Index;
 /// Bytes of a client's words that an error repeats.
 const QUOTED_BYTES: usize = 128;
 
-static GROUPS: [&[Command]; 5] =
-    [string::ROWS, generic::ROWS, connection::ROWS, server::ROWS, monitoring::ROWS];
+static GROUPS: [&[Command]; 6] =
+    [string::ROWS, bitmap::ROWS, generic::ROWS, connection::ROWS, server::ROWS, monitoring::ROWS];
 
 /// All commands by index; subcommands stand behind their container.
 pub fn table() -> &'static [&'static Command] {
@@ -81,8 +84,14 @@ impl Command {
     /// Whether it takes `count` arguments, its name among them.
     #[inline]
     pub fn accepts(&self, count: usize) -> bool {
+        self.has_arity(count) && keys::are_complete(self, count)
+    }
+
+    /// Whether its arity allows `count` arguments, its name among them.
+    #[inline]
+    pub fn has_arity(&self, count: usize) -> bool {
         let wanted = self.arity.unsigned_abs() as usize;
-        (if self.arity < 0 { count >= wanted } else { count == wanted }) && keys::are_complete(self, count)
+        if self.arity < 0 { count >= wanted } else { count == wanted }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Commands about the server, and on whole databases.
 
 use super::{Command, Flags, Keys, Run, row};
-use crate::command::Merge;
-use crate::command::server::{config, database, debug, durability, info, introspection, lifetime, saving};
+use crate::command::server::{
+    config, database, debug, durability, info, introspection, lifetime, lolwut, memory, saving,
+};
+use crate::command::{Across, Merge};
 
 const WRITE: Flags = Flags::WRITE;
 const READONLY: Flags = Flags::READONLY;
@@ -124,6 +126,20 @@ pub(super) static ROWS: &[Command] = &[
     .acl(&["admin", "dangerous"])
     .tips(&["nondeterministic_output"]),
     server(
+        row("lolwut", -1, &[READONLY, FAST], Keys::NONE, Run::Session(lolwut::lolwut))
+            .syntax("[VERSION version:integer]"),
+        "5.0.0",
+        "O(1)",
+        "Shows a picture, and the version.",
+    ),
+    server(
+        row("memory", -2, &[], Keys::NONE, Run::Container),
+        "4.0.0",
+        "Depends on the subcommand.",
+        "Commands about the memory in use.",
+    )
+    .subcommands(MEMORY),
+    server(
         row(
             "save",
             1,
@@ -148,6 +164,20 @@ pub(super) static ROWS: &[Command] = &[
         "O(1) where the log has everything, O(N) with a save, where N is the number of keys.",
         "Ends the server when everything is on stable storage.",
     ),
+    server(
+        row(
+            "swapdb",
+            3,
+            &[WRITE, FAST, Flags::WHOLE_KEYSPACE],
+            Keys::NONE,
+            Run::Everywhere(database::swap_db, Merge::Ok),
+        )
+        .syntax("index1:integer index2:integer"),
+        "4.0.0",
+        "O(1)",
+        "Lets two databases change places.",
+    )
+    .acl(&["keyspace", "dangerous"]),
     server(
         row("time", 1, &[LOADING, STALE, FAST], Keys::NONE, Run::Session(lifetime::time)),
         "2.6.0",
@@ -258,4 +288,57 @@ static CONFIG: &[Command] = &[
         "Changes settings, all or none.",
     )
     .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+];
+
+const ON_ALL_SHARDS: &[&str] =
+    &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
+
+static MEMORY: &[Command] = &[
+    server(
+        row("memory|doctor", 2, &[], Keys::NONE, Run::Task(memory::doctor)),
+        "4.0.0",
+        "O(1)",
+        "Tells what is out of the ordinary about the memory in use.",
+    )
+    .tips(ON_ALL_SHARDS),
+    server(
+        row("memory|help", 2, OPEN, Keys::NONE, Run::Session(memory::help)),
+        "4.0.0",
+        "O(1)",
+        "Tells about the subcommands.",
+    ),
+    server(
+        row("memory|malloc-stats", 2, &[], Keys::NONE, Run::Task(memory::malloc_stats)),
+        "4.0.0",
+        "Depends on how much memory the allocator holds.",
+        "Answers what the allocator tells about itself.",
+    )
+    .tips(ON_ALL_SHARDS),
+    server(
+        row("memory|purge", 2, &[], Keys::NONE, Run::Task(memory::purge)),
+        "4.0.0",
+        "Depends on how much memory the allocator holds.",
+        "Gives memory that was freed back to the system.",
+    )
+    .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
+    server(
+        row("memory|stats", 2, &[], Keys::NONE, Run::Task(memory::stats)),
+        "4.0.0",
+        "O(1)",
+        "Answers figures about the memory in use.",
+    )
+    .tips(ON_ALL_SHARDS),
+    server(
+        row(
+            "memory|usage",
+            -3,
+            &[READONLY],
+            Keys { first: 2, last: 2, step: 1, access: &[&["RO"]] },
+            Run::Keys(memory::usage, Across::Never),
+        )
+        .syntax("key:key [SAMPLES count:integer]"),
+        "4.0.0",
+        "O(1)",
+        "Answers how many bytes a key takes.",
+    ),
 ];

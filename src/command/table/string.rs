@@ -1,8 +1,8 @@
 //! Commands on strings.
 
-use super::{Command, Flags, Run, many, one, row};
+use super::{Command, Flags, Run, many, one, row, two};
 use crate::command::key::across;
-use crate::command::string::{counter, set, value};
+use crate::command::string::{counter, float, lcs, range, set, value};
 use crate::command::{Across, Merge};
 
 const WRITE: Flags = Flags::WRITE;
@@ -77,6 +77,19 @@ pub(super) static ROWS: &[Command] = &[
         "Answers the string at a key, and sets or takes away the time when the key ends.",
     ),
     string(
+        row("getrange", 4, &[READONLY], one(READ), Run::Keys(range::get_range, ON_KEY)).syntax("key:key start:integer end:integer"),
+        "2.4.0",
+        "O(N) with the length of the part.",
+        "Answers a part of the string at a key.",
+    ),
+    string(
+        row("getset", 3, &[WRITE, DENYOOM, FAST], one(UPDATE), Run::Keys(set::get_set, ON_KEY)).syntax("key:key value:string"),
+        "1.0.0",
+        "O(1)",
+        "Sets a string and answers what was there before.",
+    )
+    .deprecated("6.2.0", "`SET` with the `!GET` argument"),
+    string(
         row("incr", 2, &[WRITE, DENYOOM, FAST], one(UPDATE), Run::Keys(counter::incr, ON_KEY)).syntax("key:key"),
         "1.0.0",
         "O(1)",
@@ -87,6 +100,18 @@ pub(super) static ROWS: &[Command] = &[
         "1.0.0",
         "O(1)",
         "Adds a number to the integer at a key; a missing key counts as 0.",
+    ),
+    string(
+        row("incrbyfloat", 3, &[WRITE, DENYOOM, FAST], one(UPDATE), Run::Keys(float::incr_by_float, ON_KEY)).syntax("key:key increment:double"),
+        "2.6.0",
+        "O(1)",
+        "Adds a number that may have a fraction to the one at a key; a missing key counts as 0.",
+    ),
+    string(
+        row("lcs", -3, &[READONLY], two(READ), Run::Keys(lcs::lcs, Across::TwoStep(lcs::across))).syntax("key1:key key2:key [LEN] [IDX] [MINMATCHLEN len:integer] [WITHMATCHLEN]"),
+        "7.0.0",
+        "O(N*M) with the lengths of the two strings.",
+        "Finds the longest sequence of bytes that two strings have in common.",
     ),
     string(
         row(
@@ -158,9 +183,22 @@ pub(super) static ROWS: &[Command] = &[
         "Sets a string if the key is not there.",
     ),
     string(
+        row("setrange", 4, &[WRITE, DENYOOM], one(&[&["RW", "update"]]), Run::Keys(range::set_range, ON_KEY)).syntax("key:key offset:integer value:string"),
+        "2.2.0",
+        "O(N) with the number of bytes, and of zeros that the string must grow by.",
+        "Overwrites a part of the string at a key; a short string grows by zeros.",
+    ),
+    string(
         row("strlen", 2, &[READONLY, FAST], one(&[&["RO"]]), Run::Keys(value::strlen, ON_KEY)).syntax("key:key"),
         "2.2.0",
         "O(1)",
         "Answers the length in bytes of the string at a key, 0 without one.",
     ),
+    string(
+        row("substr", 4, &[READONLY], one(READ), Run::Keys(range::get_range, ON_KEY)).syntax("key:key start:integer end:integer"),
+        "1.0.0",
+        "O(N) with the length of the part.",
+        "Answers a part of the string at a key.",
+    )
+    .deprecated("2.0.0", "`GETRANGE`"),
 ];

@@ -16,6 +16,7 @@
 pub mod calibrate;
 mod chunk;
 mod cut;
+mod histogram;
 #[cfg(feature = "sim")]
 pub mod journal;
 mod options;
@@ -35,10 +36,11 @@ mod writer_tests;
 pub use calibrate::calibrate_writers;
 pub(crate) use cut::CutAnswer;
 pub use cut::CutRequest;
+pub use histogram::Histogram;
 pub use options::{CompleteGsn, LogOptions, SegmentSizes, WakeShard};
 pub use policy::SyncPolicy;
 pub use shard_log::Log;
-pub use shared::{Log2Histogram, LogMetrics, LogShared, LogStatus};
+pub use shared::{LogMetrics, LogShared, LogStatus};
 
 pub(crate) use policy::PolicyCell;
 pub(crate) use preparer::{Preparer, SpareSlot};

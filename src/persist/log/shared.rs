@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use formats::log::{LogId, Position, ShardId};
 
+use super::histogram::Histogram;
 use super::policy::PolicyCell;
 
 /// Whether a shard's log takes writes.
@@ -198,18 +199,18 @@ impl LogShared {
 #[derive(Default)]
 pub struct LogMetrics {
     pub syncs: AtomicU64,
-    pub sync_us: Log2Histogram,
+    pub sync_us: Histogram,
     pub writes: AtomicU64,
-    pub write_us: Log2Histogram,
+    pub write_us: Histogram,
     /// The longest ones since somebody looked, in µs.
     pub longest_sync_us: Longest,
     pub longest_write_us: Longest,
     pub frames: AtomicU64,
     pub bytes_written: AtomicU64,
     /// Effects per write.
-    pub batch_effects: Log2Histogram,
+    pub batch_effects: Histogram,
     /// Frame bytes per write.
-    pub batch_bytes: Log2Histogram,
+    pub batch_bytes: Histogram,
     pub segments: AtomicU64,
     pub write_errors: AtomicU64,
 }
@@ -229,54 +230,9 @@ impl Longest {
     }
 }
 
-/// Counts of values by power of two.
-pub struct Log2Histogram([AtomicU64; 64]);
-
-impl Default for Log2Histogram {
-    fn default() -> Self {
-        Log2Histogram(std::array::from_fn(|_| AtomicU64::new(0)))
-    }
-}
-
-impl Log2Histogram {
-    pub fn record(&self, value: u64) {
-        let bucket = (64 - value.leading_zeros()).min(63);
-        self.0[bucket as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn count(&self) -> u64 {
-        self.0.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum()
-    }
-
-    /// The least power of two above `share` (0 to 1) of the values; 0 if there are none.
-    pub fn quantile(&self, share: f64) -> u64 {
-        let need = (self.count() as f64 * share).ceil() as u64;
-        let mut seen = 0;
-        for (bucket, count) in self.0.iter().enumerate() {
-            seen += count.load(Ordering::Relaxed);
-            if need > 0 && seen >= need {
-                return 1 << bucket;
-            }
-        }
-        0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_are_upper_bounds_of_a_power_of_two() {
-        let histogram = Log2Histogram::default();
-        assert_eq!(histogram.quantile(0.5), 0);
-        for value in [0, 1, 2, 3, 100, 1000] {
-            histogram.record(value);
-        }
-        assert_eq!(histogram.count(), 6);
-        assert_eq!(histogram.quantile(0.5), 4);
-        assert_eq!(histogram.quantile(1.0), 1024);
-    }
 
     #[test]
     #[should_panic(expected = "durable passes written")]

@@ -12,7 +12,7 @@ use formats::aof::{AofItem, AofReader};
 use formats::resp::{ArgRange, Request};
 
 use super::{ImportError, Progress, Source};
-use crate::command::key::transfer::CopyOptions;
+use crate::command::key::transfer::{CopyOptions, move_target};
 use crate::command::{self, Run, keys};
 use crate::server::offline::{DATABASES, Memory};
 use crate::shard::batch::{Batch, Mode, Origin};
@@ -148,6 +148,7 @@ impl<'m> Applier<'m> {
         let handler = match found.run {
             Run::Keys(handler, _) | Run::Everywhere(handler, _) => handler,
             _ if args[0].eq_ignore_ascii_case(b"COPY") => copy,
+            _ if args[0].eq_ignore_ascii_case(b"MOVE") => move_key,
             _ => return unsupported("it belongs to a client"),
         };
         let call = Call { handler, command: index, writes: true, whole_keyspace: false, db: self.db };
@@ -191,7 +192,7 @@ impl<'m> Applier<'m> {
     }
 }
 
-/// COPY where both keys are here. (A server always takes it for one that touches several shards.)
+/// COPY where both keys are here. (A server always takes it for one that touches several shards or databases.)
 fn copy(context: &mut Context<'_>) -> Result<(), CommandError> {
     let options = CopyOptions::parse(context.request, context.db, context.databases())?;
     let (from, to) = (context.key(0), context.key(1));
@@ -201,6 +202,19 @@ fn copy(context: &mut Context<'_>) -> Result<(), CommandError> {
     context.reply.integer(i64::from(record.is_some()));
     if let Some(record) = record {
         context.put_record(options.db, to, record);
+    }
+    Ok(())
+}
+
+/// MOVE, as [`copy`].
+fn move_key(context: &mut Context<'_>) -> Result<(), CommandError> {
+    let (key, db) = (context.key(0), move_target(context.request, context.db, context.databases())?);
+    let is_free = context.lookup_in(db, key).is_none();
+    let record = context.detach(context.db, key).filter(|_| is_free);
+    context.reply.integer(i64::from(record.is_some()));
+    if let Some(record) = record {
+        context.delete(key);
+        context.put_record(db, key, record);
     }
     Ok(())
 }
@@ -217,6 +231,9 @@ fn needs_clock(args: &[&[u8]]) -> bool {
     RELATIVE.iter().any(|relative| is(name, relative))
         || (is(name, "SET") && has_relative(3))
         || (is(name, "GETEX") && has_relative(2))
+        || (is(name, "RESTORE")
+            && args.get(2).is_some_and(|ttl| *ttl != b"0")
+            && !args.iter().skip(4).any(|word| is(word, "ABSTTL")))
 }
 
 #[cfg(test)]
@@ -226,12 +243,26 @@ mod tests {
     #[test]
     fn relative_times_are_told_apart() {
         let needs = |line: &str| needs_clock(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>());
-        for line in ["expire k 5", "SETEX k 5 v", "SET k v EX 5", "set k v NX px 5", "GETEX k EX 5"] {
+        for line in [
+            "expire k 5",
+            "SETEX k 5 v",
+            "SET k v EX 5",
+            "set k v NX px 5",
+            "GETEX k EX 5",
+            "RESTORE k 5 ABSTTL",
+        ] {
             assert!(needs(line), "{line}");
         }
-        for line in
-            ["SET k EX", "SET EX PX", "SET k v PXAT 5", "PEXPIREAT k 5", "GETEX k PERSIST", "GETEX EX"]
-        {
+        for line in [
+            "SET k EX",
+            "SET EX PX",
+            "SET k v PXAT 5",
+            "PEXPIREAT k 5",
+            "GETEX k PERSIST",
+            "GETEX EX",
+            "RESTORE k 0 v",
+            "restore k 5 v REPLACE absttl",
+        ] {
             assert!(!needs(line), "{line}");
         }
     }

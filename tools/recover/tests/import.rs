@@ -119,8 +119,19 @@ fn append_only_files_of_redis_key_by_key() {
         "COPY k:6 copied",
         "PERSIST ends",
         "PEXPIREAT k:8 4102444800000",
+        "MOVE k:9 3",
+        "SET moved 1",
+        "SWAPDB 0 5",
+        "SET back 1",
+        "SWAPDB 5 0",
+        "SWAPDB 5 1",
+        "SWAPDB 3 2",
     ] {
         cmd(&mut connection, line);
+    }
+    let payload: Vec<u8> = redis::cmd("DUMP").arg("long").query(&mut connection).unwrap();
+    for (key, ttl) in [("restored", 0), ("restored:ends", 10_000_000)] {
+        let _: () = redis::cmd("RESTORE").arg(key).arg(ttl).arg(&payload).query(&mut connection).unwrap();
     }
     let _: () = redis::pipe().atomic().set("in", 1).set("one", 2).query(&mut connection).unwrap();
     let keys = keys_of(&mut connection);
@@ -241,7 +252,12 @@ fn commands_that_cannot_be_applied_are_named() {
     refused(&file, "at byte 27: command 'XADD'", &[]);
     let (_held, file) = file_of(&[&["SET", "a", "text"], &["INCR", "a"]]);
     refused(&file, "at byte 30: command 'INCR a': -ERR value is not an integer", &[]);
-    for relative in [&["SETEX", "a", "10", "v"][..], &["EXPIRE", "a", "10"], &["SET", "a", "v", "EX", "10"]] {
+    for relative in [
+        &["SETEX", "a", "10", "v"][..],
+        &["EXPIRE", "a", "10"],
+        &["SET", "a", "v", "EX", "10"],
+        &["RESTORE", "a", "10", "v"],
+    ] {
         let (_held, file) = file_of(&[relative]);
         refused(&file, "which depends on when it ran", &[]);
     }

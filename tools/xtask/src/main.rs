@@ -1,11 +1,14 @@
-//! One entry for people and for CI: `cargo xtask test`, `tidy`, `fuzz`, `bench`, `crash`, `mutants`.
+//! One entry for people and for CI: `cargo xtask test`, `tidy`, `fuzz`, `bench`, `crash`, `mutants`, `differential`,
+//! `compatibility`, `redis-suite`.
 
 #![forbid(unsafe_code)]
 
 mod bench;
 mod crash;
+mod differential;
 mod fuzz;
 mod mutants;
+mod redis_suite;
 mod setup;
 mod steps;
 mod test;
@@ -37,8 +40,19 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Runs random commands on a Redis server and on Everfast, and fails where they differ.
+    #[command(disable_help_flag = true)]
+    Differential {
+        /// `--commands 2000000`, `--seed 5`, ...: see `cargo xtask differential --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Writes docs/compatibility.md from the command table.
+    Compatibility,
     /// Breaks the product on purpose, in many ways one after the other, and fails if the crash suite misses one.
     Mutants(mutants::Options),
+    /// Runs Redis' own tests against the server, and compares what fails with docs/redis-suite.md.
+    RedisSuite(redis_suite::Options),
     /// Compares the release build with other servers; `bench micro`, `bench slow-flush`, `bench load`: see docs/benchmarks.md.
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -52,7 +66,10 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Crash { args } => crash::crash(&args),
+        Task::Differential { args } => differential::differential(&args),
+        Task::Compatibility => differential::compatibility(),
         Task::Mutants(options) => mutants::mutants(&options),
+        Task::RedisSuite(options) => redis_suite::redis_suite(&options),
         Task::Bench { args } => bench::bench(&args),
     };
     match result {

@@ -1,4 +1,5 @@
-//! What the tests need beyond Rust: the real `redis-server` and `redis-cli`, a Python client, a browser, a C++ compiler.
+//! What the tests need beyond Rust: the real `redis-server` and `redis-cli`, clients of Python
+//! and Node.js, a browser, a C++ compiler.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -6,18 +7,21 @@ use std::process::{Command, Stdio};
 use crate::steps::{root, run};
 
 /// Programs that must be there, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("redis-benchmark", "redis-tools"),
     ("redis-check-rdb", "redis-tools"),
     ("python3", "python3"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
     (CHROMIUM, "chromium"),
     ("c++", "g++"), // the fuzzer's run time is compiled
 ];
 /// The browser in which reports are looked at.
 pub const CHROMIUM: &str = "chromium";
 const PYTHON_CLIENT: &str = "redis==6.4.0";
+const NODE_CLIENT: (&str, &str) = ("ioredis", "5.8.2");
 const RDBTOOLS: [&str; 2] = ["rdbtools==0.1.15", "python-lzf==0.2.6"];
 
 /// Installs what is missing.
@@ -30,7 +34,8 @@ pub fn install() -> Result<(), String> {
             format!("the tests need {}, and installing them failed: {error}", missing.join(", "))
         })?;
     }
-    python_client().map(drop)
+    python_client()?;
+    node_client().map(drop)
 }
 
 fn is_there(program: &str) -> bool {
@@ -63,6 +68,24 @@ fn is_root() -> bool {
 /// A Python with the client library.
 pub fn python_client() -> Result<PathBuf, String> {
     python_with("python-client", "redis", &[PYTHON_CLIENT])
+}
+
+/// A folder of modules for Node.js, among them the client library.
+pub fn node_client() -> Result<PathBuf, String> {
+    let home = root().join("target/node-client");
+    let modules = home.join("node_modules");
+    let (name, version) = NODE_CLIENT;
+    let manifest = std::fs::read_to_string(modules.join(name).join("package.json")).unwrap_or_default();
+    if manifest.contains(&format!("\"version\": \"{version}\"")) {
+        return Ok(modules);
+    }
+    std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
+    let package = format!("{name}@{version}");
+    let mut install = Command::new("npm");
+    install.args(["install", "--no-audit", "--no-fund", "--no-save", "--silent", "--prefix"]).arg(&home);
+    run(install.arg(&package))
+        .map_err(|error| format!("the tests need Node.js and its package {package}: {error}"))?;
+    Ok(modules)
 }
 
 /// The program `rdb` of rdbtools, to compare with.

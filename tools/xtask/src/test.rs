@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::crash;
+use crate::differential;
 use crate::fuzz;
 use crate::setup;
 use crate::steps::{self, cargo};
@@ -13,7 +14,7 @@ const PROFILE: [&str; 2] = ["--profile", "test-release"];
 
 type Step = (&'static str, fn() -> Result<(), String>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("set-up", setup::install),
     ("format", || steps::run(&mut cargo(&["fmt", "--all", "--check"]))),
     ("tidy", tidy::run),
@@ -22,16 +23,18 @@ const STEPS: [Step; 7] = [
         steps::run(cargo(&args).args(PROFILE).args(["--", "-D", "warnings"]))
     }),
     ("tests", || {
-        let python = setup::python_client()?;
+        let (python, node_modules) = (setup::python_client()?, setup::node_client()?);
         let server = steps::fail_point_server()?;
         steps::run(
             cargo(&["test", "--workspace", "--exclude", "everfast-benches"])
                 .args(PROFILE)
                 .env("EVERFAST_TEST_PYTHON", python)
+                .env("EVERFAST_TEST_NODE_MODULES", node_modules)
                 .env("EVERFAST_FAIL_POINT_SERVER", server)
                 .env("EVERFAST_TEST_CHROMIUM", setup::CHROMIUM),
         )
     }),
+    ("differential runs", differential::short),
     ("fuzzing", fuzz::short),
     ("crash runs", crash::short),
 ];

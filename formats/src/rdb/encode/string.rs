@@ -40,19 +40,19 @@ pub fn put_len(out: &mut Vec<u8>, len: u64) {
 
 /// Appends strings in the form that Redis chooses.
 #[derive(Debug)]
-pub(super) struct StringWriter {
+pub(in crate::rdb) struct StringWriter {
     /// Only where strings shall be compressed.
     compressor: Option<Compressor>,
     compressed: Vec<u8>,
 }
 
 impl StringWriter {
-    pub(super) fn new(compress: bool) -> Self {
+    pub(in crate::rdb) fn new(compress: bool) -> Self {
         StringWriter { compressor: compress.then(Compressor::new), compressed: Vec::new() }
     }
 
     #[inline]
-    pub(super) fn put(&mut self, out: &mut Vec<u8>, string: &[u8]) {
+    pub(in crate::rdb) fn put(&mut self, out: &mut Vec<u8>, string: &[u8]) {
         if string.len() <= MAX_INTEGER_TEXT && put_integer(out, string) {
             return;
         }

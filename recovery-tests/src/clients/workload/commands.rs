@@ -136,7 +136,7 @@ impl Workload {
         let key = self.slots[slot].keys[0].clone();
         let before = self.slots[slot].item.latest()[0].clone();
         let is_there = Value::Integer(i64::from(before.is_some()));
-        match self.random.below(16) {
+        match self.random.below(19) {
             0 => self.write(vec!["DEL".into(), key], is_there, slot, vec![None]),
             1 => self.write(vec!["UNLINK".into(), key], is_there, slot, vec![None]),
             2 => self.write(vec!["GETDEL".into(), key], bulk(&before), slot, vec![None]),
@@ -156,8 +156,53 @@ impl Workload {
                 )
             }
             7..=9 => self.lifetime_command(slot, key, before),
+            10..=12 if before.as_ref().is_none_or(|stored| stored.value.len() < LONG) => {
+                self.part_command(slot, key, before)
+            }
             _ => self.set_command(slot, key, before),
         }
+    }
+
+    /// Changes a part of a string.
+    fn part_command(&mut self, slot: usize, key: String, before: Option<Stored>) -> Issued {
+        let Stored { value, ends } = before.unwrap_or(Stored { value: String::new(), ends: None });
+        let mut bytes = value.into_bytes();
+        let (place, part) = (self.random.below(bytes.len() as u64 + 3) as usize, self.value());
+        let old = [0, 1].map(|n| bytes.get(place + n).copied().unwrap_or(0));
+        let mut overwrite = |part: &[u8]| {
+            bytes.resize(bytes.len().max(place + part.len()), 0);
+            bytes[place..place + part.len()].copy_from_slice(part);
+        };
+        let (args, reply) = match self.random.below(3) {
+            0 => {
+                overwrite(part.as_bytes());
+                (args(&["SETRANGE", &key, &place.to_string(), &part]), Value::Integer(bytes.len() as i64))
+            }
+            1 => {
+                // The lowest bit of a byte: a text stays one.
+                let (bit, offset) = (self.random.below(2) as u8, (8 * place + 7).to_string());
+                overwrite(&[old[0] & !1 | bit]);
+                (args(&["SETBIT", &key, &offset, &bit.to_string()]), Value::Integer((old[0] & 1).into()))
+            }
+            _ => {
+                overwrite(b"~!");
+                let args = args(&[
+                    "BITFIELD",
+                    &key,
+                    "SET",
+                    "u8",
+                    &format!("#{place}"),
+                    "126",
+                    "SET",
+                    "u8",
+                    &format!("#{}", place + 1),
+                    "33",
+                ]);
+                (args, Value::Array(old.map(|byte| Value::Integer(byte.into())).to_vec()))
+            }
+        };
+        let value = String::from_utf8_lossy(&bytes).into_owned();
+        self.write(args, reply, slot, vec![Some(Stored { value, ends })])
     }
 
     fn ends_command(&self, key: String, before: Option<Stored>) -> Issued {
@@ -185,6 +230,10 @@ impl Workload {
             let command = if word == "EX" { "SETEX" } else { "PSETEX" };
             let args = args(&[command, &key, &number.to_string(), &value]);
             return self.write(args, ok(), slot, vec![Some(Stored { value, ends: Some(at) })]);
+        }
+        if self.random.below(8) == 0 {
+            let args = args(&["GETSET", &key, &value]);
+            return self.write(args, bulk(&before), slot, vec![Some(Stored { value, ends: None })]);
         }
         let mut args = vec!["SET".into(), key, value.clone()];
         let runs = match self.random.below(6) {
@@ -262,14 +311,19 @@ impl Workload {
         let before = self.slots[slot].item.latest()[0].as_ref().filter(|stored| stored.ends.is_none());
         let before: i64 = before.map_or(0, |stored| stored.value.parse().unwrap_or(0));
         let by = 1 + self.random.below(1000) as i64;
-        let (args, after) = match self.random.below(4) {
+        let (args, after) = match self.random.below(5) {
             0 => (args(&["DECR", &key]), before - 1),
+            3 => (args(&["INCRBYFLOAT", &key, &by.to_string()]), before + by),
             1 => (args(&["INCRBY", &key, &by.to_string()]), before + by),
             2 => (args(&["DECRBY", &key, &by.to_string()]), before - by),
             _ => (args(&["INCR", &key]), before + 1),
         };
         let next = vec![Some(Stored { value: after.to_string(), ends: None })];
-        self.write(args, Value::Integer(after), slot, next)
+        let reply = match &*args[0] {
+            "INCRBYFLOAT" => Value::Bulk(after.to_string().into_bytes()),
+            _ => Value::Integer(after),
+        };
+        self.write(args, reply, slot, next)
     }
 
     fn group_command(&mut self) -> Issued {
@@ -309,6 +363,12 @@ impl Workload {
                 let value = self.value();
                 let args = args(&["SET", &left, &value]);
                 self.write(args, ok(), slot, vec![Some(Stored { value, ends: None }), None])
+            }
+            (Some(value), None) if coin == 0 && self.random.below(2) == 0 => {
+                // Those that are not there are zeros.
+                let args = args(&["BITOP", "XOR", &right, &left, &right]);
+                let length = Value::Integer(value.value.len() as i64);
+                self.write(args, length, slot, vec![Some(value.clone()), Some(value)])
             }
             (Some(value), None) if coin == 0 => self.write(
                 args(&["COPY", &left, &right]),
@@ -360,6 +420,29 @@ impl Workload {
         Issued { args, expected: Expected::ShownAlike { client: other, slot }, step: 0, wrote: Vec::new() }
     }
 
+    /// The client's own database changes places with an empty one, and back: its keys are away and come again.
+    fn swap_twice(&mut self, database: &str, slots: Vec<usize>, out: &mut Vec<Issued>) {
+        let states = slots.iter().map(|slot| (*slot, self.slots[*slot].item.latest().clone())).collect();
+        let away = slots.iter().map(|slot| (*slot, vec![None])).collect();
+        let spare = layout::spare_database(self.client).to_string();
+        out.push(self.read(args(&["SELECT", &spare]), ok()));
+        out.push(self.read(args(&["FLUSHDB"]), ok()));
+        out.push(self.write_all(args(&["SWAPDB", database, &spare]), ok(), away));
+        out.push(self.write_all(args(&["SWAPDB", &spare, database]), ok(), states));
+    }
+
+    /// A key is made in another database, and moved into the client's own.
+    fn move_there(&mut self, slot: usize, database: &str, out: &mut Vec<Issued>) {
+        let spare = layout::spare_database(self.client).to_string();
+        let (key, value) = (self.slots[slot].keys[0].clone(), self.value());
+        out.push(self.read(args(&["SELECT", &spare]), ok()));
+        out.push(self.read(args(&["SET", &key, &value]), ok()));
+        let is_free = self.slots[slot].item.latest()[0].is_none();
+        let (args, reply) = (args(&["MOVE", &key, database]), Value::Integer(i64::from(is_free)));
+        let next = vec![Some(Stored { value, ends: None })];
+        out.push(if is_free { self.write(args, reply, slot, next) } else { self.read(args, reply) });
+    }
+
     /// A few commands in the database of this client alone, and back.
     fn database_commands(&mut self, out: &mut Vec<Issued>) {
         let slot = self.draw_slot(Kind::Flushed);
@@ -370,6 +453,11 @@ impl Workload {
             let all = (0..self.slots.len()).filter(|slot| self.slots[*slot].kind == Kind::Flushed);
             let changes = all.map(|slot| (slot, vec![None])).collect();
             out.push(self.write_all(args(&["FLUSHDB", word]), ok(), changes));
+        } else if self.random.below(6) == 0 {
+            let flushed = layout::first(Kind::Flushed)..self.slots.len();
+            self.swap_twice(&database, flushed.collect(), out);
+        } else if self.random.below(4) == 0 {
+            self.move_there(slot, &database, out);
         } else {
             let (key, value) = (self.slots[slot].keys[0].clone(), self.value());
             let args = args(&["SET", &key, &value]);

@@ -11,8 +11,8 @@
 
 use crate::clients::model::{Item, State};
 
-/// Keys in the databases of their own: databases are 16, and 0 is for all.
-pub const OWN_DATABASES: usize = 15;
+/// Clients with a database of their own, and another one that it changes places with: databases are 16, and 0 is for all.
+pub const OWN_DATABASES: usize = 7;
 pub const GROUP_KEYS: usize = 5;
 
 /// What is done with an item.
@@ -86,6 +86,11 @@ pub fn slots(client: usize) -> Vec<Slot> {
             }
         })
         .collect()
+}
+
+/// What is in it is of no account.
+pub fn spare_database(client: usize) -> usize {
+    client + 1 + OWN_DATABASES
 }
 
 /// The place in [`slots`] of the first item of a kind.

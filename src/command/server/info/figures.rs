@@ -16,6 +16,8 @@ use crate::shard::stats::EngineStats;
 pub struct DatabaseFigures {
     pub keys: usize,
     pub keys_with_expiry: usize,
+    /// What those have to live on average, in ms; an estimate.
+    pub mean_ttl_ms: u64,
 }
 
 /// What one shard tells.
@@ -27,6 +29,9 @@ pub struct ShardFigures {
     pub databases: Vec<DatabaseFigures>,
     pub keyspace_bytes: usize,
     pub clients: usize,
+    /// Bytes that clients take with their buffers.
+    pub client_bytes: usize,
+    pub commands_per_second: u64,
     pub blocked_clients: usize,
     /// The longest buffers of a client, in bytes.
     pub max_input_bytes: usize,
@@ -39,7 +44,8 @@ pub struct ShardFigures {
 
 impl ShardFigures {
     fn of(shard: &Shard) -> ShardFigures {
-        let engine = shard.engine.borrow();
+        let mut engine = shard.engine.borrow_mut();
+        let (now_ms, random) = (clock::unix_ms(), engine.random());
         let clients = shard.clients.borrow();
         let longest = |bytes: fn(&crate::shard::client::Client) -> usize| {
             clients.iter().map(|(_, client)| bytes(client)).max().unwrap_or(0)
@@ -50,10 +56,16 @@ impl ShardFigures {
             databases: engine
                 .dbs
                 .iter()
-                .map(|db| DatabaseFigures { keys: db.len(), keys_with_expiry: db.expires_len() })
+                .map(|db| DatabaseFigures {
+                    keys: db.len(),
+                    keys_with_expiry: db.expires_len(),
+                    mean_ttl_ms: db.mean_ttl_ms(now_ms, random),
+                })
                 .collect(),
             keyspace_bytes: engine.dbs.iter().filter(|db| !db.is_empty()).map(|db| db.memory_bytes()).sum(),
             clients: clients.len(),
+            client_bytes: clients.iter().map(|(_, client)| client.memory_bytes()).sum(),
+            commands_per_second: shard.commands_rate.borrow().mean(),
             blocked_clients: clients.iter().filter(|(_, client)| client.is_blocked()).count(),
             max_input_bytes: longest(|client| client.query_buffer_bytes.get()),
             max_output_bytes: longest(|client| client.output_bytes.get()),
@@ -100,10 +112,13 @@ impl Figures {
     /// Database `index`, over all shards.
     pub fn database(&self, index: usize) -> DatabaseFigures {
         let mut total = DatabaseFigures::default();
+        let mut ttl_sum = 0;
         for database in self.shards.iter().filter_map(|shard| shard.databases.get(index)) {
             total.keys += database.keys;
             total.keys_with_expiry += database.keys_with_expiry;
+            ttl_sum += u128::from(database.mean_ttl_ms) * database.keys_with_expiry as u128;
         }
+        total.mean_ttl_ms = ttl_sum.checked_div(total.keys_with_expiry as u128).map_or(0, |mean| mean as u64);
         total
     }
 }

@@ -4,10 +4,10 @@
 //! Fields have Redis' names where they mean here what they mean there; what has no meaning here is left out. The section
 //! `log` is Everfast's own.
 
-mod figures;
+pub(super) mod figures;
 mod persistence;
 mod sections;
-mod system;
+pub(super) mod system;
 
 use figures::Figures;
 

@@ -1,5 +1,6 @@
 //! The sections of INFO.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::figures::Figures;
@@ -20,8 +21,10 @@ pub fn server(text: &mut Text, figures: &Figures) {
     text.field("everfast_version", env!("CARGO_PKG_VERSION"));
     text.field("os", system::os());
     text.field("arch_bits", usize::BITS);
+    text.field("monotonic_clock", "POSIX clock_gettime");
     text.field("multiplexing_api", "epoll");
     text.field("process_id", std::process::id());
+    text.field("process_supervised", "no");
     text.field("run_id", &shared.run_id);
     text.field("tcp_port", figures.config.port);
     text.field("server_time_usec", clock::since_epoch().as_micros());
@@ -29,6 +32,7 @@ pub fn server(text: &mut Text, figures: &Figures) {
     text.field("uptime_in_days", uptime / 86_400);
     text.field("hz", figures.config.hz);
     text.field("configured_hz", figures.config.hz);
+    text.field("io_threads_active", 0);
     text.field("shards", shared.shards());
     if let Ok(executable) = std::env::current_exe() {
         text.field("executable", executable.display());
@@ -38,10 +42,12 @@ pub fn server(text: &mut Text, figures: &Figures) {
 
 pub fn clients(text: &mut Text, figures: &Figures) {
     text.field("connected_clients", figures.sum(|shard| shard.clients as u64));
+    text.field("cluster_connections", 0);
     text.field("maxclients", figures.config.maxclients);
     text.field("client_recent_max_input_buffer", figures.max(|shard| shard.max_input_bytes));
     text.field("client_recent_max_output_buffer", figures.max(|shard| shard.max_output_bytes));
     text.field("blocked_clients", figures.sum(|shard| shard.blocked_clients as u64));
+    text.field("tracking_clients", 0);
     for (index, shard) in figures.shards.iter().enumerate() {
         text.field(&format!("shard{index}_clients"), shard.clients);
     }
@@ -52,12 +58,18 @@ pub fn memory(text: &mut Text, figures: &Figures) {
     if let Some(memory) = system::allocated() {
         text.field("used_memory", memory.allocated);
         text.field("used_memory_human", human(memory.allocated));
+        usage(text, figures, memory.allocated);
         text.field("allocator_allocated", memory.allocated);
         text.field("allocator_active", memory.active);
         text.field("allocator_resident", memory.resident);
         text.field("allocator_frag_ratio", ratio(memory.active, memory.allocated));
+        text.field("allocator_frag_bytes", memory.active.saturating_sub(memory.allocated));
         text.field("allocator_rss_ratio", ratio(memory.resident, memory.active));
+        text.field("allocator_rss_bytes", memory.resident.saturating_sub(memory.active));
         if let Some(resident) = resident {
+            text.field("rss_overhead_ratio", ratio(resident, memory.resident));
+            text.field("rss_overhead_bytes", resident as i64 - memory.resident as i64);
+            text.field("mem_fragmentation_bytes", resident as i64 - memory.allocated as i64);
             text.field("mem_fragmentation_ratio", ratio(resident, memory.allocated));
         }
     }
@@ -65,8 +77,6 @@ pub fn memory(text: &mut Text, figures: &Figures) {
         text.field("used_memory_rss", resident);
         text.field("used_memory_rss_human", human(resident));
     }
-    let dataset = figures.sum(|shard| shard.keyspace_bytes as u64) as usize;
-    text.field("used_memory_dataset", dataset);
     if let Some(total) = system::total_bytes() {
         text.field("total_system_memory", total);
         text.field("total_system_memory_human", human(total));
@@ -74,8 +84,31 @@ pub fn memory(text: &mut Text, figures: &Figures) {
     text.field("maxmemory", figures.config.maxmemory_bytes);
     text.field("maxmemory_human", human(figures.config.maxmemory_bytes as usize));
     text.field("maxmemory_policy", "noeviction");
+    text.field("mem_clients_normal", figures.sum(|shard| shard.client_bytes as u64));
+    for nothing in ["mem_clients_slaves", "mem_replication_backlog", "mem_cluster_links"] {
+        text.field(nothing, 0);
+    }
     text.field("mem_aof_buffer", figures.sum(|shard| shard.queue_bytes as u64));
     text.field("mem_allocator", "jemalloc");
+    text.field("active_defrag_running", 0);
+}
+
+/// What the memory in use is used for: the keys, and all else.
+fn usage(text: &mut Text, figures: &Figures, allocated: usize) {
+    let startup = figures.shared.startup_bytes.load(Ordering::Relaxed) as usize;
+    let peak = allocated.max(figures.shared.peak_bytes.load(Ordering::Relaxed) as usize);
+    let dataset = figures.sum(|shard| shard.keyspace_bytes as u64) as usize;
+    text.field("used_memory_peak", peak);
+    text.field("used_memory_peak_human", human(peak));
+    text.field("used_memory_peak_perc", percent(allocated, peak));
+    text.field("used_memory_overhead", allocated.saturating_sub(dataset));
+    text.field("used_memory_startup", startup);
+    text.field("used_memory_dataset", dataset);
+    text.field("used_memory_dataset_perc", percent(dataset, allocated.saturating_sub(startup).max(dataset)));
+}
+
+fn percent(part: usize, whole: usize) -> String {
+    format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
 }
 
 /// As Redis writes a size for people: `1.50K`.
@@ -125,7 +158,7 @@ pub fn log(text: &mut Text, figures: &Figures) {
     }
 }
 
-/// Latencies and sizes are upper bounds: powers of two.
+/// Latencies and sizes are upper bounds, at most a sixteenth too large.
 fn writer(text: &mut Text, log: &LogShared) {
     let metrics = log.metrics();
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -156,13 +189,43 @@ pub fn stats(text: &mut Text, figures: &Figures) {
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     text.field("total_connections_received", count(&counters.accepted));
     text.field("total_commands_processed", figures.sum(|shard| shard.stats.commands));
+    text.field("instantaneous_ops_per_sec", figures.sum(|shard| shard.commands_per_second));
     text.field("total_net_input_bytes", count(&counters.net_input_bytes));
     text.field("total_net_output_bytes", count(&counters.net_output_bytes));
+    {
+        let rates = figures.shared.net_rates.lock().unwrap_or_else(PoisonError::into_inner);
+        let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
+        text.field("instantaneous_input_kbps", kilobytes(rates.input.mean()));
+        text.field("instantaneous_output_kbps", kilobytes(rates.output.mean()));
+    }
     text.field("rejected_connections", count(&counters.rejected));
     text.field("expired_keys", figures.sum(|shard| shard.stats.expired_keys));
-    text.field("evicted_keys", 0);
+    text.field("expired_time_cap_reached_count", figures.sum(|shard| shard.stats.expire_slices_cut));
+    text.field(
+        "expire_cycle_cpu_milliseconds",
+        figures.sum(|shard| shard.stats.expire_time.as_millis() as u64),
+    );
+    for nothing in ["evicted_keys", "evicted_clients", "total_eviction_exceeded_time"] {
+        text.field(nothing, 0);
+    }
     text.field("keyspace_hits", figures.sum(|shard| shard.stats.keyspace_hits));
     text.field("keyspace_misses", figures.sum(|shard| shard.stats.keyspace_misses));
+    // What does not exist here, and what clients ask for: no channels, no child processes, no tracking.
+    for nothing in [
+        "pubsub_channels",
+        "pubsub_patterns",
+        "pubsubshard_channels",
+        "latest_fork_usec",
+        "total_forks",
+        "tracking_total_keys",
+        "tracking_total_items",
+        "tracking_total_prefixes",
+        "sync_full",
+        "sync_partial_ok",
+        "sync_partial_err",
+    ] {
+        text.field(nothing, 0);
+    }
     text.field("total_error_replies", figures.sum(|shard| shard.stats.errors_by_code.values().sum()));
 }
 
@@ -172,13 +235,22 @@ pub fn replication(text: &mut Text, figures: &Figures) {
     text.field("connected_slaves", 0);
     text.field("master_failover_state", "no-failover");
     text.field("master_replid", &figures.shared.run_id);
+    text.field("master_replid2", "0".repeat(40));
     text.field("master_repl_offset", 0);
+    text.field("second_repl_offset", -1);
+    for nothing in
+        ["repl_backlog_active", "repl_backlog_size", "repl_backlog_first_byte_offset", "repl_backlog_histlen"]
+    {
+        text.field(nothing, 0);
+    }
 }
 
 pub fn cpu(text: &mut Text, _: &Figures) {
     if let Some((user, system)) = system::cpu_seconds() {
         text.field("used_cpu_sys", format!("{system:.6}"));
         text.field("used_cpu_user", format!("{user:.6}"));
+        text.field("used_cpu_sys_children", "0.000000"); // there are none
+        text.field("used_cpu_user_children", "0.000000");
     }
 }
 
@@ -231,8 +303,11 @@ pub fn keyspace(text: &mut Text, figures: &Figures) {
     for index in 0..figures.config.databases as usize {
         let database = figures.database(index);
         if database.keys > 0 {
-            let (keys, expires) = (database.keys, database.keys_with_expiry);
-            text.field(&format!("db{index}"), format!("keys={keys},expires={expires},avg_ttl=0"));
+            let line = format!(
+                "keys={},expires={},avg_ttl={}",
+                database.keys, database.keys_with_expiry, database.mean_ttl_ms
+            );
+            text.field(&format!("db{index}"), line);
         }
     }
 }

@@ -53,9 +53,10 @@ pub fn wrong_arity(name: &str) -> CommandError {
     format!("ERR wrong number of arguments for '{name}' command").into()
 }
 
-/// What a client sent, as it may stand in an error text: at most `limit` bytes of it.
+/// What a client sent, as it may stand in an error text: at most `limit` bytes of it, up to the first that is 0.
 pub fn quoted(arg: &[u8], limit: usize) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(&arg[..arg.len().min(limit)])
+    let arg = &arg[..arg.len().min(limit)];
+    String::from_utf8_lossy(arg.split(|byte| *byte == 0).next().unwrap_or(arg))
 }
 
 /// How a command gives a point in time.

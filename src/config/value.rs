@@ -17,15 +17,12 @@ const UNITS: &[(&str, u64)] = &[
 /// An integer in `min..=max`; no sign but `-`, no blanks, no leading zeros.
 pub fn parse_integer(text: &[u8], min: i64, max: i64) -> Result<i64, String> {
     let number = canonical_integer(text).ok_or("argument couldn't be parsed into an integer")?;
-    match i64::try_from(number) {
-        Ok(number) if (min..=max).contains(&number) => Ok(number),
-        _ => Err(out_of_range(min, max)),
-    }
+    if (min..=max).contains(&number) { Ok(number) } else { Err(out_of_range(min, max)) }
 }
 
-fn canonical_integer(text: &[u8]) -> Option<i128> {
+fn canonical_integer(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
-    let number: i128 = text.parse().ok()?;
+    let number: i64 = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
 }
 
@@ -89,12 +86,14 @@ mod tests {
         for (text, expected) in [("0", 0), ("-5", -5), ("65535", 65535)] {
             assert_eq!(parse_integer(text.as_bytes(), -5, 65535), Ok(expected));
         }
-        for text in ["", "abc", "5 ", " 5", "+5", "007", "-0", "1kb", "1.5", "\u{0661}"] {
+        for text in
+            ["", "abc", "5 ", " 5", "+5", "007", "-0", "1kb", "1.5", "\u{0661}", "9223372036854775808"]
+        {
             let error = parse_integer(text.as_bytes(), -5, 65535).unwrap_err();
             assert_eq!(error, "argument couldn't be parsed into an integer", "{text:?}");
         }
         assert!(parse_integer(b"\xff", 0, 1).is_err());
-        for text in ["-6", "65536", "99999999999999999999"] {
+        for text in ["-6", "65536", "9223372036854775807"] {
             let error = parse_integer(text.as_bytes(), -5, 65535).unwrap_err();
             assert_eq!(error, "argument must be between -5 and 65535 inclusive", "{text:?}");
         }

@@ -56,7 +56,7 @@ fn is_normal(word: &[u8]) -> Result<bool> {
     match word {
         _ if is(word, "normal") => Ok(true),
         _ if ["master", "replica", "slave", "pubsub"].iter().any(|kind| is(word, kind)) => Ok(false),
-        _ => Err(format!("ERR Unknown client type '{}'", quoted(word, 128)).into()),
+        _ => Err(format!("ERR Unknown client type '{}'", quoted(word, usize::MAX)).into()),
     }
 }
 
@@ -154,7 +154,7 @@ impl Filter {
                 _ => return Err("ERR maxage should be greater than 0".into()),
             },
             _ if is(option, "USER") && value != b"default" => {
-                return Err(format!("ERR No such user '{}'", quoted(value, 128)).into());
+                return Err(format!("ERR No such user '{}'", quoted(value, usize::MAX)).into());
             }
             _ if is(option, "USER") => {}
             _ if is(option, "SKIPME") && is(value, "yes") => self.but = Some(own),

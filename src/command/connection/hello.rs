@@ -78,7 +78,9 @@ fn take_options(session: &Session<'_>) -> Result {
                 set_name(session.client, checked_name(name, "Client names")?);
                 index += 2;
             }
-            _ => return Err(format!("ERR Syntax error in HELLO option '{}'", quoted(word, 128)).into()),
+            _ => {
+                return Err(format!("ERR Syntax error in HELLO option '{}'", quoted(word, usize::MAX)).into());
+            }
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ impl Conditions {
                 _ if is(word, "XX") => &mut conditions.if_some,
                 _ if is(word, "GT") => &mut conditions.if_greater,
                 _ if is(word, "LT") => &mut conditions.if_less,
-                _ => return Err(format!("ERR Unsupported option {}", quoted(word, 128)).into()),
+                _ => return Err(format!("ERR Unsupported option {}", quoted(word, usize::MAX)).into()),
             };
             *set = true;
         }

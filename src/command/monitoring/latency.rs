@@ -13,8 +13,6 @@ use crate::shard::context::CommandError;
 use crate::shard::latencies::Latencies;
 use crate::shard::latency::{self, Series};
 
-/// Bytes of a client's words that an error repeats.
-const QUOTED_BYTES: usize = 128;
 /// Seconds, and heights, of a graph.
 const GRAPH_COLUMNS: usize = 80;
 const GRAPH_ROWS: u64 = 4;
@@ -76,7 +74,7 @@ pub fn graph(invocation: Invocation) -> TaskFuture {
                 invocation.reply(|reply| reply.verbatim("txt", text.as_bytes()))
             }
             None => {
-                let event = quoted(event, QUOTED_BYTES);
+                let event = quoted(event, usize::MAX);
                 invocation.error(&format!("ERR No samples available for event '{event}'"))
             }
         }

@@ -18,9 +18,11 @@ pub fn lolwut(session: &mut Session<'_>) -> Result<(), CommandError> {
         Some(text) => integer(text),
         None => Ok(default),
     };
-    number(2, 0)?; // whatever the version: there is one kind of picture
-    let columns = number(3, COLUMNS)?.clamp(1, MAX_COLUMNS);
-    let rows = number(4, ROWS)?.clamp(1, MAX_ROWS);
+    // There is one kind of picture; only these versions of Redis have one whose size can be told.
+    let has_size = matches!(number(2, 0)?, 5 | 6);
+    let size = |index: usize, default: i64| if has_size { number(index, default) } else { Ok(default) };
+    let columns = size(3, COLUMNS)?.clamp(1, MAX_COLUMNS);
+    let rows = size(4, ROWS)?.clamp(1, MAX_ROWS);
     let mut text = String::new();
     let mut engine = session.shard.engine.borrow_mut();
     for _ in 0..rows {

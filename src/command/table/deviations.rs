@@ -249,6 +249,12 @@ pub static DEVIATIONS: &[Deviation] = &[
     ),
     of(
         "",
+        "bytes of a client that are no UTF-8 are replaced by U+FFFD where an error text repeats them",
+        "repeats them as they are",
+        "error texts are text",
+    ),
+    of(
+        "",
         "`maxmemory` refuses what needs more memory, `noeviction` alone",
         "evicts by policy",
         "no other policy exists yet",

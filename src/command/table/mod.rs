@@ -98,6 +98,12 @@ impl Command {
         self.has_arity(count) && keys::are_complete(self, count)
     }
 
+    /// Which of its subcommands is called so.
+    pub fn place_of_subcommand(&self, word: &[u8]) -> Option<usize> {
+        let prefix = self.name.len() + 1;
+        self.subcommands.iter().position(|sub| sub.name.as_bytes()[prefix..].eq_ignore_ascii_case(word))
+    }
+
     /// Whether its arity allows `count` arguments, its name among them.
     #[inline]
     pub fn has_arity(&self, count: usize) -> bool {
@@ -150,13 +156,8 @@ impl Table {
 
     /// The index of a subcommand, given its container's index and the word behind it.
     fn subcommand(&self, container: u16, word: &[u8]) -> Option<u16> {
-        let container_row = self.rows[usize::from(container)];
-        let prefix = container_row.name.len() + 1;
-        let found = container_row
-            .subcommands
-            .iter()
-            .position(|sub| sub.name.as_bytes()[prefix..].eq_ignore_ascii_case(word))?;
-        Some(container + 1 + found as u16)
+        let place = self.rows[usize::from(container)].place_of_subcommand(word)?;
+        Some(container + 1 + place as u16)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Many scripts, with one and with several shards at the same time.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ impl Campaign {
         let mut pair = Pair::new(redis, ours);
         let started = Instant::now();
         let share = self.commands / self.shards.len() as u64;
-        let (mut outcome, mut seen) = (Outcome::default(), BTreeMap::new());
+        let (mut outcome, mut seen) = (Outcome::default(), BTreeSet::new());
         let mut number = self.script.unwrap_or(0);
         while outcome.commands < share && self.time.is_none_or(|time| started.elapsed() < time) {
             let script = Script::new(&grammar, self.seed, number, self.length);
@@ -80,10 +80,15 @@ impl Campaign {
             outcome.scripts += 1;
             let found = pair.run(&script).map_err(|error| self.ended(&mut pair, shards, number, &error))?;
             if let Some(difference) = found {
-                let (script, difference) = shrink::shrink(&mut pair, script, difference);
-                let count = seen.entry(signature(&script, &difference)).or_insert(0u64);
-                *count += 1;
-                if *count > 1 {
+                let first = signature(&script, &difference);
+                let is_known = difference.step.is_some() && seen.contains(&first);
+                let (script, difference) = match is_known {
+                    true => (script, difference),
+                    false => shrink::shrink(&mut pair, script, difference),
+                };
+                let is_new = seen.insert(signature(&script, &difference));
+                seen.insert(first);
+                if is_known || !is_new {
                     outcome.repeated += 1;
                 } else {
                     let text = self.tell(shards, number, &script, &difference);

@@ -11,6 +11,9 @@ use crate::state;
 /// More calls than a walk over the keys of a script takes.
 const MAX_WALK: usize = 10_000;
 
+/// Sets back what scripts may have set.
+const SETTINGS: &str = "CONFIG SET slowlog-max-len 128 slowlog-log-slower-than 10000 latency-tracking yes";
+
 /// Changes what a server answers: to see that a fault is found.
 pub type Distortion = fn(&[Vec<u8>], Answer) -> Answer;
 
@@ -50,7 +53,7 @@ impl Side {
         Side { distortion: Some(distortion), ..self }
     }
 
-    /// No keys, and connections as new.
+    /// No keys, settings and connections as new.
     fn reset(&mut self) -> Result<(), String> {
         for client in &mut self.clients {
             let is_reset = !client.is_closed()
@@ -59,10 +62,13 @@ impl Side {
                 *client = self.server.client()?;
             }
         }
-        match self.control.line("FLUSHALL") {
-            Answer::Reply { value: Value::Simple(_), .. } => Ok(()),
-            answer => Err(format!("FLUSHALL is answered with {answer:?}")),
+        for line in ["FLUSHALL", SETTINGS] {
+            match self.control.line(line) {
+                Answer::Reply { value: Value::Simple(_), .. } => {}
+                answer => return Err(format!("{line} is answered with {answer:?}")),
+            }
         }
+        Ok(())
     }
 
     fn client(&mut self, connection: usize) -> Result<&mut Client, String> {

@@ -22,7 +22,7 @@ impl Server {
     pub fn everfast(program: &Path, dir: &Path, shards: u16) -> Result<Server, String> {
         let mut command = Command::new(program);
         command.arg("--dir").arg(dir.join(format!("everfast-{shards}")));
-        command.args(["--shards", &shards.to_string()]);
+        command.args(["--shards", &shards.to_string(), "--enable-debug-command", "yes"]);
         Server::start(command)
     }
 

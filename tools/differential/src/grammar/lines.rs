@@ -40,7 +40,7 @@ impl Grammar {
         if plan.made.nested {
             words.extend(self.inner(plan, random));
         }
-        if random.percent(SPOILED) {
+        if !plan.made.whole && random.percent(SPOILED) {
             spoil(&mut words, random);
         }
         Line { how: how(plan.how, &words), words }

@@ -36,6 +36,8 @@ pub struct Command {
     pub arity: i32,
     pub flags: Flags,
     pub keys: Keys,
+    /// What a whole command line does with its key, where that depends on the options: the flag `variable_flags`.
+    pub actual_access: Option<ActualAccess>,
     pub run: Run,
     /// What stands behind the name, in the form of [`table::syntax`].
     pub syntax: &'static str,
@@ -127,6 +129,9 @@ pub enum Merge {
     /// Arrays put together.
     Concatenate,
 }
+
+/// See [`Command::actual_access`].
+pub type ActualAccess = fn(Request<'_>) -> &'static [&'static str];
 
 /// Makes the first step of a two-step transaction: the parts to read under locks, and what to do then.
 pub type TwoStep = fn(&Shard, &Invocation) -> Result<TwoStepPlan, CommandError>;

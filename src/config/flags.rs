@@ -151,7 +151,7 @@ mod tests {
                 .unwrap();
         let config = loaded.config;
         assert_eq!((config.port, config.timeout_seconds, config.shards), (6380, 3, 4));
-        assert_eq!((config.appendfsync, config.save.len()), (AppendFsync::Always, 1));
+        assert_eq!((config.appendfsync, config.save.len()), (AppendFsync::Always, 2));
         assert_eq!(loaded.config_file.unwrap().to_str(), Some(path));
     }
 

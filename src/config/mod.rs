@@ -199,16 +199,28 @@ impl Config {
     pub fn load(args: impl Iterator<Item = OsString>) -> Result<Loaded, ConfigError> {
         let given = flags::read(args)?;
         let mut config = Config::default();
+        let mut met = Vec::new();
         let config_file = match given.file {
             Some(path) => {
-                file::load(&mut config, &path)?;
+                met = file::load(&mut config, &path)?;
                 let absolute = std::path::absolute(&path);
                 Some(absolute.map_err(|source| ConfigError::Read { place: None, path, source })?)
             }
             None => None,
         };
         for flag in given.flags {
-            let args: Vec<_> = flag.values.iter().flat_map(|value| flag.directive.split(value)).collect();
+            let mut args = Vec::new();
+            // Where lines of a file add up, flags go on adding.
+            if flag.directive.gathers() && met.iter().any(|met| met.directive.name == flag.directive.name) {
+                args = flag.directive.split(&flag.directive.format(&config));
+            }
+            for value in &flag.values {
+                let more = flag.directive.split(value);
+                if more.is_empty() {
+                    args.clear();
+                }
+                args.extend(more);
+            }
             flag.directive.parse(&mut config, &args).map_err(|reason| ConfigError::Invalid {
                 place: Place::Flag { name: flag.directive.name.into() },
                 name: flag.directive.name,

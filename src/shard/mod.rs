@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`context`] (what a command sees), [`engine`] (running commands), [`batch`] and [`mailbox`] (work between
 //! shards), [`sequencer`], [`locks`] and [`transaction`] (commands that touch several shards), [`release`] (when a reply
-//! may leave), [`saves`] (when a save is due), [`cron`] (what is done by the clock), [`spawn`] (the thread); [`stats`],
+//! may leave), [`saves`] (when a save is due), [`cron`] (what is done by the clock), [`spawn`] (the thread); [`stats`], [`latencies`],
 //! [`spent`], [`slow_log`], [`latency`] and [`monitors`] (what is told of all that), [`pause`] (when clients wait).
 //!
 //! Invariants:
@@ -16,6 +16,7 @@ pub mod client;
 pub mod context;
 pub mod cron;
 pub mod engine;
+pub mod latencies;
 pub mod latency;
 pub mod locks;
 pub mod mailbox;

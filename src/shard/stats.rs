@@ -7,17 +7,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use super::latencies::Latencies;
 
 /// Stands, in the command of a call, for one that is not in the table: nothing of it is counted.
 pub const UNCOUNTED: u16 = u16::MAX;
 /// Of a part of a command that is not its first one, only the time is counted.
 const LATER_PART: u16 = 1 << 15;
-
-/// A latency is counted as no less than the one and no more than the other of these, in ns.
-const LATENCY_NANOS: (u64, u64) = (1, 1_000_000_000);
-/// Latencies are told apart in so many decimal digits.
-const DIGITS: u8 = 2;
 
 /// Error codes that are told apart; a client cannot make up any, so this is never reached.
 const MAX_ERROR_CODES: usize = 128;
@@ -38,8 +33,8 @@ pub struct CommandStats {
     pub rejected: u64,
     /// It ran and answered an error.
     pub failed: u64,
-    /// Latencies of its calls in ns; none before the first call, or while `latency-tracking` is off.
-    pub latencies: Option<Box<Histogram<u64>>>,
+    /// Latencies of its calls; none before the first call, or while `latency-tracking` is off.
+    pub latencies: Option<Latencies>,
 }
 
 impl CommandStats {
@@ -47,17 +42,6 @@ impl CommandStats {
     fn figures(&self) -> CommandStats {
         CommandStats { latencies: None, ..*self }
     }
-
-    #[inline]
-    fn record(&mut self, nanos: u64) {
-        let histogram = self.latencies.get_or_insert_with(|| Box::new(new_histogram()));
-        histogram.saturating_record(nanos.clamp(LATENCY_NANOS.0, LATENCY_NANOS.1));
-    }
-}
-
-/// An empty histogram of latencies in ns.
-pub fn new_histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(LATENCY_NANOS.0, LATENCY_NANOS.1, DIGITS).expect("the bounds are far apart")
 }
 
 /// See the module.
@@ -112,7 +96,7 @@ impl EngineStats {
         stats.calls += 1;
         stats.failed += u64::from(failed);
         if self.tracks_latency {
-            stats.record(nanos);
+            stats.latencies.get_or_insert_default().record(nanos);
         }
     }
 
@@ -134,24 +118,6 @@ impl EngineStats {
     }
 }
 
-/// How many latencies, in ns, were at most so long, by upper bounds in µs that double from step to step, from 1 µs to a second:
-/// only the bounds that add something, the last one being where all are counted.
-pub fn cumulative(latencies: &Histogram<u64>) -> Vec<(u64, u64)> {
-    const FIRST_BOUND_NANOS: u64 = 1 << 10;
-    const LAST_NANOS: u64 = (1 << 30) - 1;
-    let mut steps = Vec::new();
-    let (mut seen, mut bound) = (0, FIRST_BOUND_NANOS);
-    while seen < latencies.len() {
-        let upper = latencies.highest_equivalent(bound).min(LAST_NANOS);
-        let count = latencies.count_between(0, bound);
-        if count > seen {
-            steps.push((upper / 1000, count));
-        }
-        (seen, bound) = (count, bound * 2);
-    }
-    steps
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,21 +131,11 @@ mod tests {
         stats.count(later_part(UNCOUNTED), 900, false);
         let one = &stats.by_command[1];
         assert_eq!((one.calls, one.nanos, one.failed, stats.commands), (1, 1200, 0, 1));
-        assert_eq!(one.latencies.as_ref().unwrap().len(), 1);
+        assert_eq!(one.latencies.as_ref().unwrap().total(), 1);
         stats.count_rejected(2);
         assert_eq!((stats.by_command[2].calls, stats.by_command[2].rejected), (0, 1));
         assert!(stats.by_command[2].latencies.is_none() && stats.figures().by_command[1].latencies.is_none());
         stats.reset();
         assert_eq!((stats.by_command[1].calls, stats.by_command.len(), stats.commands), (0, 3, 0));
-    }
-
-    #[test]
-    fn latencies_are_counted_by_bounds_that_double() {
-        let mut histogram = new_histogram();
-        assert_eq!(cumulative(&histogram), []);
-        for nanos in [300, 900, 1500, 40_000, 1_000_000_000] {
-            histogram.saturating_record(nanos);
-        }
-        assert_eq!(cumulative(&histogram), [(1, 2), (2, 3), (66, 4), (1_073_741, 5)]);
     }
 }

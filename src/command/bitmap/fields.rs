@@ -4,7 +4,7 @@
 //! 1. All arguments are read before anything is done.
 //! 2. What is written near together is logged together: writes gather in a [`Window`], which is put into the string as one.
 
-use formats::resp::parse_i64;
+use formats::resp::{Request, parse_i64};
 
 use super::bit_offset;
 use crate::command::args::{SYNTAX, integer, is};
@@ -103,6 +103,20 @@ impl Field {
 
 fn word(bytes: &[u8; FIELD_BYTES]) -> u128 {
     bytes.iter().fold(0, |word, byte| word << 8 | u128::from(*byte))
+}
+
+/// What a BITFIELD does with its key: it only reads it if all its operations are whole GETs.
+pub fn access(line: Request<'_>) -> &'static [&'static str] {
+    let mut words = line.skip(2);
+    loop {
+        let taken = match words.get(0) {
+            None => return &["RO", "access"],
+            Some(word) if is(word, "GET") && words.len() >= 3 => 3,
+            Some(word) if is(word, "OVERFLOW") && words.len() >= 2 => 2,
+            Some(_) => return &["RW", "access", "update"],
+        };
+        words = words.skip(taken);
+    }
 }
 
 impl Operation {

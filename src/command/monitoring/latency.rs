@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use formats::resp::Reply;
-use hdrhistogram::Histogram;
 
 use crate::clock;
 use crate::command::args::quoted;
@@ -11,8 +10,8 @@ use crate::command::{Invocation, Session, TaskFuture, help, index_of, table};
 use crate::config::AppendFsync;
 use crate::shard::Shard;
 use crate::shard::context::CommandError;
+use crate::shard::latencies::Latencies;
 use crate::shard::latency::{self, Series};
-use crate::shard::stats::cumulative;
 
 /// Seconds, and heights, of a graph.
 const GRAPH_COLUMNS: usize = 80;
@@ -227,12 +226,12 @@ pub fn histogram(invocation: Invocation) -> TaskFuture {
     })
 }
 
-fn write_histogram(reply: &mut Reply<'_>, latencies: &Histogram<u64>) {
+fn write_histogram(reply: &mut Reply<'_>, latencies: &Latencies) {
     reply.map(2);
     reply.bulk_str("calls");
-    reply.integer(latencies.len() as i64);
+    reply.integer(latencies.total() as i64);
     reply.bulk_str("histogram_usec");
-    let steps = cumulative(latencies);
+    let steps = latencies.cumulative();
     reply.map(steps.len());
     for (micros, count) in steps {
         reply.integer(micros as i64);
@@ -241,13 +240,13 @@ fn write_histogram(reply: &mut Reply<'_>, latencies: &Histogram<u64>) {
 }
 
 /// The latencies of those of the `wanted` commands that were called, over all shards, in that order.
-pub async fn collect(invocation: &Invocation, wanted: Vec<u16>) -> Vec<(u16, Histogram<u64>)> {
+pub async fn collect(invocation: &Invocation, wanted: Vec<u16>) -> Vec<(u16, Latencies)> {
     let of_shard = move |shard: &Shard| {
         let engine = shard.engine.borrow();
         let latencies = |index: &u16| engine.stats.by_command.get(usize::from(*index))?.latencies.clone();
         wanted.iter().map(|index| (*index, latencies(index))).collect::<Vec<_>>()
     };
-    let mut all: Vec<(u16, Option<Box<Histogram<u64>>>)> = Vec::new();
+    let mut all: Vec<(u16, Option<Latencies>)> = Vec::new();
     for shard in invocation.shard.shared.call_all(of_shard).await {
         if all.is_empty() {
             all = shard;
@@ -255,13 +254,13 @@ pub async fn collect(invocation: &Invocation, wanted: Vec<u16>) -> Vec<(u16, His
         }
         for ((_, total), (_, part)) in all.iter_mut().zip(shard) {
             match (&mut *total, part) {
-                (Some(total), Some(part)) => total.add(&*part).expect("all have the same bounds"),
+                (Some(total), Some(part)) => total.add(&part),
                 (None, part) => *total = part,
                 (Some(_), None) => {}
             }
         }
     }
-    all.into_iter().filter_map(|(index, latencies)| Some((index, *latencies?))).collect()
+    all.into_iter().filter_map(|(index, latencies)| Some((index, latencies?))).collect()
 }
 
 /// LATENCY HELP

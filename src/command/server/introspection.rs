@@ -4,6 +4,7 @@ use formats::glob::glob_match;
 use formats::resp::{Reply, Request};
 
 use crate::command::args::{SYNTAX, is};
+use crate::command::table::row_of as row_of_line;
 use crate::command::table::syntax::{self, Arg, Kind};
 use crate::command::{Command, Flags, Session, help, index_of, keys, table};
 use crate::shard::context::CommandError;
@@ -295,7 +296,7 @@ fn write_arg(reply: &mut Reply<'_>, arg: &Arg) {
 pub fn list(session: &mut Session<'_>) -> Result {
     let filter = session.request.skip(2);
     let names: Vec<&str> = match filter.len() {
-        0 => commands().map(|row| row.name).collect(),
+        0 => table().iter().map(|row| row.name).collect(),
         3 if is(filter.arg(0), "FILTERBY") => filtered(filter.arg(1), filter.arg(2))?,
         _ => return Err(SYNTAX.into()),
     };
@@ -335,20 +336,14 @@ pub fn get_keys_and_flags(session: &mut Session<'_>) -> Result {
     for (index, &position) in positions.iter().enumerate() {
         session.reply.array(2);
         session.reply.bulk(line.arg(position));
-        write_set(&mut session.reply, row.access(index));
+        write_set(&mut session.reply, row.actual_access.map_or(row.access(index), |access| access(line)));
     }
     Ok(())
 }
 
 /// The row of a command line that is asked about; it has keys and enough arguments.
 fn row_of(line: Request<'_>) -> std::result::Result<&'static Command, CommandError> {
-    let invalid = "ERR Invalid command specified";
-    let mut row = table()[usize::from(index_of(line.arg(0)).ok_or(invalid)?)];
-    if !row.subcommands.is_empty()
-        && let Some(word) = line.get(1)
-    {
-        row = &row.subcommands[row.place_of_subcommand(word).ok_or(invalid)?];
-    }
+    let row = row_of_line(line).ok_or("ERR Invalid command specified")?;
     if row.keys.access.is_empty() {
         return Err("ERR The command has no key arguments".into());
     }

@@ -36,24 +36,25 @@ impl LongDouble {
         if text.len() >= TEXT_LIMIT {
             return None;
         }
-        let text = std::str::from_utf8(text).ok()?.to_ascii_lowercase();
-        let (sign, number) = match text.strip_prefix(['+', '-']) {
-            Some(number) => (if text.starts_with('-') { "-" } else { "" }, number),
-            None => ("", &*text),
-        };
-        if number == "inf" || number == "infinity" {
+        let text = std::str::from_utf8(text).ok()?;
+        let number = text.strip_prefix(['+', '-']).unwrap_or(text);
+        if number.eq_ignore_ascii_case("inf") || number.eq_ignore_ascii_case("infinity") {
             let infinity = X87DoubleExtended::INFINITY;
-            return Some(LongDouble(if sign == "-" { -infinity } else { infinity }));
+            return Some(LongDouble(if text.starts_with('-') { -infinity } else { infinity }));
         }
-        let (prefix, base, mark, rest) = match number.strip_prefix("0x") {
-            Some(rest) => ("0x", 16, 'p', rest),
-            None => ("", 10, 'e', number),
+        let (base, marks, rest) = match number.strip_prefix("0x").or(number.strip_prefix("0X")) {
+            Some(rest) => (16, ['p', 'P'], rest),
+            None => (10, ['e', 'E'], number),
         };
-        let (digits, exponent) = rest.split_once(mark).unwrap_or((rest, "0"));
-        if !are_digits(digits, base) || !is_exponent(exponent) {
+        let (digits, exponent) = rest.split_once(marks).map_or((rest, None), |(a, b)| (a, Some(b)));
+        if !are_digits(digits, base) || !exponent.is_none_or(is_exponent) {
             return None;
         }
-        let value: X87DoubleExtended = format!("{sign}{prefix}{digits}{mark}{exponent}").parse().ok()?;
+        let value = match exponent {
+            None if base == 16 => format!("{text}p0").parse(), // the library wants one
+            _ => text.parse(),
+        };
+        let value: X87DoubleExtended = value.ok()?;
         let is_nothing = value.is_zero() && digits.contains(|digit| digit != '0' && digit != '.');
         (!is_nothing && !value.is_infinite()).then_some(LongDouble(value))
     }
@@ -207,6 +208,10 @@ mod tests {
             "1e-4952",
             "-1e99999999999",
             "1e-99999999999",
+            "0x1p99999999999",
+            "-0x1p-99999999999",
+            "0x0.0001p-2147483648",
+            "0x10000p2147483647",
             &long,
         ] {
             assert!(LongDouble::parse(text.as_bytes()).is_none(), "{text}");

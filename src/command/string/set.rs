@@ -139,6 +139,14 @@ pub fn set(context: &mut Context<'_>) -> Result {
     Ok(())
 }
 
+/// What a SET does with its key: it reads it only with GET.
+pub fn access(line: Request<'_>) -> &'static [&'static str] {
+    match line.skip(3).iter().any(|word| is(word, "GET")) {
+        true => &["RW", "access", "update"],
+        false => &["OW", "update"],
+    }
+}
+
 fn holds(context: &mut Context<'_>, key: Key<'_>, condition: Option<Condition>) -> bool {
     match condition {
         None => true,

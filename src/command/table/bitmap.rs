@@ -39,7 +39,7 @@ pub(super) static ROWS: &[Command] = &[
             one(&[&["RW", "access", "update", "variable_flags"]]),
             Run::Keys(fields::bit_field, ON_KEY),
         )
-        .syntax("key:key [operation(GET encoding_offset{encoding:string offset:integer} | write{[OVERFLOW wrap_sat_fail(WRAP | SAT | FAIL)] write_operation(SET encoding_offset_value{encoding:string offset:integer value:integer} | INCRBY encoding_offset_increment{encoding:string offset:integer increment:integer})})...]"),
+        .actual_access(fields::access).syntax("key:key [operation(GET encoding_offset{encoding:string offset:integer} | write{[OVERFLOW wrap_sat_fail(WRAP | SAT | FAIL)] write_operation(SET encoding_offset_value{encoding:string offset:integer value:integer} | INCRBY encoding_offset_increment{encoding:string offset:integer increment:integer})})...]"),
         "3.2.0",
         "O(1) for each operation.",
         "Reads, sets and adds to integers of any width that stand anywhere in a string.",

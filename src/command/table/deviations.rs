@@ -45,21 +45,48 @@ pub static DEVIATIONS: &[Deviation] = &[
     ),
     of(
         "client|list",
-        "`fd` is -1; buffers that do not exist here are 0",
-        "tells its file descriptors and buffers",
+        "buffers that do not exist here are 0: an idle connection has none",
+        "tells the sizes of its buffers",
         "connections are tasks, which share their shard's buffers",
+    ),
+    of(
+        "latency|doctor",
+        "tells the same figures in our own words, and other advice",
+        "has its own words",
+        "its texts are not ours to copy, and other things take long here",
+    ),
+    of(
+        "latency|graph",
+        "draws a column of `#` for each sample",
+        "draws with several characters",
+        "the shape is our own",
+    ),
+    of(
+        "latency|latest",
+        "events are command, fast-command, expire-cycle, aof-write, aof-fsync-always, and our own log-sync and \
+         checkpoint-cut",
+        "has events of what does not happen here, such as fork",
+        "a log and checkpoints work otherwise",
+    ),
+    of(
+        "monitor",
+        "tells a command when it is sent on its way; commands that run at the same time on several shards may be told in \
+         either order",
+        "tells it when it has run",
+        "there is no one moment for all shards",
+    ),
+    of(
+        "slowlog|get",
+        "a command over several shards counts the time of the shard that took longest in each of its steps; what ran on \
+         another shard is logged when its reply comes home",
+        "there is one thread",
+        "its time is how long it kept others waiting",
     ),
     of(
         "command|docs",
         "summary, complexity and `replaced_by` are our own words, and there is no `history`",
         "has its own",
         "its texts are not ours to copy",
-    ),
-    of(
-        "command|getkeysandflags",
-        "of SET and BITFIELD tells what they may do with any options",
-        "looks at the options",
-        "the flags stand in the table once; clients take `variable_flags` as a warning",
     ),
     of("command|info", "no `notes` on keys", "has some", "its texts are not ours to copy"),
     of(

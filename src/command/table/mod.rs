@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 use formats::resp::Request;
 
 use super::args::{quoted, wrong_arity};
-use super::{Command, Docs, Flags, Keys, Run, keys};
+use super::{ActualAccess, Command, Docs, Flags, Keys, Run, keys};
 use crate::shard::context::CommandError;
 use index::Index;
 
@@ -58,6 +58,17 @@ pub struct Refusal {
 impl From<CommandError> for Refusal {
     fn from(error: CommandError) -> Self {
         Self { index: None, error }
+    }
+}
+
+/// The row of a command line, whatever the number of its arguments.
+pub fn row_of(line: Request<'_>) -> Option<&'static Command> {
+    let table = shared();
+    let index = table.commands.find(line.get(0)?)?;
+    let row = table.rows[usize::from(index)];
+    match line.get(1).filter(|_| !row.subcommands.is_empty()) {
+        Some(word) => table.subcommand(index, word).map(|index| table.rows[usize::from(index)]),
+        None => Some(row),
     }
 }
 
@@ -164,7 +175,17 @@ const NO_DOCS: Docs = Docs {
 };
 
 const fn row(name: &'static str, arity: i32, flags: &[Flags], keys: Keys, run: Run) -> Command {
-    Command { name, arity, flags: Flags::of(flags), keys, run, syntax: "", docs: NO_DOCS, subcommands: &[] }
+    Command {
+        name,
+        arity,
+        flags: Flags::of(flags),
+        keys,
+        actual_access: None,
+        run,
+        syntax: "",
+        docs: NO_DOCS,
+        subcommands: &[],
+    }
 }
 
 /// One key, the first argument.
@@ -207,6 +228,10 @@ impl Command {
 
     const fn for_developers(self) -> Command {
         Command { docs: Docs { for_developers: true, ..self.docs }, ..self }
+    }
+
+    const fn actual_access(self, access: ActualAccess) -> Command {
+        Command { actual_access: Some(access), ..self }
     }
 
     /// What stands behind the name: see [`syntax`].

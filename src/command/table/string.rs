@@ -165,7 +165,7 @@ pub(super) static ROWS: &[Command] = &[
             &[WRITE, DENYOOM],
             one(&[&["RW", "access", "update", "variable_flags"]]),
             Run::Keys(set::set, ON_KEY),
-        ).syntax("key:key value:string [condition(NX | XX)@2.6.12] [GET@6.2.0] [expiration(EX seconds:integer@2.6.12 | PX milliseconds:integer@2.6.12 | EXAT unix-time-seconds:unix-time@6.2.0 | PXAT unix-time-milliseconds:unix-time@6.2.0 | KEEPTTL@6.0.0)]"),
+        ).actual_access(set::access).syntax("key:key value:string [condition(NX | XX)@2.6.12] [GET@6.2.0] [expiration(EX seconds:integer@2.6.12 | PX milliseconds:integer@2.6.12 | EXAT unix-time-seconds:unix-time@6.2.0 | PXAT unix-time-milliseconds:unix-time@6.2.0 | KEEPTTL@6.0.0)]"),
         "1.0.0",
         "O(1)",
         "Sets a string, whatever the key held before; on conditions and with an end if so asked.",

@@ -9,6 +9,24 @@ use std::thread::{self, JoinHandle};
 
 use super::{Frozen, KeyHasher, Keyspace, Object};
 
+/// Of the records alone and of all keys together: pages have room to spare, and directories of their own.
+#[test]
+fn what_keys_take_adds_up_to_what_the_keyspace_takes() {
+    let hasher = KeyHasher::new(3);
+    let mut keyspace = Keyspace::new(hasher);
+    let name = |number: u64| format!("key:{number}{}", "k".repeat((number % 3 * 200) as usize)).into_bytes();
+    for number in 0..3000u64 {
+        let key = name(number);
+        keyspace.set_str(hasher.hash(&key), &key, &vec![1; (number % 7 * 400) as usize], None);
+    }
+    let of = |number: u64| keyspace.memory_of(hasher.hash(&name(number)), &name(number)).unwrap();
+    let sum: usize = (0..3000).map(of).sum();
+    let all = keyspace.memory_bytes();
+    assert!(sum <= all + 3000 && sum * 10 > all * 9, "{sum} of {all}");
+    assert!(of(6) > 2400 + of(0) && of(6) < 2600 + of(0), "{} and {}", of(6), of(0));
+    assert_eq!(keyspace.memory_of(hasher.hash(b"nothing"), b"nothing"), None);
+}
+
 type Model = HashMap<Arc<[u8]>, (Arc<Vec<u8>>, Option<u64>)>;
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use hdrhistogram::Histogram;
-
 use crate::clock;
 use crate::command::monitoring::latency;
 use crate::command::{Invocation, table};
 use crate::config::Config;
 use crate::shard::Shard;
+use crate::shard::latencies::Latencies;
 use crate::shard::shared::Shared;
 use crate::shard::stats::EngineStats;
 
@@ -83,7 +82,7 @@ pub struct Figures {
     pub config: Config,
     pub now_ms: u64,
     /// By command; only where they were asked for.
-    pub latencies: Vec<(u16, Histogram<u64>)>,
+    pub latencies: Vec<(u16, Latencies)>,
     pub shards: Vec<ShardFigures>,
 }
 

@@ -276,7 +276,7 @@ pub fn command_stats(text: &mut Text, figures: &Figures) {
 pub fn latency_stats(text: &mut Text, figures: &Figures) {
     for (index, latencies) in &figures.latencies {
         let percentile = |percentile: &f64| {
-            let nanos = latencies.value_at_quantile(percentile / 100.0);
+            let nanos = latencies.percentile(*percentile);
             format!("p{}={:.3}", percentile_text(*percentile), nanos as f64 / 1000.0)
         };
         let percentiles = figures.config.latency_tracking_info_percentiles.iter().map(percentile);

@@ -82,8 +82,8 @@ pub struct SalvageReport {
     /// Files that are missing or of which nothing can be read.
     pub files: Vec<FileFact>,
     pub incomplete: Vec<IncompleteTransaction>,
-    /// The seed of the hash that places keys is not known: which keys a FLUSHALL of one shard meant cannot be told if the
-    /// number of shards has changed.
+    /// The seed of the hash that places keys is not known: which keys a FLUSHALL or SWAPDB of one shard meant cannot be told
+    /// if the number of shards has changed.
     pub is_seed_unknown: bool,
     pub frames: u64,
     pub effects: u64,

@@ -176,8 +176,9 @@ pub const RULES: &[(&str, Rule)] = &[
     ("restore", pools(&[("serialized-value", Pool::Bytes(PAYLOADS)), ("frequency", Pool::Count)])),
     ("restore-asking", left("a RESTORE that only nodes of a cluster send")),
     ("migrate", left("it needs a server to send to")),
-    ("object|encoding", how(How::Kind)), // a known difference, as is the next
-    ("object|idletime", left("times of use are kept by no policy here: a known difference")),
+    // What a value does not remember: whether APPEND, SETRANGE, INCRBYFLOAT and the like made it.
+    ("object|encoding", how(How::Kind)),
+    ("object|idletime", left("no time of last use is noted where nothing is evicted")),
     ("object|refcount", how(How::Kind)),
     (
         "wait",

@@ -198,7 +198,8 @@ fn tell(args: &Args, outcome: &Outcome) -> Result<Verdict, Failure> {
     }
     if report.is_seed_unknown {
         lines.push(
-            "the seed that places keys is not known: effects of a FLUSHALL may have met other keys".into(),
+            "the seed that places keys is not known: effects of a FLUSHALL or SWAPDB may have met other keys"
+                .into(),
         );
     }
     if !outcome.is_lossy() {

@@ -36,9 +36,11 @@ pub fn compare(
     ours: &mut Client,
     has_digest: bool,
 ) -> Result<Option<Difference>, String> {
-    for database in 0..DATABASES {
-        let theirs = read(redis, database).map_err(|error| format!("redis-server: {error}"))?;
-        let own = read(ours, database).map_err(|error| format!("everfast: {error}"))?;
+    let theirs = keys(redis).map_err(|error| format!("redis-server: {error}"))?;
+    let own = keys(ours).map_err(|error| format!("everfast: {error}"))?;
+    for (database, (theirs, own)) in theirs.into_iter().zip(own).enumerate() {
+        let theirs = read(redis, database, theirs).map_err(|error| format!("redis-server: {error}"))?;
+        let own = read(ours, database, own).map_err(|error| format!("everfast: {error}"))?;
         if let Some((key, theirs, own)) = first_difference(&theirs, &own) {
             let tell = |entry: Option<&Entry>| tell(database, key, entry);
             return Ok(Some(Difference { step: None, redis: tell(theirs), ours: tell(own) }));
@@ -83,41 +85,65 @@ fn tell(database: usize, key: &[u8], entry: Option<&Entry>) -> String {
     }
 }
 
-/// All keys of a database. A connection with its RESP version as it was is left in another database.
-fn read(client: &mut Client, database: usize) -> Result<Entries, String> {
+/// The keys of all databases.
+fn keys(client: &mut Client) -> Result<Vec<Vec<Vec<u8>>>, String> {
+    let asked: Vec<Words> =
+        (0..DATABASES).flat_map(|database| [words(&format!("SELECT {database}")), words("KEYS *")]).collect();
+    client.send(asked.iter().map(|words| &words[..]));
+    let answers: Vec<Answer> = asked.iter().map(|_| client.receive()).collect();
+    let listed = answers.iter().skip(1).step_by(2).map(|answer| match answer.value() {
+        Some(Value::Array(keys)) => Ok(keys.iter().filter_map(text).collect()),
+        answer => Err(format!("KEYS is answered with {answer:?}")),
+    });
+    listed.collect()
+}
+
+/// What these keys of a database hold. The connection is left in that database.
+fn read(client: &mut Client, database: usize, keys: Vec<Vec<u8>>) -> Result<Entries, String> {
+    if keys.is_empty() {
+        return Ok(Entries::new());
+    }
     client.line(&format!("SELECT {database}"));
-    let keys: Vec<Vec<u8>> = match client.line("KEYS *").value() {
-        Some(Value::Array(keys)) => keys.iter().filter_map(text).collect(),
-        answer => return Err(format!("KEYS is answered with {answer:?}")),
-    };
     let ask = |name: &str, key: &Vec<u8>| vec![name.as_bytes().to_vec(), key.clone()];
     let asked: Vec<Words> = keys.iter().flat_map(|key| [ask("TYPE", key), ask("PEXPIRETIME", key)]).collect();
     client.send(asked.iter().map(|words| &words[..]));
     let kinds: Vec<(Answer, Answer)> = keys.iter().map(|_| (client.receive(), client.receive())).collect();
-    let mut entries = Entries::new();
+    let mut told = Vec::new();
     for (key, (kind, ends_at)) in keys.into_iter().zip(kinds) {
         let kind = kind.value().and_then(text).map(|text| String::from_utf8_lossy(&text).into_owned());
         let (Some(kind), Some(Value::Integer(ends_at))) = (kind, ends_at.value()) else {
             return Err(format!("TYPE or PEXPIRETIME of \"{}\" is not answered", key.escape_ascii()));
         };
-        if kind == "none" {
-            continue; // it ended meanwhile, or is past: KEYS may still tell it
+        if kind != "none" {
+            // Else it ended meanwhile, or is past: KEYS may still tell it.
+            told.push((key, kind, *ends_at));
         }
-        let content = content(client, &kind, &key)?;
-        entries.insert(key, Entry { kind, content, ends_at: *ends_at });
+    }
+    let calls: Vec<Words> =
+        told.iter().map(|(key, kind, _)| call(kind, key)).collect::<Result<_, String>>()?;
+    client.send(calls.iter().map(|words| &words[..]));
+    let mut entries = Entries::new();
+    for (key, kind, ends_at) in told {
+        let content = content(&kind, client.receive())?;
+        entries.insert(key, Entry { kind, content, ends_at });
     }
     Ok(entries)
 }
 
-fn content(client: &mut Client, kind: &str, key: &[u8]) -> Result<Vec<String>, String> {
-    let (_, call, group) =
-        READS.iter().find(|(of, ..)| *of == kind).ok_or_else(|| format!("no way to read a {kind}"))?;
-    let mut call = words(&call.join(" "));
+fn way(kind: &str) -> Result<&'static (&'static str, &'static [&'static str], Option<usize>), String> {
+    READS.iter().find(|(of, ..)| *of == kind).ok_or_else(|| format!("no way to read a {kind}"))
+}
+
+fn call(kind: &str, key: &[u8]) -> Result<Words, String> {
+    let mut call = words(&way(kind)?.1.join(" "));
     call.iter_mut().filter(|word| *word == b"KEY").for_each(|word| *word = key.to_vec());
-    let answer = client.call(&call);
+    Ok(call)
+}
+
+fn content(kind: &str, answer: Answer) -> Result<Vec<String>, String> {
     let value = answer.value().ok_or_else(|| format!("a {kind} is not answered: {answer:?}"))?;
-    Ok(match (group, value) {
-        (Some(group), value) => sorted(value, *group),
+    Ok(match (way(kind)?.2, value) {
+        (Some(group), value) => sorted(value, group),
         (None, Value::Bulk(bytes)) => vec![bytes.escape_ascii().to_string()],
         (None, value) => vec![format!("{value:?}")],
     })

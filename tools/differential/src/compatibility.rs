@@ -112,7 +112,7 @@ fn newer() -> String {
     let rows = table().iter().filter(|row| reference::find(row.name).is_none());
     let lines: String = rows.map(|row| format!("| {} | {} |\n", typed(row.name), row.docs.since)).collect();
     format!(
-        "\n## From later versions\n\n| command | since Redis |\n|---|---|\n{lines}\n\\
+        "\n## From later versions\n\n| command | since Redis |\n|---|---|\n{lines}\n\
          Also from 7.2: the fields `lib-name` and `lib-ver` of CLIENT LIST; from 7.4: MAXAGE of CLIENT KILL.\n"
     )
 }
@@ -120,7 +120,10 @@ fn newer() -> String {
 fn differences() -> String {
     let mut text =
         "\n## What differs\n\n| command | here | in Redis 7.0 | why |\n|---|---|---|---|\n".to_owned();
-    for deviation in DEVIATIONS.iter().filter(|deviation| !deviation.command.is_empty()) {
+    let mut by_command: Vec<_> =
+        DEVIATIONS.iter().filter(|deviation| !deviation.command.is_empty()).collect();
+    by_command.sort_by_key(|deviation| deviation.command);
+    for deviation in by_command {
         let (name, here) = (typed(deviation.command), deviation.here);
         let _ = writeln!(text, "| {name} | {here} | {} | {} |", deviation.redis, deviation.reason);
     }

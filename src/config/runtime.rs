@@ -253,9 +253,10 @@ mod tests {
                 "shutdown options SAVE and NOSAVE can't be used simultaneously",
             ),
             (
-                &[("io-threads", "1")],
-                "io-threads",
-                "known to Redis, not supported by Everfast: threads are set by 'shards'",
+                &[("commandlog-slow-execution-max-len", "1")],
+                "commandlog-slow-execution-max-len",
+                "known to Redis, not supported by Everfast: the slow log is set by 'slowlog-log-slower-than' and \
+                 'slowlog-max-len'",
             ),
             (
                 &[("latency-tracking-info-percentiles", "50 x")],

@@ -32,6 +32,12 @@ pub static DEVIATIONS: &[Deviation] = &[
         "a checkpoint is how this log gets shorter",
     ),
     of(
+        "client|pause",
+        "a time that ends beyond 64 bits lasts for ever",
+        "it overflows, and nothing waits",
+        "it is what was asked for",
+    ),
+    of(
         "client|kill",
         "all clients are `normal`",
         "TYPE knows replicas and subscribers",

@@ -57,7 +57,11 @@ impl Shrinker<'_> {
                 self.difference = difference;
                 true
             }
-            _ => false,
+            Ok(_) => false,
+            Err(_) => {
+                self.runs = MAX_RUNS; // a server that does not answer will not do so the next time
+                false
+            }
         }
     }
 

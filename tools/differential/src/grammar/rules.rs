@@ -209,7 +209,15 @@ pub const RULES: &[(&str, Rule)] = &[
         ])),
     ),
     ("client|reply", left("replies would not belong to their commands any more; it has tests of its own")),
-    ("client|pause", pools(&[("timeout", Pool::Words(&["0", "1", "-1", "abc", "9223372036854775808"]))])),
+    (
+        "client|pause",
+        // Not with the longest time: it overflows in Redis, which then does not wait.
+        Rule::Made(
+            made()
+                .whole()
+                .pools(&[("timeout", Pool::Words(&["0", "1", "-1", "abc", "9223372036854775808"]))]),
+        ),
+    ),
     ("client|unblock", how(How::Exact)),
     (
         "client|tracking",

@@ -39,7 +39,13 @@ pub(super) static ROWS: &[Command] = &[
             one(&[&["RW", "access", "update", "variable_flags"]]),
             Run::Keys(fields::bit_field, ON_KEY),
         )
-        .actual_access(fields::access).syntax("key:key [operation(GET encoding_offset{encoding:string offset:integer} | write{[OVERFLOW wrap_sat_fail(WRAP | SAT | FAIL)] write_operation(SET encoding_offset_value{encoding:string offset:integer value:integer} | INCRBY encoding_offset_increment{encoding:string offset:integer increment:integer})})...]"),
+        .actual_access(fields::access)
+        .syntax(
+            "key:key [operation(GET encoding_offset{encoding:string offset:integer} | write{[OVERFLOW \
+             wrap_sat_fail(WRAP | SAT | FAIL)] write_operation(SET encoding_offset_value{encoding:string \
+             offset:integer value:integer} | INCRBY encoding_offset_increment{encoding:string \
+             offset:integer increment:integer})})...]",
+        ),
         "3.2.0",
         "O(1) for each operation.",
         "Reads, sets and adds to integers of any width that stand anywhere in a string.",
@@ -65,8 +71,10 @@ pub(super) static ROWS: &[Command] = &[
         "Stores the AND, OR or XOR of several strings, or the NOT of one.",
     ),
     bitmap(
-        row("bitpos", -3, &[READONLY], one(READ), Run::Keys(search::bit_pos, ON_KEY))
-            .syntax("key:key bit:integer [index{start:integer [end_index{end:integer [index_unit(BYTE | BIT)@7.0.0]}]}]"),
+        row("bitpos", -3, &[READONLY], one(READ), Run::Keys(search::bit_pos, ON_KEY)).syntax(
+            "key:key bit:integer [index{start:integer [end_index{end:integer [index_unit(BYTE | \
+                 BIT)@7.0.0]}]}]",
+        ),
         "2.8.7",
         "O(N) with the length of the range.",
         "Finds the first bit of a string that is 1, or 0, in a range of bytes or bits if given.",

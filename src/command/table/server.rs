@@ -205,7 +205,8 @@ static COMMAND: &[Command] = &[
         "Answers how many commands there are.",
     ),
     introspective(
-        row("command|docs", -2, OPEN, Keys::NONE, Run::Session(introspection::docs)).syntax("[command-name:string...]"),
+        row("command|docs", -2, OPEN, Keys::NONE, Run::Session(introspection::docs))
+            .syntax("[command-name:string...]"),
         "7.0.0",
         "O(N) where N is the number of commands asked for.",
         "Answers the documentation of commands.",
@@ -230,14 +231,18 @@ static COMMAND: &[Command] = &[
         "Tells about the subcommands.",
     ),
     introspective(
-        row("command|info", -2, OPEN, Keys::NONE, Run::Session(introspection::info)).syntax("[command-name:string...]"),
+        row("command|info", -2, OPEN, Keys::NONE, Run::Session(introspection::info))
+            .syntax("[command-name:string...]"),
         "2.8.13",
         "O(N) where N is the number of commands asked for.",
         "Tells about commands.",
     )
     .tips(&["nondeterministic_output_order"]),
     introspective(
-        row("command|list", -2, OPEN, Keys::NONE, Run::Session(introspection::list)).syntax("[FILTERBY filterby(MODULE module-name:string | ACLCAT category:string | PATTERN pattern:pattern)]"),
+        row("command|list", -2, OPEN, Keys::NONE, Run::Session(introspection::list)).syntax(
+            "[FILTERBY filterby(MODULE module-name:string | ACLCAT category:string | PATTERN \
+             pattern:pattern)]",
+        ),
         "7.0.0",
         "O(N) where N is the number of commands.",
         "Answers the names of commands.",

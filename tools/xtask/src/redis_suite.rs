@@ -34,7 +34,6 @@ const UNITS: &[&str] = &[
     "obuf-limits",
     "limits",
     "pause",
-    "dump",
 ];
 
 /// Tests of what is not there at all yet, or that need more than this machine may have.
@@ -58,8 +57,15 @@ pub struct Options {
 /// What became of a unit.
 struct Outcome {
     passed: usize,
-    failed: Vec<String>,
+    failed: Vec<Failure>,
     finished: bool,
+}
+
+#[derive(Debug, PartialEq)]
+struct Failure {
+    test: String,
+    /// The first line of what is said about it.
+    text: String,
 }
 
 /// Runs the units. An error if a test failed that has no reason in the page.
@@ -77,11 +83,11 @@ pub fn redis_suite(options: &Options) -> Result<(), String> {
         let known = known.get(unit).map_or(&[][..], Vec::as_slice);
         let (failed, passed) = (&outcome.failed, outcome.passed);
         println!("{unit}: {passed} passed, {} failed", failed.len());
-        for test in failed.iter().filter(|test| !known.contains(test)) {
-            println!("    failed: {test}");
+        for Failure { test, text } in failed.iter().filter(|failure| !known.contains(&failure.test)) {
+            println!("    failed: {test}\n        {text}");
             unexpected.push(format!("{unit}: {test}"));
         }
-        for test in known.iter().filter(|test| !failed.contains(test)) {
+        for test in known.iter().filter(|test| !failed.iter().any(|failure| failure.test == **test)) {
             println!("    passes now, or was not reached: {test}");
         }
         if !outcome.finished {
@@ -135,16 +141,20 @@ fn run_unit(place: &Path, unit: &str) -> Result<Outcome, String> {
 /// Reads what the tests say: a line for each, and at the end what failed once more.
 fn read_outcome(text: &str) -> Outcome {
     let mut outcome = Outcome { passed: 0, failed: Vec::new(), finished: false };
-    for line in text.lines().map(without_colours) {
+    let mut lines = text.lines().map(without_colours).peekable();
+    while let Some(line) = lines.next() {
+        let mut fail = |test: &str| {
+            if !outcome.failed.iter().any(|failure| failure.test == test) {
+                let text = lines.peek().cloned().unwrap_or_default();
+                outcome.failed.push(Failure { test: test.to_owned(), text });
+            }
+        };
         if line.starts_with("[ok]: ") {
             outcome.passed += 1;
         } else if let Some(test) = line.strip_prefix("[err]: ") {
-            let name = test.split(" in tests/").next().unwrap_or(test).trim().to_owned();
-            if !outcome.failed.contains(&name) {
-                outcome.failed.push(name);
-            }
-        } else if line.starts_with("[exception]: ") {
-            outcome.failed.push(line);
+            fail(test.split(" in tests/").next().unwrap_or(test).trim());
+        } else if let Some(text) = line.strip_prefix("[exception]: ") {
+            fail(text);
         } else if line.contains("Test Summary")
             || line.contains("All tests passed")
             || line.contains("!!! WARNING")
@@ -190,10 +200,8 @@ mod tests {
             \x1b[1;31;49m!!! WARNING\x1b[0m The following tests failed:\n\
             *** [\x1b[0;31;49merr\x1b[0m]: SCAN TYPE in tests/unit/scan.tcl\n";
         let outcome = read_outcome(text);
-        assert_eq!(
-            (outcome.passed, outcome.failed, outcome.finished),
-            (1, vec!["SCAN TYPE".to_owned()], true)
-        );
+        let failed = Failure { test: "SCAN TYPE".into(), text: "expected this".into() };
+        assert_eq!((outcome.passed, outcome.failed, outcome.finished), (1, vec![failed], true));
         assert!(!read_outcome("[ok]: SCAN basic (3 ms)\n").finished);
     }
 

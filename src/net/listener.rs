@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::Buffers;
 use super::connection::Connection;
 use crate::clock;
+use crate::config::Config;
 use crate::shard::Shard;
 use crate::shard::client::Client;
 
@@ -78,7 +79,7 @@ fn admit(stream: TcpStream, address: SocketAddr, shard: &Rc<Shard>, buffers: &Rc
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
         return;
     }
-    if config.protected_mode && config.requirepass.is_empty() && !is_local(address) {
+    if is_stranger(&config, address) {
         counters.rejected.fetch_add(1, Ordering::Relaxed);
         let _ = stream.try_write(DENIED); // as above
         return;
@@ -102,9 +103,9 @@ fn admit(stream: TcpStream, address: SocketAddr, shard: &Rc<Shard>, buffers: &Rc
     });
 }
 
-/// Whether this is a client on this machine.
-fn is_local(address: SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback()
+/// Whether the protected mode turns this client away: it is on another machine, and there is no password to ask it for.
+fn is_stranger(config: &Config, address: SocketAddr) -> bool {
+    config.protected_mode && config.requirepass.is_empty() && !address.ip().to_canonical().is_loopback()
 }
 
 fn prepare(stream: &TcpStream, keepalive_seconds: u32) -> io::Result<()> {
@@ -125,18 +126,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_of_this_machine_are_local() {
-        for (address, expected) in [
-            ("127.0.0.1:1", true),
-            ("127.8.8.8:1", true),
-            ("[::1]:1", true),
-            ("[::ffff:127.0.0.1]:1", true),
-            ("10.0.0.1:1", false),
-            ("[::ffff:10.0.0.1]:1", false),
-            ("[fe80::1]:1", false),
-        ] {
-            assert_eq!(is_local(address.parse().unwrap()), expected, "{address}");
+    fn clients_elsewhere_are_strangers_without_a_password() {
+        let mut config = Config::default();
+        let is_stranger = |config: &Config, address: &str| is_stranger(config, address.parse().unwrap());
+        for address in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(!is_stranger(&config, address), "{address}");
         }
+        let elsewhere = ["10.0.0.1:1", "[::ffff:10.0.0.1]:1", "[fe80::1]:1"];
+        assert!(elsewhere.iter().all(|address| is_stranger(&config, address)));
+        config.set(&[("protected-mode", "no")]).unwrap();
+        assert!(!elsewhere.iter().any(|address| is_stranger(&config, address)));
+        config.set(&[("protected-mode", "yes"), ("requirepass", "secret")]).unwrap();
+        assert!(!elsewhere.iter().any(|address| is_stranger(&config, address)));
         assert!(DENIED.ends_with(b"\r\n") && !DENIED[..DENIED.len() - 2].contains(&b'\n'));
     }
 }

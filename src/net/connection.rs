@@ -249,11 +249,8 @@ impl Connection {
 
     /// Runs the requests in `bytes`; returns how many bytes are done with.
     fn parse(&mut self, bytes: &[u8]) -> usize {
-        let limits = Limits {
-            max_bulk_bytes: usize::try_from(self.shard.config.borrow().proto_max_bulk_len_bytes)
-                .unwrap_or(usize::MAX),
-            unauthenticated: !self.client.authenticated.get(),
-        };
+        let max_bulk_bytes = self.shard.config.borrow().proto_max_bulk_len_bytes;
+        let max_bulk_bytes = usize::try_from(max_bulk_bytes).unwrap_or(usize::MAX);
         self.unparsed = false;
         self.wanted = 0;
         self.dispatcher.begin();
@@ -263,6 +260,8 @@ impl Connection {
                 self.unparsed = true;
                 break;
             }
+            // The request before this one may have told the password.
+            let limits = Limits { max_bulk_bytes, unauthenticated: !self.client.authenticated.get() };
             match self.parser.parse(&bytes[consumed..], &limits) {
                 Ok(Parsed::NeedMore { wanted }) => {
                     self.wanted = wanted;

@@ -4,6 +4,7 @@
 //! names one key and needs no clock to be repeated. Nothing else reaches a handler: no sockets, no files, no globals.
 
 use std::borrow::Cow;
+use std::collections::TryReserveError;
 
 use formats::resp::{Reply, Request};
 
@@ -29,6 +30,8 @@ impl From<String> for CommandError {
     }
 }
 
+/// What a command answers that would need more memory than the system gives.
+pub const NO_MEMORY: &str = "OOM the system has no memory for a string of this length";
 pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 
 const STRING_TOO_LONG: &str = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
@@ -300,36 +303,51 @@ impl<'a> Context<'a> {
     }
 
     /// Appends to a string and returns the new length; the key is created where there is none. Effect: `APPEND key bytes`.
-    pub fn append_string(&mut self, key: Key<'_>, bytes: &[u8]) -> usize {
+    ///
+    /// # Errors
+    /// There is no memory for it; nothing has changed.
+    pub fn append_string(&mut self, key: Key<'_>, bytes: &[u8]) -> Result<usize, CommandError> {
         let db = &mut self.engine.dbs[self.db as usize];
         let length = match db.update_str(key.hash, key.bytes, |value| {
+            value.try_reserve(bytes.len())?;
             value.extend_from_slice(bytes);
-            value.len()
+            Ok(value.len())
         }) {
-            Some(length) => length,
+            Some(length) => length.map_err(|_: TryReserveError| NO_MEMORY)?,
             None => {
                 db.set_str(key.hash, key.bytes, bytes, None);
                 bytes.len()
             }
         };
         self.engine.effect(self.db, key.hash, &[b"APPEND", key.bytes, bytes]);
-        length
+        Ok(length)
     }
 
     /// Overwrites a string from `offset` on and returns its length; what is short of that place becomes zeros, and the key is
     /// created where there is none. Effect: `SETRANGE key offset bytes`.
-    pub fn overwrite_string(&mut self, key: Key<'_>, offset: usize, bytes: &[u8]) -> usize {
+    ///
+    /// # Errors
+    /// There is no memory for it; nothing has changed.
+    pub fn overwrite_string(
+        &mut self,
+        key: Key<'_>,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<usize, CommandError> {
         let end = offset + bytes.len();
         let db = &mut self.engine.dbs[self.db as usize];
         let length = match db.update_str(key.hash, key.bytes, |value| {
             if value.len() < end {
+                value.try_reserve(end - value.len())?;
                 value.resize(end, 0);
             }
             value[offset..end].copy_from_slice(bytes);
-            value.len()
+            Ok(value.len())
         }) {
-            Some(length) => length,
+            Some(length) => length.map_err(|_: TryReserveError| NO_MEMORY)?,
             None => {
+                // Tried first: zeros that the system gives anew cannot be asked for with an error as the answer.
+                Vec::<u8>::new().try_reserve_exact(end).map_err(|_| NO_MEMORY)?;
                 let mut value = vec![0; end];
                 value[offset..].copy_from_slice(bytes);
                 db.set_object(key.hash, key.bytes, Object::string(value), None);
@@ -339,7 +357,7 @@ impl<'a> Context<'a> {
         let mut digits = itoa::Buffer::new();
         let offset = digits.format(offset).as_bytes();
         self.engine.effect(self.db, key.hash, &[b"SETRANGE", key.bytes, offset, bytes]);
-        length
+        Ok(length)
     }
 
     /// Deletes a key; says whether there was one (expired ones do not count). Effect: `DEL key`.

@@ -168,6 +168,7 @@ fn look_after_saves(shard: &Shard) {
     });
 }
 
+/// Closes clients that have said nothing for `timeout`; those that wait for an answer are not idle, nor are monitors.
 fn close_idle(shard: &Shard) {
     let timeout_ms = u64::from(shard.config.borrow().timeout_seconds) * 1000;
     if timeout_ms == 0 {
@@ -175,7 +176,8 @@ fn close_idle(shard: &Shard) {
     }
     let now_ms = clock::unix_ms();
     for (_, client) in shard.clients.borrow().iter() {
-        if now_ms.saturating_sub(client.active_unix_ms.get()) > timeout_ms {
+        let waits = client.is_blocked() || client.monitors.get();
+        if !waits && now_ms.saturating_sub(client.active_unix_ms.get()) > timeout_ms {
             client.kill();
         }
     }

@@ -32,6 +32,7 @@ const INLINE_DROP_KEYS: usize = 10_000;
 /// Replies of one batch beyond which its other commands are answered with an error. The connection that sent it is over any
 /// sensible limit by then.
 const MAX_REPLY_BYTES: usize = 1 << 30;
+
 /// Where the keys that share their low hash bits were written last.
 ///
 /// Exact for the key written last, so that a write that cannot become durable (a full disk, a poisoned log) holds the
@@ -102,6 +103,8 @@ pub struct Engine {
     flushed: Position,
     cycles: Vec<ExpireCycle>,
     replaying: bool,
+    /// The command that runs may write.
+    runs_write: bool,
 }
 
 impl Engine {
@@ -128,16 +131,15 @@ impl Engine {
             flushed: Position(0),
             cycles: (0..databases).map(|_| ExpireCycle::default()).collect(),
             replaying: false,
+            runs_write: false,
         }
     }
 
     /// Replies wait until the log is durable (`always`), or not.
     pub fn set_gated(&mut self, gated: bool) {
-        if gated && !self.gated {
-            self.flushed = self.appended(); // which keys were written lately is not known: reads wait for all of them
-        }
         self.gated = gated;
-        self.flushed = self.appended(); // what was written ungated is not in `recent`
+        // What was written ungated is not in `recent`: reads wait for all of it.
+        self.flushed = self.appended();
     }
 
     pub fn is_gated(&self) -> bool {
@@ -208,7 +210,9 @@ impl Engine {
             record,
             engine: self,
         };
+        context.engine.runs_write = call.writes;
         let result = (call.handler)(&mut context);
+        context.engine.runs_write = false;
         let failed = result.is_err();
         if let Err(error) = result {
             context.reply.truncate(start);
@@ -270,7 +274,8 @@ impl Engine {
     /// meet the old value when the log is replayed.
     pub(super) fn expire(&mut self, db: u16, key: Key<'_>) {
         debug_assert!(!self.replaying, "nothing expires while a log is replayed");
-        if self.pause.now() != Paused::Nothing {
+        // What a write does away with, which began before the pause, is no change that the pause holds up.
+        if !self.runs_write && self.pause.now() != Paused::Nothing {
             return;
         }
         if self.dbs[db as usize].remove(key.hash, key.bytes) {

@@ -33,6 +33,39 @@ fn get(context: &mut Context<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
+fn append(context: &mut Context<'_>) -> Result<(), CommandError> {
+    context.lookup(context.key(0)); // as every command does that asks for the type
+    let length = context.append_string(context.key(0), context.arg(1))?;
+    context.reply.integer(length as i64);
+    Ok(())
+}
+
+fn overwrite(context: &mut Context<'_>) -> Result<(), CommandError> {
+    context.lookup(context.key(0));
+    let length = context.overwrite_string(context.key(0), 0, context.arg(1))?;
+    context.reply.integer(length as i64);
+    Ok(())
+}
+
+#[test]
+fn a_write_under_way_when_a_pause_begins_meets_no_key_that_has_ended() {
+    for handler in [append, overwrite] {
+        let mut engine = engine();
+        let hash = engine.hasher.hash(b"k");
+        engine.dbs[0].set_str(hash, b"k", b"old value", Some(1));
+        engine.pause.begin(Paused::Writes, u64::MAX);
+        let read = batch(&engine, 5, Mode::Plain, &["k"]);
+        assert_eq!(run(&mut engine, read), ["$0\r\n\r\n"]);
+        assert_eq!(engine.dbs[0].len(), 1, "a read leaves it for the time behind the pause");
+        let mut write = batch(&engine, 5, Mode::Plain, &["k=new"]);
+        write.calls[0].call.handler = handler;
+        assert_eq!(run(&mut engine, write), [":3\r\n"]);
+        engine.pause.end();
+        let read = batch(&engine, 5, Mode::Plain, &["k"]);
+        assert_eq!(run(&mut engine, read), ["$3\r\nnew\r\n"], "it has no end");
+    }
+}
+
 fn engine() -> Engine {
     Engine::new(ShardId(0), 1, KeyHasher::new(7), 7)
 }

@@ -1,7 +1,7 @@
 //! CLIENT PAUSE: commands of clients wait for a time, all of them or those that write.
 //!
 //! Invariant: while a pause lasts no key is removed because its time has come, so that the data stands still; such a key
-//! does not exist for those who look it up.
+//! does not exist for those who look it up. Only a write that was under way when the pause began removes what it replaces.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 

@@ -14,8 +14,9 @@ pub const UNCOUNTED: u16 = u16::MAX;
 /// Of a part of a command that is not its first one, only the time is counted.
 const LATER_PART: u16 = 1 << 15;
 
-/// Error codes that are told apart; a client cannot make up any, so this is never reached.
+/// Codes that are told apart, and their length: DEBUG ERROR answers what it is told to.
 const MAX_ERROR_CODES: usize = 128;
+const MAX_CODE_BYTES: usize = 32;
 
 /// The command `index` in a part of it that is not the first.
 #[inline]
@@ -110,6 +111,10 @@ impl EngineStats {
     /// Counts an error that a client is told.
     pub fn count_error(&mut self, text: &str) {
         let code = text.split(' ').next().unwrap_or(text);
+        let is_code = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        if code.is_empty() || code.len() > MAX_CODE_BYTES || !code.bytes().all(is_code) {
+            return; // a client's own words
+        }
         if let Some(count) = self.errors_by_code.get_mut(code) {
             *count += 1;
         } else if self.errors_by_code.len() < MAX_ERROR_CODES {
@@ -121,6 +126,17 @@ impl EngineStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_codes_are_counted_as_errors() {
+        let mut stats = EngineStats::default();
+        for text in ["ERR x", "WRONGTYPE", "", "abc", " x", "ERR\r\n", &"A".repeat(33), "ERR y"] {
+            stats.count_error(text);
+        }
+        let counted: Vec<(&str, u64)> =
+            stats.errors_by_code.iter().map(|(code, count)| (&code[..], *count)).collect();
+        assert_eq!(counted, [("ERR", 2), ("WRONGTYPE", 1)]);
+    }
 
     #[test]
     fn parts_of_a_command_are_one_call() {

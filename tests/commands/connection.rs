@@ -361,3 +361,22 @@ fn a_password_is_asked_for() {
         assert_eq!(client.call(&["GET", "a"]), Value::Null);
     }
 }
+
+#[test]
+fn who_waits_or_monitors_is_not_idle() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &["--timeout", "1", "--shards", "2"]);
+    let (mut monitor, mut waits, mut idle) = (server.client(), server.client(), server.client());
+    monitor.raw(&["MONITOR"]);
+    idle.raw(&["PING"]);
+    waits.send(&["WAIT", "1", "3500"]);
+    let mut writes = server.client();
+    let mut admin = server.client();
+    admin.raw(&["CLIENT", "PAUSE", "3500", "WRITE"]);
+    writes.send(&["SET", "k", "1"]);
+    assert_eq!(idle.try_receive(), None, "it said nothing for more than a second");
+    assert_eq!(waits.receive().0, b":0\r\n");
+    assert_eq!(writes.receive().0, b"+OK\r\n");
+    monitor.send(&["RESET"]);
+    while monitor.receive().0 != b"+RESET\r\n" {}
+}

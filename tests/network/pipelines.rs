@@ -193,3 +193,24 @@ fn read_together(server: &Server, keys: &[String], done: &std::sync::atomic::Ato
         }
     }
 }
+
+#[test]
+fn what_follows_a_password_in_the_same_packet_has_the_limits_of_a_client_that_told_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::everfast(dir.path(), &[]);
+    server.client().raw(&["CONFIG", "SET", "requirepass", "secret"]);
+    let many: Vec<String> =
+        std::iter::once("MSET".to_owned()).chain((0..60).map(|word| word.to_string())).collect();
+    let long = ["SET".to_owned(), "k".to_owned(), "x".repeat(20_000)];
+    for login in [&["AUTH", "secret"][..], &["HELLO", "3", "AUTH", "default", "secret"]] {
+        let login: Vec<String> = login.iter().map(|word| (*word).to_owned()).collect();
+        let mut client = server.client();
+        client.send_all([&login[..], &many, &long].into_iter());
+        client.receive();
+        assert_eq!((client.receive().0, client.receive().0), (b"+OK\r\n".to_vec(), b"+OK\r\n".to_vec()));
+    }
+    let mut client = server.client();
+    client.send_all([&["RESET".to_owned()][..], &many].into_iter());
+    assert_eq!(client.receive().0, b"+RESET\r\n");
+    assert_eq!(client.receive().0, b"-ERR Protocol error: unauthenticated multibulk length\r\n");
+}

@@ -212,11 +212,11 @@ fn run(context: &mut Context<'_>, operations: &[Operation]) -> Result {
             None => context.reply.null(),
         }
     }
-    window.put(context, key);
+    window.put(context, key)?;
     // A string that a write was to reach is that long, even if nothing but zeros came of it.
     let length = context.string_to_change(key)?.map_or(0, |(bytes, _)| bytes.len());
     if let Some(needed) = needed.filter(|needed| *needed > length) {
-        context.overwrite_string(key, needed - 1, &[0]);
+        context.overwrite_string(key, needed - 1, &[0])?;
     }
     Ok(())
 }
@@ -270,7 +270,7 @@ impl Window {
         if !self.bytes.is_empty() {
             (first, end) = (first.min(self.start), end.max(self.start + self.bytes.len()));
             if end - first > WINDOW_BYTES {
-                self.put(context, key);
+                self.put(context, key)?;
                 (first, end) = (start, start + bytes.len());
             }
         }
@@ -281,11 +281,12 @@ impl Window {
         Ok(())
     }
 
-    fn put(&mut self, context: &mut Context<'_>, key: Key<'_>) {
+    fn put(&mut self, context: &mut Context<'_>, key: Key<'_>) -> Result {
         if !self.bytes.is_empty() {
-            context.overwrite_string(key, self.start, &self.bytes);
+            context.overwrite_string(key, self.start, &self.bytes)?;
             self.bytes.clear();
         }
+        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ pub fn set_bit(context: &mut Context<'_>) -> Result {
     let old_byte = old.unwrap_or(0);
     let byte = old_byte & !(1 << shift) | bit << shift;
     if old != Some(byte) {
-        context.overwrite_string(key, place, &[byte]);
+        context.overwrite_string(key, place, &[byte])?;
     }
     context.reply.integer((old_byte >> shift & 1).into());
     Ok(())

@@ -48,7 +48,9 @@ pub fn reset(session: &mut Session<'_>) -> Result {
     client.name.borrow_mut().clear();
     client.no_evict.set(false);
     client.no_touch.set(false);
-    client.reply_mode.set(ReplyMode::On);
+    if client.reply_mode.get() != ReplyMode::Skipping {
+        client.reply_mode.set(ReplyMode::On); // what CLIENT REPLY SKIP asked for is done behind this command
+    }
     session.shard.stop_monitoring(client);
     client.authenticated.set(session.shard.config.borrow().requirepass.is_empty());
     session.reply.simple("RESET");

@@ -27,6 +27,7 @@ pub fn pause(invocation: Invocation) -> TaskFuture {
         shared.call_all(|_| ()).await;
         drop(shared.sequencer.exclusive().await);
         shared.call_all(|_| ()).await;
+        drop(shared.sequencer.exclusive().await); // of tasks that had begun and not yet looked
         invocation.reply(|reply| reply.ok())
     })
 }

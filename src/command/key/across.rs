@@ -14,6 +14,7 @@ use super::transfer::{CopyOptions, NO_SUCH_KEY, move_target};
 use crate::command::{Invocation, TaskFuture, TwoStepPlan, string};
 use crate::shard::Shard;
 use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef, Record, UNCOUNTED};
+use crate::shard::pause::Paused;
 use crate::shard::transaction::{self, Decision, Parts};
 
 /// How long a command waits for a log with room before it looks again.
@@ -135,7 +136,7 @@ fn two_step(
             Ok(plan) => plan,
             Err(error) => return invocation.error(&error.0),
         };
-        if let Some(error) = wait_for_log(&invocation, &plan.read).await {
+        if let Some(error) = wait_to_write(&invocation, &plan.read).await {
             plan.read.recycle(&invocation.shard);
             return invocation.error(&error);
         }
@@ -157,14 +158,19 @@ fn move_plan(invocation: &Invocation) -> Result<TwoStepPlan, CommandError> {
     Ok(transfer_plan(shard, invocation, CopyOptions { db, replace: false }, Kind::Move))
 }
 
-/// Waits until the logs of all parts have room; the error if one takes no writes.
-pub async fn wait_for_log(invocation: &Invocation, parts: &Parts) -> Option<String> {
+/// Waits until no pause holds writes up and the logs of all parts have room; the error if one takes no writes, or nobody waits
+/// for the answer.
+pub async fn wait_to_write(invocation: &Invocation, parts: &Parts) -> Option<String> {
     let shared = &invocation.shard.shared;
     loop {
+        if invocation.client.killed.get() {
+            return Some("ERR the client has gone".to_owned());
+        }
         if let Some(reason) = shared.log_refuses() {
             return Some(format!("MISCONF Errors writing to the AOF file: {reason}"));
         }
-        if !shared.sequencer.is_full() && !parts.shards().any(|shard| shared.log_is_full(shard)) {
+        let is_free = shared.pause.now() == Paused::Nothing && !shared.sequencer.is_full();
+        if is_free && !parts.shards().any(|shard| shared.log_is_full(shard)) {
             return None;
         }
         tokio::time::sleep(LOG_FULL_WAIT).await;

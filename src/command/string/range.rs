@@ -31,7 +31,7 @@ pub fn set_range(context: &mut Context<'_>) -> Result {
         return Ok(());
     }
     context.check_string_length(offset, bytes.len() as u64)?;
-    let length = context.overwrite_string(key, offset as usize, bytes);
+    let length = context.overwrite_string(key, offset as usize, bytes)?;
     context.reply.integer(length as i64);
     Ok(())
 }

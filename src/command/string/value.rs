@@ -49,7 +49,7 @@ pub fn append(context: &mut Context<'_>) -> Result {
             return Ok(());
         }
     }
-    let length = context.append_string(key, bytes);
+    let length = context.append_string(key, bytes)?;
     context.reply.integer(length as i64);
     Ok(())
 }

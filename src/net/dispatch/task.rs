@@ -74,7 +74,7 @@ impl Dispatcher {
         if unfinished.is_counted {
             engine.stats.count(unfinished.command, nanos, error.is_some());
             if let Some(text) = error {
-                engine.stats.count_error(&String::from_utf8_lossy(text));
+                engine.stats.count_error(&String::from_utf8_lossy(text.trim_ascii_end()));
             }
         }
         let is_notable = nanos >= engine.notable_nanos;

@@ -1,5 +1,7 @@
 //! DEBUG OBJECT, DIGEST-VALUE and POPULATE: single keys, wherever they are.
 
+use std::sync::atomic::Ordering;
+
 use formats::log::ShardId;
 use formats::rdb::dump;
 use formats::resp::{Protocol, parse_i64};
@@ -11,8 +13,9 @@ use crate::shard::context::{Call, CommandError, Context, Handler, KeyRef, UNCOUN
 use crate::shard::transaction::{self, Parts};
 use crate::store::{KeyHash, ValueRef};
 
-/// Keys that POPULATE makes in one transaction.
-const KEYS_AT_ONCE: usize = 256;
+/// Keys that POPULATE makes in one transaction, and the bytes of their values.
+const KEYS_AT_ONCE: u64 = 256;
+const BYTES_AT_ONCE: u64 = 4 << 20;
 
 /// Where a key belongs.
 fn place(invocation: &Invocation, key: &[u8]) -> (ShardId, KeyHash) {
@@ -78,17 +81,19 @@ pub async fn populate(invocation: &Invocation) -> Result<Vec<u8>, CommandError> 
     if size > invocation.shard.config.borrow().proto_max_bulk_len_bytes {
         return Err("ERR value is out of range".into());
     }
-    let numbers: Vec<u64> = (0..KEYS_AT_ONCE as u64).collect();
+    let at_once = (BYTES_AT_ONCE / size.max(1)).clamp(1, KEYS_AT_ONCE);
     let mut first = 0;
     while first < count {
-        let numbers = numbers.iter().map(|number| first + number).take_while(|number| *number < count);
-        let parts = pairs(invocation, prefix, size as usize, numbers);
-        if let Some(error) = across::wait_for_log(invocation, &parts).await {
+        if invocation.shard.shared.is_over_memory.load(Ordering::Relaxed) {
+            return Err("OOM command not allowed when used memory > 'maxmemory'.".into());
+        }
+        let parts = pairs(invocation, prefix, size as usize, first..count.min(first + at_once));
+        if let Some(error) = across::wait_to_write(invocation, &parts).await {
             parts.recycle(&invocation.shard);
             return Err(error.into());
         }
         transaction::exclusive(&invocation.shard, parts).await.recycle(&invocation.shard);
-        first += KEYS_AT_ONCE as u64;
+        first += at_once;
     }
     Ok(invocation.reply(|reply| reply.ok()))
 }

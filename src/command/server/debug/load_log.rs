@@ -24,6 +24,8 @@ use crate::store::Keyspace;
 /// Longest wait for the log's disk, with all shards standing still.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(1);
+/// Between two looks at a save that runs: behind it the log is loaded.
+const SAVE_WAIT: Duration = Duration::from_millis(10);
 
 /// A shard that stands still: where its log ends, and how it goes on, with other databases or its own.
 struct Stopped {
@@ -40,6 +42,9 @@ pub async fn run(invocation: &Invocation) -> Result<Vec<u8>, CommandError> {
     }
     if shared.load_log.get().is_none() {
         return Err("ERR DEBUG LOADAOF needs a log: appendonly is no".into());
+    }
+    while shared.saves.running().is_some() {
+        tokio::time::sleep(SAVE_WAIT).await;
     }
     let stopped = stop_all(&shared).await;
     let reloaded = tokio::task::spawn_blocking(move || reload(&shared, stopped)).await;

@@ -128,6 +128,7 @@ impl Server {
     pub fn start(loaded: Loaded, disk: &Arc<dyn Disk>) -> Result<Server, ServerError> {
         let mut config = loaded.config;
         limits::raise_open_files(&mut config);
+        let configured = config.clone(); // CONFIG REWRITE must not pin what depends on the machine
         if config.shards == 0 {
             config.shards = one_shard_per_core();
         }
@@ -144,7 +145,7 @@ impl Server {
         };
         let hash_seed =
             data_dir.as_ref().map_or_else(persist::random_u64, |data_dir| data_dir.manifest().hash_seed);
-        let shared = Shared::new(config.shards, config.clone(), run_id());
+        let shared = Shared::new(config.shards, configured, run_id());
         shared.set_config_file(loaded.config_file);
         shared.loading.started_unix_ms.store(clock::unix_ms(), Ordering::Relaxed);
         shared.loading.active.store(true, Ordering::Release);

@@ -128,7 +128,7 @@ pub fn watch_memory(shard: &Shard) {
     let Some(bytes) = allocated_bytes() else { return };
     let limit = shard.config.borrow().maxmemory_bytes;
     shard.shared.is_over_memory.store(limit > 0 && bytes > limit, Ordering::Relaxed);
-    shard.shared.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+    shard.shared.note_memory(bytes);
 }
 
 fn watch_network(shard: &Shard) {

@@ -350,6 +350,11 @@ impl Engine {
         pass
     }
 
+    /// How far the search for expired keys has come, in each database.
+    pub fn cycles(&self) -> &[ExpireCycle] {
+        &self.cycles
+    }
+
     pub fn random(&mut self) -> u64 {
         self.rng.next()
     }

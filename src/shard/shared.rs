@@ -79,7 +79,7 @@ pub struct Shared {
     pub set_log_level: OnceLock<Box<dyn Fn(LogLevel) + Send + Sync>>,
     /// Bytes that the allocator had given out: when the shards began, and at most.
     pub startup_bytes: AtomicU64,
-    pub peak_bytes: AtomicU64,
+    peak_bytes: AtomicU64,
     /// How many bytes come and go per second.
     pub net_rates: Mutex<NetRates>,
     /// More memory is in use than `maxmemory` allows: commands that may need more are refused.
@@ -143,6 +143,11 @@ impl Shared {
             shutdown: OnceLock::new(),
             shutting_down: AtomicBool::new(false),
         })
+    }
+
+    /// The most memory that has been in use, in bytes, `bytes` now being.
+    pub fn note_memory(&self, bytes: u64) -> u64 {
+        self.peak_bytes.fetch_max(bytes, Ordering::Relaxed).max(bytes)
     }
 
     /// The master copy of the configuration.

@@ -9,11 +9,30 @@
 use super::hash::{KeyHash, KeyHasher};
 use super::scan;
 use super::tree::Tree;
+use super::value::Entry;
 
 /// Where the search stands; starts at [`ExpireCycle::default`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExpireCycle {
     cursor: u64,
+    /// Of this walk over the keyspace, and of the last whole one.
+    ttls: Ttls,
+    last_ttls: Ttls,
+}
+
+/// How long keys have to live: one key of each page that has keys which end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ttls {
+    sum_ms: u128,
+    keys: u64,
+}
+
+impl ExpireCycle {
+    /// How long keys that end have to live on average, in ms, as the last whole walk found it; 0 before there are any.
+    pub fn mean_ttl_ms(&self) -> u64 {
+        let ttls = if self.last_ttls.keys > 0 { self.last_ttls } else { self.ttls };
+        ttls.sum_ms.checked_div(u128::from(ttls.keys)).map_or(0, |mean| mean as u64)
+    }
 }
 
 /// What one pass has seen.
@@ -46,9 +65,19 @@ pub(super) fn pass(
                 pass.expired += 1;
             }
         }
+        if page.earliest_expiry().is_some() {
+            let left = |entry: Entry<'_>| entry.expire_at?.checked_sub(now_ms).filter(|left| *left > 0);
+            if let Some(left) = page.entries().find_map(left) {
+                cycle.ttls.sum_ms += u128::from(left);
+                cycle.ttls.keys += 1;
+            }
+        }
         cycle.cursor = scan::next(tree, place);
         pass.pages += 1;
         pass.finished = cycle.cursor == 0;
+        if pass.finished {
+            cycle.last_ttls = std::mem::take(&mut cycle.ttls);
+        }
     }
     pass
 }

@@ -20,8 +20,6 @@ use super::value::{Entry, Object, Type, ValueRef};
 const COMES_BACK_IN: usize = MAX_VALUE / 2;
 /// Longer values stand outside their page, in bytes.
 pub const MAX_INLINE_VALUE_BYTES: usize = MAX_VALUE;
-/// Pages that [`Keyspace::mean_ttl_ms`] looks at.
-const TTL_SAMPLE_PAGES: usize = 32;
 /// Tries of [`Keyspace::random`] to find an even choice before it takes what is near.
 const RANDOM_TRIES: usize = 256;
 /// A page that lost records looks for a buddy to join when it has no more than this, every fourth time.
@@ -158,22 +156,6 @@ impl Keyspace {
             }
             _ => ExpirePass { finished: true, ..ExpirePass::default() },
         }
-    }
-
-    /// How long keys that end have to live on average, in ms, as far as a few pages show that stand behind a random place.
-    /// 0 where none of them ends later than `now_ms`.
-    pub fn mean_ttl_ms(&self, now_ms: u64, random: u64) -> u64 {
-        let Some(tree) = self.tree.as_ref().filter(|_| self.keys_with_expiry > 0) else { return 0 };
-        let (mut sum, mut keys) = (0u128, 0u128);
-        let mut cursor = scan::next(tree, random);
-        for _ in 0..TTL_SAMPLE_PAGES {
-            cursor = scan::step(tree, cursor, |entry| {
-                let left = entry.expire_at.and_then(|at| at.checked_sub(now_ms)).filter(|left| *left > 0);
-                sum += u128::from(left.unwrap_or(0));
-                keys += u128::from(left.is_some());
-            });
-        }
-        sum.checked_div(keys).map_or(0, |mean| mean as u64)
     }
 
     fn find(&self, hash: KeyHash, key: &[u8]) -> Option<Spot> {

@@ -1,7 +1,7 @@
 //! CONFIG GET, SET, REWRITE, RESETSTAT, HELP.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crate::clock;
 use crate::command::args::SYNTAX;
@@ -9,6 +9,7 @@ use crate::command::{Invocation, Session, TaskFuture, help};
 use crate::config::AppendFsync;
 use crate::persist::log::SyncPolicy;
 use crate::shard::context::CommandError;
+use crate::shard::shared::NetRates;
 use crate::shard::{Shard, cron};
 
 /// CONFIG GET pattern [pattern ...]
@@ -114,8 +115,10 @@ pub fn reset_stat(invocation: Invocation) -> TaskFuture {
             counter.store(0, Ordering::Relaxed);
         }
         shared.saves.reset_counts();
+        *shared.net_rates.lock().unwrap_or_else(PoisonError::into_inner) = NetRates::default();
         let reset = |shard: &Shard| {
             shard.engine.borrow_mut().stats.reset();
+            shard.commands_rate.take();
         };
         shared.call_all(reset).await;
         invocation.reply(|reply| reply.ok())

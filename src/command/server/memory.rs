@@ -73,10 +73,10 @@ impl Usage {
         }
         databases.sort_unstable();
         let heap = system::allocated()?;
-        let peak = figures.shared.peak_bytes.load(Ordering::Relaxed) as usize;
+        let peak = figures.shared.note_memory(heap.allocated as u64) as usize;
         Some(Usage {
             startup: figures.shared.startup_bytes.load(Ordering::Relaxed) as usize,
-            peak: peak.max(heap.allocated),
+            peak,
             heap,
             resident: system::resident_bytes()?,
             dataset: databases.iter().map(|database| database.2).sum(),

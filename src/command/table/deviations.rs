@@ -99,7 +99,7 @@ pub static DEVIATIONS: &[Deviation] = &[
         "debug",
         "knows DIGEST, DIGEST-VALUE, ERROR, HELP, LOADAOF, LOG, OBJECT, POPULATE, PROTOCOL, RELOAD, SET-ACTIVE-EXPIRE, \
          SLEEP",
-        "has many more",
+        "has many more, STRINGMATCH-TEST among them (and no STRINGMATCH-LEN)",
         "the others are about its own insides, or end the server",
     ),
     of(
@@ -149,9 +149,30 @@ pub static DEVIATIONS: &[Deviation] = &[
     ),
     of(
         "info",
-        "fields that mean nothing here are left out; the section `log` is new",
+        "without what is not measured or means nothing here: `redis_git_`, `redis_build_id`, `gcc_version`, `lru_clock`, \
+         `used_memory_lua` and the like, `lazyfree_`, `expired_stale_perc`, `total_reads_processed`, \
+         `total_writes_processed`, `io_threaded_`, `active_defrag_` but its state; the section `log` is new",
         "has them",
         "a figure that says nothing misleads",
+    ),
+    of(
+        "lolwut",
+        "draws whatever version is asked for",
+        "7.0 draws for the versions 5 and 6 alone",
+        "its pictures are not ours to copy",
+    ),
+    of(
+        "config",
+        "SET refuses what is chosen at the start (such as `appendonly`, `port`, `dir`, `dbfilename`) and other values than the one \
+         that holds here: see [configuration.md](configuration.md); what is out of range is an error",
+        "SET takes them; `hz` is cut to its range",
+        "a setting that is accepted has its effect",
+    ),
+    of(
+        "monitor",
+        "a client that leaves with RESET or QUIT is not told the commands that it sent in the same packet",
+        "tells them",
+        "lines are told when a round of commands ends",
     ),
     of(
         "keys",
@@ -278,6 +299,12 @@ pub static DEVIATIONS: &[Deviation] = &[
          the log do not. Each resets `rdb_changes_since_last_save`",
         "each writes `dbfilename`; the log goes on beside it",
         "one mechanism saves and shortens the log",
+    ),
+    of(
+        "",
+        "HELP of a container has lines of our own, in the same form",
+        "has its own",
+        "its texts are not ours to copy",
     ),
     of("", "`rdbcompression` is `no` unless set", "`yes`", "it costs more time than the bytes are worth"),
     of(

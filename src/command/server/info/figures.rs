@@ -44,8 +44,7 @@ pub struct ShardFigures {
 
 impl ShardFigures {
     fn of(shard: &Shard) -> ShardFigures {
-        let mut engine = shard.engine.borrow_mut();
-        let (now_ms, random) = (clock::unix_ms(), engine.random());
+        let engine = shard.engine.borrow();
         let clients = shard.clients.borrow();
         let longest = |bytes: fn(&crate::shard::client::Client) -> usize| {
             clients.iter().map(|(_, client)| bytes(client)).max().unwrap_or(0)
@@ -56,10 +55,11 @@ impl ShardFigures {
             databases: engine
                 .dbs
                 .iter()
-                .map(|db| DatabaseFigures {
+                .zip(engine.cycles())
+                .map(|(db, cycle)| DatabaseFigures {
                     keys: db.len(),
                     keys_with_expiry: db.expires_len(),
-                    mean_ttl_ms: db.mean_ttl_ms(now_ms, random),
+                    mean_ttl_ms: cycle.mean_ttl_ms(),
                 })
                 .collect(),
             keyspace_bytes: engine.dbs.iter().filter(|db| !db.is_empty()).map(|db| db.memory_bytes()).sum(),

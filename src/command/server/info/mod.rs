@@ -34,6 +34,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "stats", title: "Stats", write: sections::stats, by_default: true },
     Section { name: "replication", title: "Replication", write: sections::replication, by_default: true },
     Section { name: "cpu", title: "CPU", write: sections::cpu, by_default: true },
+    Section { name: "modules", title: "Modules", write: |_, _| {}, by_default: true },
     Section {
         name: "commandstats",
         title: "Commandstats",

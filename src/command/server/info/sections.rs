@@ -88,6 +88,9 @@ pub fn memory(text: &mut Text, figures: &Figures) {
     for nothing in ["mem_clients_slaves", "mem_replication_backlog", "mem_cluster_links"] {
         text.field(nothing, 0);
     }
+    for nothing in ["number_of_cached_scripts", "number_of_functions", "number_of_libraries"] {
+        text.field(nothing, 0);
+    }
     text.field("mem_aof_buffer", figures.sum(|shard| shard.queue_bytes as u64));
     text.field("mem_allocator", "jemalloc");
     text.field("active_defrag_running", 0);
@@ -96,7 +99,7 @@ pub fn memory(text: &mut Text, figures: &Figures) {
 /// What the memory in use is used for: the keys, and all else.
 fn usage(text: &mut Text, figures: &Figures, allocated: usize) {
     let startup = figures.shared.startup_bytes.load(Ordering::Relaxed) as usize;
-    let peak = allocated.max(figures.shared.peak_bytes.load(Ordering::Relaxed) as usize);
+    let peak = figures.shared.note_memory(allocated as u64) as usize;
     let dataset = figures.sum(|shard| shard.keyspace_bytes as u64) as usize;
     text.field("used_memory_peak", peak);
     text.field("used_memory_peak_human", human(peak));
@@ -223,6 +226,7 @@ pub fn stats(text: &mut Text, figures: &Figures) {
         "sync_full",
         "sync_partial_ok",
         "sync_partial_err",
+        "unexpected_error_replies",
     ] {
         text.field(nothing, 0);
     }

@@ -1,7 +1,7 @@
 //! What the tests need beyond Rust: the real `redis-server` and `redis-cli`, clients of Python
 //! and Node.js, a browser, a C++ compiler.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::steps::{root, run};
@@ -75,9 +75,12 @@ pub fn node_client() -> Result<PathBuf, String> {
     let home = root().join("target/node-client");
     let modules = home.join("node_modules");
     let (name, version) = NODE_CLIENT;
-    let manifest = std::fs::read_to_string(modules.join(name).join("package.json")).unwrap_or_default();
-    if manifest.contains(&format!("\"version\": \"{version}\"")) {
+    if has_module(&modules, name, version) {
         return Ok(modules);
+    }
+    // npm takes a package for whole whose files are gone or empty.
+    if home.exists() {
+        std::fs::remove_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
     }
     std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
     let package = format!("{name}@{version}");
@@ -86,6 +89,16 @@ pub fn node_client() -> Result<PathBuf, String> {
     run(install.arg(&package))
         .map_err(|error| format!("the tests need Node.js and its package {package}: {error}"))?;
     Ok(modules)
+}
+
+/// Whether Node.js can load the module from that folder, in that version.
+fn has_module(modules: &Path, name: &str, version: &str) -> bool {
+    let load = format!(
+        "require('{name}'); process.exit(require('{name}/package.json').version === '{version}' ? 0 : 1)"
+    );
+    let mut command = Command::new("node");
+    command.args(["-e", &load]).env("NODE_PATH", modules).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// The program `rdb` of rdbtools, to compare with.

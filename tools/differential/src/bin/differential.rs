@@ -20,11 +20,14 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Numbers of shards, each with servers of its own.
-    #[arg(long, value_delimiter = ',', default_value = "1,4")]
+    #[arg(long, value_delimiter = ',', default_value = "1,4", value_parser = clap::value_parser!(u16).range(1..))]
     shards: Vec<u16>,
     /// Ends after so many minutes in any case.
     #[arg(long)]
     minutes: Option<f64>,
+    /// Fewer commands than these in that time are an error.
+    #[arg(long, default_value_t = 0, value_name = "COMMANDS")]
+    at_least: u64,
     /// Lines of a script, between which all keys are deleted.
     #[arg(long, default_value_t = 150)]
     length: usize,
@@ -87,6 +90,12 @@ fn run(args: &Args) -> Result<usize, String> {
         outcome.found.len(),
         outcome.repeated
     );
+    if outcome.is_out_of_time {
+        println!("the time ran out before all {} commands were run", args.commands);
+        if outcome.found.is_empty() && outcome.commands < args.at_least {
+            return Err(format!("{} commands were run, {} are needed", outcome.commands, args.at_least));
+        }
+    }
     Ok(outcome.found.len())
 }
 

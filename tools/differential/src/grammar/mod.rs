@@ -85,14 +85,30 @@ impl Grammar {
     }
 
     /// Only these commands.
-    pub fn only(mut self, names: &[String]) -> Grammar {
+    ///
+    /// # Errors
+    /// Names those that are not made, with the reason.
+    pub fn only(mut self, names: &[String]) -> Result<Grammar, String> {
         let plans = std::mem::take(&mut self.plans);
+        let is_made = |name: &String| plans.iter().any(|plan| plan.name() == name);
+        let wrong: Vec<String> =
+            names.iter().filter(|name| !is_made(name)).map(|name| self.why_not(name)).collect();
+        if !wrong.is_empty() {
+            return Err(wrong.join("\n"));
+        }
         self.weights.clear();
         plans
             .into_iter()
             .filter(|plan| names.iter().any(|name| name == plan.name()))
             .for_each(|plan| self.add(plan));
-        self
+        Ok(self)
+    }
+
+    fn why_not(&self, name: &str) -> String {
+        match self.left.iter().find(|(left, _)| *left == name) {
+            Some((_, reason)) => format!("{name} is not made: {reason}"),
+            None => format!("there is no command {name}"),
+        }
     }
 
     fn add(&mut self, plan: Plan) {
@@ -204,6 +220,20 @@ mod tests {
         }));
         let error = Grammar::of([bare].into_iter()).err().unwrap();
         assert!(error.contains("nosuch: its arity is -3"), "{error}");
+    }
+
+    #[test]
+    fn names_that_are_not_made_are_told() {
+        let only = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Grammar::new().unwrap().only(&names)
+        };
+        let made = only(&["get", "client|list"]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(made.plans.iter().map(Plan::name).collect::<Vec<_>>(), ["get", "client|list"]);
+        assert_eq!(
+            only(&["get", "nosuch", "client"]).err().as_deref(),
+            Some("there is no command nosuch\nclient is not made: its subcommands are made")
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub fn crash(args: &[String]) -> Result<(), String> {
 
 /// Runs a short campaign as one step of several: the same rounds each time, so that what fails has to do with the change.
 pub fn short() -> Result<(), String> {
-    run(&mut campaign(&["--minutes", "2", "--seed", "1"].map(str::to_owned))?)
+    run(&mut campaign(&["--minutes", "1.5", "--seed", "1"].map(str::to_owned))?)
 }
 
 /// The campaign, built and ready to be run.

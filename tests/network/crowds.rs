@@ -1,6 +1,5 @@
 //! Many clients, and clients that take without end.
 
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use formats::resp::Value;
@@ -118,8 +117,6 @@ fn a_second_server_is_refused_the_port_and_the_directory() {
     let other = tempfile::tempdir().unwrap();
     let taken = try_start(server.port, other.path());
     assert!(taken.contains(&server.port.to_string()), "{taken}");
-    let free = TcpStream::connect(("127.0.0.1", 1)).is_err();
-    assert!(free);
     let locked = try_start(1025 + server.port % 30000, dir.path());
     assert!(locked.contains(&dir.path().display().to_string()), "{locked}");
 }

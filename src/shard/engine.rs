@@ -29,8 +29,7 @@ const RECENT_SLOTS: usize = 1 << 14;
 /// A flushed database of no more keys is dropped on the spot.
 const INLINE_DROP_KEYS: usize = 10_000;
 
-/// Replies of one batch beyond which its other commands are answered with an error. The connection that sent it is over any
-/// sensible limit by then.
+/// [`Engine::max_reply_bytes`] where the output of a client has no limit, or a higher one.
 const MAX_REPLY_BYTES: usize = 1 << 30;
 
 /// Where the keys that share their low hash bits were written last.
@@ -80,6 +79,9 @@ pub struct Engine {
     pub shards: u16,
     /// A string may not grow beyond this (`proto-max-bulk-len`).
     pub max_string_bytes: u64,
+    /// Replies of one batch beyond which its other commands are answered with an error: the connection that sent it is over its
+    /// limit by then, and will be closed.
+    pub max_reply_bytes: usize,
     /// DUMP compresses strings (`rdbcompression`).
     pub compresses_dumps: bool,
     pub stats: EngineStats,
@@ -116,6 +118,7 @@ impl Engine {
             log: None,
             shards: 1,
             max_string_bytes: u64::MAX,
+            max_reply_bytes: MAX_REPLY_BYTES,
             compresses_dumps: false,
             stats: EngineStats::default(),
             notable_nanos: u64::MAX,
@@ -155,6 +158,9 @@ impl Engine {
         };
         self.notable_nanos = slow.unwrap_or(u64::MAX).min(latency);
         self.stats.tracks_latency = config.latency_tracking;
+        let limit =
+            usize::try_from(config.client_output_buffer_limits.normal.hard_bytes).unwrap_or(usize::MAX);
+        self.max_reply_bytes = if limit == 0 { MAX_REPLY_BYTES } else { limit.min(MAX_REPLY_BYTES) };
     }
 
     /// Position behind the last effect.
@@ -511,7 +517,7 @@ impl Engine {
     fn run_next(&mut self, batch: &mut Batch, now_ms: u64) {
         let index = batch.next;
         let protocol = batch.protocol;
-        let is_too_much = batch.replies.len() > MAX_REPLY_BYTES && matches!(batch.mode, Mode::Plain);
+        let is_too_much = batch.replies.len() > self.max_reply_bytes && matches!(batch.mode, Mode::Plain);
         let parts = batch.split(index);
         if is_too_much {
             Reply::new(parts.replies, protocol).error("ERR the replies to this pipeline are too large");

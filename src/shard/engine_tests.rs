@@ -66,6 +66,20 @@ fn a_write_under_way_when_a_pause_begins_meets_no_key_that_has_ended() {
     }
 }
 
+#[test]
+fn replies_of_a_batch_end_where_the_client_is_over_its_limit() {
+    let mut engine = engine();
+    let mut config = Config::default();
+    config.set(&[("client-output-buffer-limit", "normal 20 0 0")]).unwrap();
+    engine.watch(&config);
+    let plain = batch(&engine, 5, Mode::Plain, &["k=0123456789", "k", "k", "k=1", "k"]);
+    let error = "-ERR the replies to this pipeline are too large\r\n";
+    assert_eq!(run(&mut engine, plain), [format!("+OK\r\n$10\r\n0123456789\r\n{}", error.repeat(3))]);
+    config.set(&[("client-output-buffer-limit", "normal 0 0 0")]).unwrap();
+    engine.watch(&config);
+    assert_eq!(engine.max_reply_bytes, MAX_REPLY_BYTES);
+}
+
 fn engine() -> Engine {
     Engine::new(ShardId(0), 1, KeyHasher::new(7), 7)
 }

@@ -301,6 +301,12 @@ pub static DEVIATIONS: &[Deviation] = &[
         "one mechanism saves and shortens the log",
     ),
     of(
+        "wait",
+        "waits for as many replicas as it is told, up to its timeout",
+        "takes the number modulo 2^32, so that some beyond do not wait at all",
+        "it is what was asked for",
+    ),
+    of(
         "",
         "HELP of a container has lines of our own, in the same form",
         "has its own",

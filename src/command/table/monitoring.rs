@@ -1,5 +1,6 @@
 //! Commands with which the server tells of its own work.
 
+use super::server::server;
 use super::{Command, Flags, Keys, Run, row};
 use crate::command::monitoring::{latency, monitor, slow_log};
 
@@ -14,16 +15,6 @@ const OF_LATENCY: &[Flags] = &[ADMIN, NOSCRIPT, LOADING, STALE];
 
 const ALL_SUCCEEDED: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 const SPECIAL: &[&str] = &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"];
-
-/// `command` with what all rows here share.
-const fn server(
-    command: Command,
-    since: &'static str,
-    complexity: &'static str,
-    summary: &'static str,
-) -> Command {
-    command.docs("server", since, complexity, summary)
-}
 
 pub(super) static ROWS: &[Command] = &[
     server(

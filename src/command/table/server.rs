@@ -14,8 +14,8 @@ const LOADING: Flags = Flags::LOADING;
 const STALE: Flags = Flags::STALE;
 const FAST: Flags = Flags::FAST;
 
-/// `command` with what all rows here share.
-const fn server(
+/// `command` with what all rows of this group share.
+pub(super) const fn server(
     command: Command,
     since: &'static str,
     complexity: &'static str,

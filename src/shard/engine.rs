@@ -79,7 +79,7 @@ pub struct Engine {
     pub shards: u16,
     /// A string may not grow beyond this (`proto-max-bulk-len`).
     pub max_string_bytes: u64,
-    /// Replies of one batch beyond which its other commands are answered with an error: the connection that sent it is over its
+    /// Replies of one batch beyond which its other reads are answered with an error: the connection that sent it is over its
     /// limit by then, and will be closed.
     pub max_reply_bytes: usize,
     /// DUMP compresses strings (`rdbcompression`).
@@ -519,7 +519,8 @@ impl Engine {
         let protocol = batch.protocol;
         let is_too_much = batch.replies.len() > self.max_reply_bytes && matches!(batch.mode, Mode::Plain);
         let parts = batch.split(index);
-        if is_too_much {
+        // A write is never left out: with CLIENT REPLY OFF nobody is closed for what is not sent.
+        if is_too_much && !parts.call.call.writes {
             Reply::new(parts.replies, protocol).error("ERR the replies to this pipeline are too large");
             batch.ends.push(batch.replies.len());
             batch.next += 1;
